@@ -1,0 +1,247 @@
+"""What a backend is: values go in, values come out.
+
+A backend holds images and runs containers. The engine's sugar (`run`, `stop`, `restart`, `prune`) stands
+above it and knows nothing else. What only some can do is an optional protocol, asked for by `isinstance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, Protocol, runtime_checkable
+
+import msgspec
+
+from containerlab.options.container import ExecOptions, RunOptions
+
+__all__ = [
+    "Backend",
+    "Change",
+    "ContainerInfo",
+    "Event",
+    "ExitStatus",
+    "HistoryEntry",
+    "ImageInfo",
+    "LogLine",
+    "Process",
+    "Pruned",
+    "Session",
+    "Sink",
+    "Usage",
+]
+
+Sink = Callable[[str, bytes], None]
+"""Takes ("stdout" or "stderr", chunk) as it arrives."""
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a container used from its start to its end."""
+
+    cpu_s: float = 0.0
+    """CPU time of all its processes."""
+    peak_memory_bytes: int | None = None
+    """Most memory at once, page cache included where the cgroup counted; None when nothing could count."""
+    throttled_s: float = 0.0
+    """Time it was held back by its cpu limit."""
+    source: str = "cgroup"
+    """Who counted: "cgroup", or "rusage" (largest single process) without a cgroup."""
+
+
+class ExitStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a container or an exec session ended."""
+
+    exit_code: int
+    """As Docker's: the program's, 128 + signal, 126 or 127 when it could not be executed, 125 otherwise."""
+    oom_killed: bool = False
+    started_at: float = 0.0
+    """Seconds since the epoch."""
+    finished_at: float = 0.0
+    usage: Usage = Usage()
+    error: str = ""
+    """Why it could not be started, else empty."""
+
+
+class ImageInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """An image of the store, for one platform."""
+
+    id: str
+    """Digest of the image configuration, as Docker's image id."""
+    digest: str
+    """Digest of the manifest, or of the index that the name points to."""
+    names: tuple[str, ...]
+    created: float | None
+    """Seconds since the epoch."""
+    size_bytes: int
+    """Sum of the layers as they are stored (compressed)."""
+    platform: str
+    """As linux/amd64 or linux/arm64/v8."""
+    layers: tuple[str, ...]
+    """diff ids, lowest first."""
+    config: dict[str, Any]
+    """The image configuration as JSON: Entrypoint, Cmd, Env, WorkingDir, User, Labels, StopSignal, …"""
+    dangling: bool = False
+
+
+class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of an image's history, newest first in listings."""
+
+    created: float | None
+    created_by: str
+    size_bytes: int
+    comment: str = ""
+    layer: str = ""
+    """diff id, empty for a line that made no layer."""
+
+
+class ContainerInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A container as it is now."""
+
+    id: str
+    """64 hexadecimal digits."""
+    name: str
+    image: str
+    image_id: str
+    command: tuple[str, ...]
+    created: float
+    status: str
+    """created, running, paused, restarting, exited or dead ("dead": its monitor died; the code is lost)."""
+    pid: int = 0
+    """On the host; 0 when not running."""
+    exit_code: int | None = None
+    oom_killed: bool = False
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    error: str = ""
+    labels: dict[str, str] = {}
+    notices: tuple[str, ...] = ()
+    """What was asked and could not be given, a sentence each."""
+    detail: dict[str, Any] = {}
+    """What `inspect` shows beside: options, mounts, namespaces, cgroup paths, limits as written, security."""
+
+
+class LogLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a container's output; `partial` when the line goes on in the next piece."""
+
+    time: float
+    stream: str
+    text: bytes
+    partial: bool = False
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True):
+    """A process of a container, as the host sees it."""
+
+    pid: int
+    ppid: int
+    uid: int
+    started_at: float
+    cpu_s: float
+    rss_bytes: int
+    command: str
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A path that a container added (A), changed (C) or deleted (D)."""
+
+    kind: str
+    path: str
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened to a container, an image or a volume."""
+
+    time: float
+    kind: str
+    """container, image or volume."""
+    action: str
+    """create, start, die, oom, exec, pause, unpause, kill, stop, destroy, rename, update, tag, untag, …"""
+    id: str
+    attributes: dict[str, str] = {}
+
+
+class Pruned(msgspec.Struct, frozen=True, kw_only=True):
+    """What a prune took away."""
+
+    removed: tuple[str, ...]
+    freed_bytes: int
+
+
+class Session(Protocol):
+    """A process that somebody is attached to: a container's first one, or one made by `exec`."""
+
+    def pump(self, sink: Sink, timeout_s: float | None = None) -> ExitStatus | None:
+        """Hand output to `sink` until the process has ended and its output is drained, then say how.
+
+        Returns None when `timeout_s` passed first; call again to go on. Interruptible (KeyboardInterrupt).
+        """
+
+    def write(self, data: bytes) -> None:
+        """Send to standard input."""
+
+    def close_stdin(self) -> None:
+        """End standard input."""
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Tell the terminal's size."""
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process."""
+
+    def detach(self) -> None:
+        """Let go; the process goes on if its container is detached."""
+
+
+class Backend(Protocol):
+    """What every backend can do. Names are names, ids or unique id prefixes; errors are `errors.*`."""
+
+    name: str
+
+    # images
+    def images(self) -> list[ImageInfo]: ...
+    def image(self, name: str, platform: str | None = None) -> ImageInfo: ...
+    def load(self, source: BinaryIO) -> list[str]: ...
+    def save(self, names: Sequence[str], output: BinaryIO, archive_format: str = "docker-archive") -> None: ...
+    def tag(self, name: str, target: str) -> None: ...
+    def remove_image(self, name: str, *, force: bool = False) -> list[str]: ...
+
+    # containers
+    def create(self, image: str, command: Sequence[str], options: RunOptions) -> str: ...
+    def start(self, name: str) -> None: ...
+    def start_attached(self, name: str) -> Session: ...
+    def attach(self, name: str) -> Session: ...
+    def exec(self, name: str, command: Sequence[str], options: ExecOptions) -> Session: ...
+    def signal(self, name: str, number: int) -> None: ...
+    def wait(self, name: str, timeout_s: float | None = None) -> ExitStatus: ...
+    def inspect(self, name: str) -> ContainerInfo: ...
+    def list(self) -> list[ContainerInfo]: ...
+    def logs(
+        self, name: str, *, follow: bool = False, since: float = 0.0, until: float = 0.0, tail: int = -1
+    ) -> Iterator[LogLine]: ...
+    def remove(self, name: str, *, force: bool = False, volumes: bool = False) -> None: ...
+    def processes(self, name: str) -> list[Process]: ...
+    def events(self, *, since: float = 0.0, until: float = 0.0, follow: bool = False) -> Iterator[Event]: ...
+
+
+@runtime_checkable
+class Pausable(Protocol):
+    """Can hold all processes of a container."""
+
+    def pause(self, name: str) -> None: ...
+    def unpause(self, name: str) -> None: ...
+
+
+@runtime_checkable
+class Updatable(Protocol):
+    """Can change the limits of a running container."""
+
+    def update(self, name: str, options: RunOptions) -> None: ...
+    def rename(self, name: str, new_name: str) -> None: ...
+
+
+@runtime_checkable
+class FileAccess(Protocol):
+    """Can reach into a container's file system, running or not. Archives are tar streams."""
+
+    def get_archive(self, name: str, path: str, output: BinaryIO) -> None: ...
+    def put_archive(self, name: str, path: str, source: BinaryIO) -> None: ...
+    def changes(self, name: str) -> list[Change]: ...
+    def commit(self, name: str, target: str, changes: Mapping[str, Any]) -> ImageInfo: ...

@@ -1,0 +1,1 @@
+"""The users' nouns and verbs."""

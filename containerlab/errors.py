@@ -1,0 +1,159 @@
+"""The tree of exceptions, ordered by what the caller can do about them.
+
+    LabError
+    ├── InvalidInput          a value from the user is wrong: change it
+    ├── NotFound              a name leads to nothing: the nearest right one is the hint
+    ├── AlreadyExists         a name is taken: choose another or remove its owner
+    ├── Conflict              the thing is there but in another state
+    ├── NotPermitted          the kernel or the host refuses
+    ├── Unsupported           this backend or host lacks a feature
+    ├── Unavailable           try again later
+    ├── TimedOut
+    ├── CorruptContent        stored or received bytes are not what they should be
+    │   ├── DigestMismatch
+    │   └── HostileArchive
+    ├── SetupFailed           a container could not be set up: names the step
+    │   ├── CannotExecute     the program is there but cannot be executed (exit code 126)
+    │   └── CommandNotFound   the program is not in the image (exit code 127)
+    └── ContainerFailed       a container ended with another exit code than 0
+
+Every message is one sentence: what was tried, on what, why not. `hint` says what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "AlreadyExists",
+    "CannotExecute",
+    "CommandNotFound",
+    "Conflict",
+    "ContainerFailed",
+    "CorruptContent",
+    "DigestMismatch",
+    "HostileArchive",
+    "InvalidInput",
+    "LabError",
+    "NotFound",
+    "NotPermitted",
+    "SetupFailed",
+    "TimedOut",
+    "Unavailable",
+    "Unsupported",
+    "nearest",
+]
+
+
+class LabError(Exception):
+    """What every error of this package is; `hint` is a sentence that can be followed, or empty."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+    def _render_traceback_(self) -> list[str]:
+        """Show two lines instead of a stack in IPython."""
+        lines = [f"{type(self).__name__}: {self.message}"]
+        return [*lines, f"  hint: {self.hint}"] if self.hint else lines
+
+
+class InvalidInput(LabError, ValueError):
+    """A value from the user is wrong."""
+
+
+class NotFound(LabError, LookupError):
+    """A name leads to nothing."""
+
+    @classmethod
+    def named(cls, kind: str, name: str, known: Iterable[str] = (), hint: str = "") -> NotFound:
+        """Say that there is no `kind` called `name`, and which known one is nearest."""
+        return cls(f"no such {kind}: {name}", nearest(name, known) or hint)
+
+
+class AlreadyExists(LabError):
+    """A name is taken."""
+
+
+class Conflict(LabError):
+    """The thing is there, but in a state in which this cannot be done."""
+
+
+class NotPermitted(LabError, PermissionError):
+    """The kernel or the host refuses."""
+
+    def __str__(self) -> str:
+        return LabError.__str__(self)
+
+
+class Unsupported(LabError):
+    """This host or backend lacks the feature."""
+
+
+class Unavailable(LabError):
+    """It does not work now, and may later."""
+
+
+class TimedOut(LabError, TimeoutError):
+    """It took longer than allowed."""
+
+    def __str__(self) -> str:
+        return LabError.__str__(self)
+
+
+class CorruptContent(LabError):
+    """Stored or received bytes are not what they should be."""
+
+
+class DigestMismatch(CorruptContent):
+    """The bytes have another digest than the one they were asked for by."""
+
+
+class HostileArchive(CorruptContent):
+    """An archive tries to write where it must not, or is not what it says."""
+
+
+class SetupFailed(LabError):
+    """A container could not be set up; `step` names the step, `errno` is the kernel's answer or 0."""
+
+    exit_code = 125
+
+    def __init__(self, message: str, hint: str = "", *, step: str = "", errno: int = 0) -> None:
+        super().__init__(message, hint)
+        self.step = step
+        self.errno = errno
+
+
+class CannotExecute(SetupFailed):
+    """The program is there but cannot be executed."""
+
+    exit_code = 126
+
+
+class CommandNotFound(SetupFailed):
+    """The program is not there."""
+
+    exit_code = 127
+
+
+class ContainerFailed(LabError):
+    """A container ended with another exit code than 0; `result` says all about it."""
+
+    def __init__(self, message: str, hint: str = "", *, result: object = None) -> None:
+        super().__init__(message, hint)
+        self.result = result
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `did you mean X?` for the known name most like `name`, or nothing.
+
+    >>> nearest("memry", ["memory", "cpus"])
+    'did you mean memory?'
+    """
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"did you mean {close[0]}?" if close else ""

@@ -1,0 +1,1 @@
+"""What the kernel can, one facility a file, without policy; standard library only."""

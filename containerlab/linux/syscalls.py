@@ -1,0 +1,332 @@
+"""Doors to the system calls that Python's `os` lacks: same names, same order of arguments.
+
+Each returns what the kernel returns and raises `OSError` with the name of the call. Numbers from 424 on
+are the same on every architecture; older ones stand in `_NUMBERS`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+__all__ = [
+    "bpf",
+    "capget",
+    "capset",
+    "clone3",
+    "close_range",
+    "fsconfig",
+    "fsmount",
+    "fsopen",
+    "keyctl",
+    "mount",
+    "mount_setattr",
+    "move_mount",
+    "open_tree",
+    "openat2",
+    "personality",
+    "pivot_root",
+    "prctl",
+    "seccomp",
+    "setdomainname",
+    "setgroups",
+    "sethostname",
+    "setns",
+    "setresgid",
+    "setresuid",
+    "umount2",
+    "unshare",
+]
+
+_NUMBERS = {
+    #              x86_64 aarch64
+    "capget": (125, 90),
+    "capset": (126, 91),
+    "personality": (135, 92),
+    "pivot_root": (155, 41),
+    "prctl": (157, 167),
+    "mount": (165, 40),
+    "umount2": (166, 39),
+    "sethostname": (170, 161),
+    "setdomainname": (171, 162),
+    "keyctl": (250, 219),
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "seccomp": (317, 277),
+    "bpf": (321, 280),
+    "setgroups": (116, 159),
+    "setresgid": (119, 149),
+    "setresuid": (117, 147),
+}
+_COLUMN = ("x86_64", "aarch64").index(os.uname().machine)
+_OPEN_TREE, _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 428, 429, 430, 431, 432
+_CLONE3, _CLOSE_RANGE, _OPENAT2, _MOUNT_SETATTR = 435, 436, 437, 442
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_syscall = _libc.syscall
+_syscall.restype = ctypes.c_long
+
+AT_FDCWD = -100
+AT_EMPTY_PATH = 0x1000
+AT_RECURSIVE = 0x8000
+
+
+def _call(name: str, number: int, *arguments: int | bytes | ctypes.Array[ctypes.c_char] | None) -> int:
+    result: int = _syscall(
+        ctypes.c_long(number), *(ctypes.c_long(a) if isinstance(a, int) else a for a in arguments)
+    )
+    if result < 0:
+        errno = ctypes.get_errno()
+        raise OSError(errno, f"{name}: {os.strerror(errno)}")
+    return result
+
+
+def _old(name: str, *arguments: int | bytes | ctypes.Array[ctypes.c_char] | None) -> int:
+    return _call(name, _NUMBERS[name][_COLUMN], *arguments)
+
+
+def _path(path: str | bytes) -> bytes:
+    return os.fsencode(path)
+
+
+# --- mounts -------------------------------------------------------------------------------------
+
+
+def mount(source: str | bytes, target: str | bytes, fstype: str, flags: int = 0, data: str | bytes = b"") -> None:
+    """Mount a file system, or change a mount. Source: mount(2)."""
+    raw = os.fsencode(data)
+    _old("mount", _path(source), _path(target), fstype.encode() or None, flags, raw or None)
+
+
+def umount2(target: str | bytes, flags: int = 0) -> None:
+    """Unmount. Source: umount2(2)."""
+    _old("umount2", _path(target), flags)
+
+
+def pivot_root(new_root: str | bytes, put_old: str | bytes) -> None:
+    """Make `new_root` the root mount and move the old one to `put_old`. Source: pivot_root(2)."""
+    _old("pivot_root", _path(new_root), _path(put_old))
+
+
+OPEN_TREE_CLONE = 1
+OPEN_TREE_CLOEXEC = os.O_CLOEXEC
+
+
+def open_tree(dirfd: int, path: str | bytes, flags: int = 0) -> int:
+    """Return a descriptor of a mount or of a copy of it (Linux 5.2). Source: open_tree(2)."""
+    return _call("open_tree", _OPEN_TREE, dirfd, _path(path), flags | OPEN_TREE_CLOEXEC)
+
+
+MOVE_MOUNT_F_EMPTY_PATH = 0x04
+MOVE_MOUNT_T_EMPTY_PATH = 0x40
+
+
+def move_mount(
+    from_dirfd: int, from_path: str | bytes, to_dirfd: int, to_path: str | bytes, flags: int
+) -> None:
+    """Attach or move a mount given by descriptors (Linux 5.2). Source: move_mount(2)."""
+    _call("move_mount", _MOVE_MOUNT, from_dirfd, _path(from_path), to_dirfd, _path(to_path), flags)
+
+
+def fsopen(fstype: str) -> int:
+    """Open a configuration context of a file system (Linux 5.2). Source: fsopen(2)."""
+    return _call("fsopen", _FSOPEN, fstype.encode(), 1)
+
+
+FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_SET_FD, FSCONFIG_CMD_CREATE = 0, 1, 5, 6
+
+
+def fsconfig(fd: int, command: int, key: str = "", value: str | bytes = b"", aux: int = 0) -> None:
+    """Set a parameter of, or create, the file system of a context. Source: fsconfig(2)."""
+    raw = os.fsencode(value)
+    _call("fsconfig", _FSCONFIG, fd, command, key.encode() or None, raw or None, aux)
+
+
+def fsmount(fd: int, attributes: int = 0) -> int:
+    """Return a detached mount of a created file system; `attributes` are MOUNT_ATTR_*. Source: fsmount(2)."""
+    return _call("fsmount", _FSMOUNT, fd, 1, attributes)
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = (
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    )
+
+
+def mount_setattr(
+    dirfd: int, path: str | bytes, flags: int, *, set: int = 0, clear: int = 0, propagation: int = 0, userns_fd: int = 0
+) -> None:
+    """Change the attributes of a mount or a mount tree (Linux 5.12). Source: mount_setattr(2)."""
+    attr = _MountAttr(set, clear, propagation, userns_fd)
+    raw = ctypes.cast(ctypes.byref(attr), ctypes.c_void_p).value or 0
+    _call("mount_setattr", _MOUNT_SETATTR, dirfd, _path(path), flags, raw, ctypes.sizeof(attr))
+
+
+# --- paths --------------------------------------------------------------------------------------
+
+RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS = 1, 2, 4
+RESOLVE_BENEATH, RESOLVE_IN_ROOT = 8, 16
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+def openat2(dirfd: int, path: str | bytes, flags: int, mode: int = 0, resolve: int = 0) -> int:
+    """Open a path under rules for its resolution (Linux 5.6); always close-on-exec. Source: openat2(2)."""
+    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
+    raw = ctypes.addressof(how)
+    return _call("openat2", _OPENAT2, dirfd, _path(path), raw, ctypes.sizeof(how))
+
+
+# --- processes and namespaces -------------------------------------------------------------------
+
+
+def unshare(flags: int) -> None:
+    """Leave the namespaces named by CLONE_NEW* flags for new ones. Source: unshare(2)."""
+    _old("unshare", flags)
+
+
+def setns(fd: int, nstype: int) -> None:
+    """Join the namespace, or with a pidfd the namespaces (Linux 5.8), of a descriptor. Source: setns(2)."""
+    _old("setns", fd, nstype)
+
+
+class _CloneArgs(ctypes.Structure):
+    _fields_ = tuple(
+        (name, ctypes.c_uint64)
+        for name in (
+            "flags", "pidfd", "child_tid", "parent_tid", "exit_signal",
+            "stack", "stack_size", "tls", "set_tid", "set_tid_size", "cgroup",
+        )
+    )  # fmt: skip
+
+
+CLONE_PIDFD = 0x1000
+CLONE_PARENT = 0x8000
+CLONE_INTO_CGROUP = 0x200000000
+
+
+def clone3(flags: int, *, exit_signal: int, cgroup: int = 0) -> tuple[int, int]:
+    """Fork with flags (Linux 5.3) and return (pid, pidfd), or (0, -1) in the child.
+
+    Only for single-threaded processes: no library is told of the fork. Source: clone(2).
+    """
+    pidfd = ctypes.c_int(-1)
+    args = _CloneArgs(flags=flags | CLONE_PIDFD, pidfd=ctypes.addressof(pidfd), exit_signal=exit_signal, cgroup=cgroup)
+    pid = _call("clone3", _CLONE3, ctypes.addressof(args), ctypes.sizeof(args))
+    return (pid, pidfd.value) if pid else (0, -1)
+
+
+CLOSE_RANGE_CLOEXEC = 4
+
+
+def close_range(first: int, last: int = 0xFFFFFFFF, flags: int = 0) -> None:
+    """Close descriptors, or set close-on-exec on them (Linux 5.9/5.11). Source: close_range(2)."""
+    _call("close_range", _CLOSE_RANGE, first, last, flags)
+
+
+def prctl(option: int, arg2: int = 0, arg3: int = 0, arg4: int = 0, arg5: int = 0) -> int:
+    """Change or ask an attribute of the calling thread. Source: prctl(2)."""
+    return _old("prctl", option, arg2, arg3, arg4, arg5)
+
+
+def personality(persona: int) -> int:
+    """Set the execution domain and return the one before. Source: personality(2)."""
+    return _old("personality", persona)
+
+
+def sethostname(name: bytes) -> None:
+    """Set the host name of the UTS namespace. Source: sethostname(2)."""
+    _old("sethostname", name, len(name))
+
+
+def setdomainname(name: bytes) -> None:
+    """Set the NIS domain name of the UTS namespace. Source: setdomainname(2)."""
+    _old("setdomainname", name, len(name))
+
+
+KEYCTL_JOIN_SESSION_KEYRING = 1
+
+
+def keyctl(operation: int, arg2: int | bytes | None = None) -> int:
+    """Operate on the kernel's keyrings. Source: keyctl(2)."""
+    return _old("keyctl", operation, arg2)
+
+
+# --- privileges ---------------------------------------------------------------------------------
+
+_CAP_VERSION_3 = 0x20080522
+
+
+class _CapHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _CapData(ctypes.Structure):
+    _fields_ = (
+        ("effective", ctypes.c_uint32),
+        ("permitted", ctypes.c_uint32),
+        ("inheritable", ctypes.c_uint32),
+    )
+
+
+def capget(pid: int = 0) -> tuple[int, int, int]:
+    """Return (effective, permitted, inheritable) as 64-bit masks. Source: capget(2)."""
+    header, data = _CapHeader(_CAP_VERSION_3, pid), (_CapData * 2)()
+    _old("capget", ctypes.addressof(header), ctypes.addressof(data))
+    low, high = data
+    return (
+        low.effective | high.effective << 32,
+        low.permitted | high.permitted << 32,
+        low.inheritable | high.inheritable << 32,
+    )
+
+
+def capset(effective: int, permitted: int, inheritable: int) -> None:
+    """Set the capability sets of the calling thread, as 64-bit masks. Source: capset(2)."""
+    header, data = _CapHeader(_CAP_VERSION_3, 0), (_CapData * 2)()
+    for i in (0, 1):
+        data[i].effective = effective >> 32 * i & 0xFFFFFFFF
+        data[i].permitted = permitted >> 32 * i & 0xFFFFFFFF
+        data[i].inheritable = inheritable >> 32 * i & 0xFFFFFFFF
+    _old("capset", ctypes.addressof(header), ctypes.addressof(data))
+
+
+class _SockFprog(ctypes.Structure):
+    _fields_ = (("len", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+
+
+SECCOMP_SET_MODE_FILTER = 1
+
+
+def seccomp(program: bytes, flags: int = 0) -> int:
+    """Install a classic BPF program (an array of struct sock_filter) as filter. Source: seccomp(2)."""
+    buffer = ctypes.create_string_buffer(program, len(program))
+    fprog = _SockFprog(len(program) // 8, ctypes.addressof(buffer))
+    return _old("seccomp", SECCOMP_SET_MODE_FILTER, flags, ctypes.addressof(fprog))
+
+
+def bpf(command: int, attributes: bytes) -> int:
+    """Perform a bpf(2) command on a `union bpf_attr` given as bytes. Source: bpf(2)."""
+    buffer = ctypes.create_string_buffer(attributes, len(attributes))
+    return _old("bpf", command, ctypes.addressof(buffer), len(attributes))
+
+
+def setgroups(groups: list[int]) -> None:
+    """Set the supplementary groups, without the C library's broadcast to threads. Source: setgroups(2)."""
+    array = (ctypes.c_uint32 * len(groups))(*groups)
+    _old("setgroups", len(groups), ctypes.addressof(array))
+
+
+def setresgid(real: int, effective: int, saved: int) -> None:
+    """Set the group ids of the calling thread. Source: setresgid(2)."""
+    _old("setresgid", real, effective, saved)
+
+
+def setresuid(real: int, effective: int, saved: int) -> None:
+    """Set the user ids of the calling thread. Source: setresuid(2)."""
+    _old("setresuid", real, effective, saved)

@@ -1,0 +1,1 @@
+"""A container's cgroup as series of numbers."""

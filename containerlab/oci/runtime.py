@@ -1,0 +1,275 @@
+"""config.json of the OCI runtime specification as values.
+
+Field names in JSON are the specification's; here they are snake_case. Sizes are bytes.
+Source: opencontainers/runtime-spec 1.2, config.md and config-linux.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+__all__ = ["Linux", "Process", "Resources", "Spec", "decode", "encode"]
+
+
+class _Document(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    pass
+
+
+class User(_Document):
+    uid: int = 0
+    gid: int = 0
+    umask: int | None = None
+    additional_gids: tuple[int, ...] = ()
+
+
+class Box(_Document):
+    height: int
+    width: int
+
+
+class Rlimit(_Document):
+    type: str
+    soft: int
+    hard: int
+
+
+class Capabilities(_Document):
+    bounding: tuple[str, ...] = ()
+    effective: tuple[str, ...] = ()
+    permitted: tuple[str, ...] = ()
+    inheritable: tuple[str, ...] = ()
+    ambient: tuple[str, ...] = ()
+
+
+class Process(_Document):
+    cwd: str
+    args: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    user: User = User()
+    terminal: bool = False
+    console_size: Box | None = None
+    rlimits: tuple[Rlimit, ...] = ()
+    capabilities: Capabilities | None = None
+    no_new_privileges: bool = False
+    oom_score_adj: int | None = None
+    apparmor_profile: str = ""
+    selinux_label: str = ""
+    scheduler: dict[str, Any] | None = None
+    io_priority: dict[str, Any] | None = msgspec.field(name="ioPriority", default=None)
+    exec_cpu_affinity: dict[str, Any] | None = msgspec.field(name="execCPUAffinity", default=None)
+
+
+class Root(_Document):
+    path: str
+    readonly: bool = False
+
+
+class IdMapping(_Document):
+    container_id: int = msgspec.field(name="containerID")
+    host_id: int = msgspec.field(name="hostID")
+    size: int
+
+
+class MountPoint(_Document):
+    destination: str
+    type: str = ""
+    source: str = ""
+    options: tuple[str, ...] = ()
+    uid_mappings: tuple[IdMapping, ...] = ()
+    gid_mappings: tuple[IdMapping, ...] = ()
+
+
+class Hook(_Document):
+    path: str
+    args: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    timeout: int | None = None
+
+
+class Hooks(_Document):
+    prestart: tuple[Hook, ...] = ()
+    create_runtime: tuple[Hook, ...] = ()
+    create_container: tuple[Hook, ...] = ()
+    start_container: tuple[Hook, ...] = ()
+    poststart: tuple[Hook, ...] = ()
+    poststop: tuple[Hook, ...] = ()
+
+
+class Namespace(_Document):
+    type: str
+    path: str = ""
+
+
+class Device(_Document):
+    type: str
+    path: str
+    major: int = 0
+    minor: int = 0
+    file_mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+
+
+class DeviceRule(_Document):
+    allow: bool
+    type: str = "a"
+    major: int | None = None
+    minor: int | None = None
+    access: str = ""
+
+
+class Memory(_Document):
+    limit: int | None = None
+    reservation: int | None = None
+    swap: int | None = None
+    """Memory and swap together."""
+    kernel: int | None = None
+    kernel_tcp: int | None = msgspec.field(name="kernelTCP", default=None)
+    swappiness: int | None = None
+    disable_oom_killer: bool | None = msgspec.field(name="disableOOMKiller", default=None)
+    use_hierarchy: bool | None = None
+    check_before_update: bool | None = None
+
+
+class Cpu(_Document):
+    shares: int | None = None
+    quota: int | None = None
+    burst: int | None = None
+    period: int | None = None
+    realtime_runtime: int | None = None
+    realtime_period: int | None = None
+    cpus: str = ""
+    mems: str = ""
+    idle: int | None = None
+
+
+class Pids(_Document):
+    limit: int | None = None
+
+
+class WeightDevice(_Document):
+    major: int
+    minor: int
+    weight: int | None = None
+    leaf_weight: int | None = None
+
+
+class ThrottleDevice(_Document):
+    major: int
+    minor: int
+    rate: int
+
+
+class BlockIO(_Document):
+    weight: int | None = None
+    leaf_weight: int | None = None
+    weight_device: tuple[WeightDevice, ...] = ()
+    throttle_read_bps_device: tuple[ThrottleDevice, ...] = ()
+    throttle_write_bps_device: tuple[ThrottleDevice, ...] = ()
+    throttle_read_iops_device: tuple[ThrottleDevice, ...] = msgspec.field(name="throttleReadIOPSDevice", default=())
+    throttle_write_iops_device: tuple[ThrottleDevice, ...] = msgspec.field(name="throttleWriteIOPSDevice", default=())
+
+
+class HugepageLimit(_Document):
+    page_size: str
+    limit: int
+
+
+class Resources(_Document):
+    devices: tuple[DeviceRule, ...] = ()
+    memory: Memory | None = None
+    cpu: Cpu | None = None
+    pids: Pids | None = None
+    block_io: BlockIO | None = msgspec.field(name="blockIO", default=None)
+    hugepage_limits: tuple[HugepageLimit, ...] = ()
+    network: dict[str, Any] | None = None
+    rdma: dict[str, Any] | None = None
+    unified: dict[str, str] = {}
+
+
+class SyscallArg(_Document):
+    index: int
+    value: int
+    op: str
+    value_two: int = 0
+
+
+class SyscallRule(_Document):
+    names: tuple[str, ...]
+    action: str
+    errno_ret: int | None = None
+    args: tuple[SyscallArg, ...] = ()
+
+
+class Seccomp(_Document):
+    default_action: str
+    default_errno_ret: int | None = None
+    architectures: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    listener_path: str = ""
+    listener_metadata: str = ""
+    syscalls: tuple[SyscallRule, ...] = ()
+
+
+class TimeOffset(_Document):
+    secs: int = 0
+    nanosecs: int = 0
+
+
+class Linux(_Document):
+    uid_mappings: tuple[IdMapping, ...] = ()
+    gid_mappings: tuple[IdMapping, ...] = ()
+    sysctl: dict[str, str] = {}
+    resources: Resources | None = None
+    cgroups_path: str = ""
+    namespaces: tuple[Namespace, ...] = ()
+    devices: tuple[Device, ...] = ()
+    net_devices: dict[str, Any] | None = None
+    seccomp: Seccomp | None = None
+    rootfs_propagation: str = ""
+    masked_paths: tuple[str, ...] = ()
+    readonly_paths: tuple[str, ...] = ()
+    mount_label: str = ""
+    intel_rdt: dict[str, Any] | None = None
+    personality: dict[str, Any] | None = None
+    time_offsets: dict[str, TimeOffset] = {}
+
+
+class Spec(_Document):
+    oci_version: str = "1.2.0"
+    process: Process | None = None
+    root: Root | None = None
+    hostname: str = ""
+    domainname: str = ""
+    mounts: tuple[MountPoint, ...] = ()
+    hooks: Hooks | None = None
+    annotations: dict[str, str] = {}
+    linux: Linux | None = None
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Spec)
+
+
+def encode(spec: Spec) -> bytes:
+    """Write config.json."""
+    return _ENCODER.encode(_WithVersion.of(spec))
+
+
+class _WithVersion:
+    """`ociVersion` is required, so it must not be left out as a default."""
+
+    @staticmethod
+    def of(spec: Spec) -> dict[str, Any]:
+        builtins: dict[str, Any] = msgspec.to_builtins(spec)
+        return {"ociVersion": spec.oci_version, **builtins}
+
+
+def decode(raw: bytes) -> Spec:
+    """Read config.json.
+
+    Raises: msgspec.ValidationError with the path of the wrong field.
+    """
+    return _DECODER.decode(raw)

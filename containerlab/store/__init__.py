@@ -1,0 +1,1 @@
+"""All that rests on disk: blobs, layers, images, container records."""

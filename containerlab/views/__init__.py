@@ -1,0 +1,1 @@
+"""Values become tables, pictures and progress lines; nothing here calls an engine."""
