@@ -1,0 +1,62 @@
+"""What /proc says about processes: who a pid is, and whether it still is the same one."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+__all__ = ["Identity", "boot_id", "identify", "is_alive", "open_pidfd"]
+
+
+class Identity(NamedTuple):
+    """A process that can be recognised again: pids are reused, the three together are not.
+
+    start_ticks: clock ticks from boot to its start, field 22 of /proc/PID/stat.
+    boot: the kernel's random id of this boot.
+    """
+
+    pid: int
+    start_ticks: int
+    boot: str
+
+
+def boot_id() -> str:
+    """Return the id that the kernel drew at this boot. Source: random(4)."""
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        return file.read().strip()
+
+
+def start_ticks(pid: int) -> int:
+    """Return when a process started. Raises FileNotFoundError or ProcessLookupError when it is gone."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        text = file.read()
+    return int(text[text.rindex(b")") + 2 :].split()[19])
+
+
+def identify(pid: int) -> Identity:
+    """Return the identity of a living process."""
+    return Identity(pid, start_ticks(pid), boot_id())
+
+
+def is_alive(identity: Identity) -> bool:
+    """Say whether this very process still exists and is no zombie."""
+    if identity.pid <= 0 or identity.boot != boot_id():
+        return False
+    try:
+        with open(f"/proc/{identity.pid}/stat", "rb") as file:
+            fields = file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    state, *rest = fields[fields.rindex(b")") + 2 :].split()
+    return int(rest[18]) == identity.start_ticks and state not in (b"Z", b"X")
+
+
+def open_pidfd(identity: Identity) -> int:
+    """Open a pidfd of this very process. Raises ProcessLookupError when it is gone."""
+    if identity.pid <= 0:
+        raise ProcessLookupError(f"no process {identity.pid}")
+    fd = os.pidfd_open(identity.pid)
+    if is_alive(identity):
+        return fd
+    os.close(fd)
+    raise ProcessLookupError(f"process {identity.pid} is gone")
