@@ -1,0 +1,77 @@
+"""Digests: the names that content has by itself, as `sha256:` and 64 hexadecimal digits.
+
+Source: OCI image-spec 1.1, descriptor.md, section Digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from containerlab import errors
+
+__all__ = ["Hasher", "of", "parse", "path"]
+
+_DIGITS = {"sha256": 64, "sha512": 128}
+_PATTERN = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+_GRAMMAR = re.compile(r"(?P<algorithm>[a-z0-9]+(?:[+._-][a-z0-9]+)*):[A-Za-z0-9=_-]+")
+
+
+def parse(text: str) -> str:
+    """Return `text` when it is a digest that can be trusted as part of a path.
+
+    >>> parse("sha256:" + "0" * 64)[:10]
+    'sha256:000'
+
+    Raises: InvalidInput.
+    """
+    if _PATTERN.fullmatch(text):
+        return text
+    shown = repr(text if len(text) <= 100 else f"{text[:100]}…")
+    found = _GRAMMAR.fullmatch(text)
+    if found and found["algorithm"] not in _DIGITS:
+        raise errors.InvalidInput(
+            f"digest {shown} uses the algorithm {found['algorithm']}, which is not supported",
+            "use sha256 or sha512",
+        )
+    raise errors.InvalidInput(
+        f"{shown} is not a digest", "write sha256: and 64 lower-case hexadecimal digits"
+    )
+
+
+def of(data: bytes, algorithm: str = "sha256") -> str:
+    """Compute the digest of `data`.
+
+    >>> of(b"")[:15]
+    'sha256:e3b0c442'
+    """
+    return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
+
+
+def path(digest: str) -> str:
+    """Return where an OCI image layout keeps the blob, below `blobs/`.
+
+    >>> path("sha256:" + "0" * 64)[:9]
+    'sha256/00'
+
+    Raises: InvalidInput, so that nothing but a digest ever becomes a path.
+    """
+    return parse(digest).replace(":", "/")
+
+
+class Hasher:
+    """Computes the digest of what passes by, and its length."""
+
+    __slots__ = ("_algorithm", "_hash", "size")
+
+    def __init__(self, algorithm: str = "sha256") -> None:
+        self._algorithm = algorithm
+        self._hash = hashlib.new(algorithm)
+        self.size = 0
+
+    def update(self, data: bytes | memoryview) -> None:
+        self._hash.update(data)
+        self.size += len(data)
+
+    def digest(self) -> str:
+        return f"{self._algorithm}:{self._hash.hexdigest()}"

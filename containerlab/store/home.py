@@ -1,0 +1,230 @@
+"""The directory in which everything rests: its paths, its locks, its scratch space.
+
+oci/                  an OCI image layout
+layers/<diff-id>/     unpacked layers
+containers/<id>/      bundles and records
+volumes/  cache/
+tmp/                  what is not finished; a killed process leaves rubbish only here
+locks/                files that exist to be locked
+state.db              what changes
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from containerlab import errors
+
+__all__ = ["Home"]
+
+_FOLDERS = ("oci/blobs/sha256", "layers", "containers", "volumes", "cache", "tmp", "locks")
+_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+_EMPTY_INDEX = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
+
+
+class Home(msgspec.Struct, frozen=True):
+    """Where this user's images, layers and containers are; open one with `Home.open()`."""
+
+    root: Path
+
+    @staticmethod
+    def open(path: str | Path | None = None) -> Home:
+        """Return the home at `path`, or the default one, made on first use with mode 0700.
+
+        The default is $CONTAINERLAB_HOME, else /var/lib/containerlab for root, else
+        $XDG_DATA_HOME/containerlab (~/.local/share/containerlab).
+
+        Raises: NotPermitted when it belongs to somebody else or cannot be made; InvalidInput when the
+        directory holds something else.
+        """
+        root = Path(os.path.abspath(path or _default()))
+        try:
+            if not _is_ready(root):
+                _make(root)
+        except OSError as error:
+            if isinstance(error, errors.LabError):
+                raise
+            raise errors.NotPermitted(
+                f"cannot use {root} as home: {error.strerror}",
+                "set CONTAINERLAB_HOME to a directory of yours",
+            ) from error
+        return Home(root)
+
+    @property
+    def oci(self) -> Path:
+        return self.root / "oci"
+
+    @property
+    def layers(self) -> Path:
+        return self.root / "layers"
+
+    @property
+    def containers(self) -> Path:
+        return self.root / "containers"
+
+    @property
+    def volumes(self) -> Path:
+        return self.root / "volumes"
+
+    @property
+    def cache(self) -> Path:
+        return self.root / "cache"
+
+    @property
+    def temporary(self) -> Path:
+        return self.root / "tmp"
+
+    @property
+    def database(self) -> Path:
+        return self.root / "state.db"
+
+    @contextlib.contextmanager
+    def lock(self, name: str, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
+        """Hold the lock `name` against all other threads and processes; it dies with its holder.
+
+        Raises: Conflict when `wait` is false and somebody holds it.
+        """
+        fd = _locked(f"{self.root}/locks/{name}", fcntl.LOCK_SH if shared else fcntl.LOCK_EX, wait)
+        try:
+            yield
+        finally:
+            os.close(fd)
+
+    @contextlib.contextmanager
+    def scratch(self, prefix: str) -> Iterator[Path]:
+        """Give a fresh directory (mode 0700) below `tmp`, and remove it with all that is in it at the end.
+
+        It is locked while in use, so that `sweep` can tell rubbish of the dead from work of the living.
+        """
+        path, fd = _fresh_directory(self.temporary, prefix)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(fd)
+
+    def sweep(self) -> int:
+        """Remove what killed processes left in `tmp`; return the number of entries removed."""
+        return sum(_remove_if_dead(entry.path) for entry in os.scandir(self.temporary))
+
+
+def _default() -> str:
+    if chosen := os.environ.get("CONTAINERLAB_HOME"):
+        return chosen
+    if os.geteuid() == 0:
+        return "/var/lib/containerlab"
+    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    return os.path.join(data, "containerlab")
+
+
+def _is_ready(root: Path) -> bool:
+    """Tell whether the home is complete and private; `oci-layout` is written last."""
+    try:
+        found = os.stat(root)
+        os.stat(f"{root}/oci/oci-layout")
+    except FileNotFoundError:
+        return False
+    _check_owner(root, found)
+    return not found.st_mode & 0o077
+
+
+def _check_owner(root: Path, found: os.stat_result) -> None:
+    if not stat.S_ISDIR(found.st_mode):
+        raise errors.InvalidInput(f"home {root} is not a directory", "set CONTAINERLAB_HOME to a directory")
+    if found.st_uid != os.geteuid():
+        raise errors.NotPermitted(
+            f"home {root} belongs to uid {found.st_uid}, not to you (uid {os.geteuid()})",
+            "set CONTAINERLAB_HOME to a directory of yours",
+        )
+
+
+def _make(root: Path) -> None:
+    os.makedirs(root, mode=0o700, exist_ok=True)
+    _check_owner(root, os.stat(root))
+    if strange := _strange(root):
+        raise errors.InvalidInput(
+            f"{root} holds other things ({strange}) and cannot be a home", "choose an empty directory"
+        )
+    os.chmod(root, 0o700)
+    for folder in _FOLDERS:
+        os.makedirs(root / folder, mode=0o700, exist_ok=True)
+    _write_if_missing(root, "oci/index.json", _EMPTY_INDEX)
+    _write_if_missing(root, "oci/oci-layout", _LAYOUT)
+
+
+def _strange(root: Path) -> str:
+    """Name something that no home has: a mistyped CONTAINERLAB_HOME=/home/me must not be taken over."""
+    if os.path.exists(root / "oci" / "oci-layout"):
+        return ""
+    known = {folder.partition("/")[0] for folder in _FOLDERS} | {"lost+found"}
+    return min(set(os.listdir(root)) - known, default="")
+
+
+def _write_if_missing(root: Path, name: str, content: bytes) -> None:
+    if os.path.exists(root / name):
+        return
+    with tempfile.NamedTemporaryFile(dir=root / "tmp", delete=False) as file:
+        file.write(content)
+    with contextlib.suppress(FileExistsError):
+        os.link(file.name, root / name)  # unlike rename, never replaces what another process made meanwhile
+    os.unlink(file.name)
+
+
+def _locked(path: str, operation: int, wait: bool) -> int:
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, operation if wait else operation | fcntl.LOCK_NB)
+            if _is_same(fd, path):
+                return fd
+        except BlockingIOError:
+            os.close(fd)
+            raise errors.Conflict(f"{os.path.basename(path)} is locked by another process") from None
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)  # the file was removed by its last holder while we waited
+
+
+def _is_same(fd: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path, follow_symlinks=False))
+    except FileNotFoundError:
+        return False
+
+
+def _fresh_directory(parent: Path, prefix: str) -> tuple[Path, int]:
+    while True:
+        path = tempfile.mkdtemp(prefix=f"{prefix}-", dir=parent)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:  # swept between the two calls
+            continue
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if _is_same(fd, path):
+            return Path(path), fd
+        os.close(fd)
+
+
+def _remove_if_dead(path: str) -> bool:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:  # gone meanwhile, or something that nobody here makes
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(path, ignore_errors=True) if stat.S_ISDIR(os.fstat(fd).st_mode) else os.unlink(path)
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    finally:
+        os.close(fd)
+    return True
