@@ -1,0 +1,475 @@
+"""Readers of option values that are more than a number: mounts, devices, environment, pairs.
+
+Each takes the text of a command line and returns a value, and is the identity on that value.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from containerlab import units
+from containerlab.errors import InvalidInput, nearest
+
+__all__ = [
+    "DeviceMapping",
+    "DeviceRate",
+    "HostEntry",
+    "MountRequest",
+    "RestartPolicy",
+    "Ulimit",
+    "choice",
+    "command_words",
+    "cpu_list",
+    "device",
+    "device_rate",
+    "device_weight",
+    "environment",
+    "extra_host",
+    "file_path",
+    "mount",
+    "name",
+    "namespace",
+    "pair",
+    "restart_policy",
+    "text",
+    "tmpfs",
+    "ulimit",
+    "volume",
+    "whole",
+]
+
+
+def text(value: str) -> str:
+    """Take text as it is (numbers are written out).
+
+    >>> text("a"), text(7)
+    ('a', '7')
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, int, float, os.PathLike)):
+        raise InvalidInput(f"not text: {value!r}")
+    result = os.fspath(value) if isinstance(value, (str, os.PathLike)) else str(value)
+    if "\0" in result:
+        raise InvalidInput(f"a zero byte in {result!r}", "the kernel ends text there; leave it out")
+    return result
+
+
+def choice(*words: str) -> Callable[[str], str]:
+    """Make a reader of one of some words."""
+
+    def read(value: str) -> str:
+        if value not in words:
+            raise InvalidInput(
+                f"not known: {value!r}", nearest(str(value), words) or f"one of {', '.join(words)}"
+            )
+        return value
+
+    return read
+
+
+def whole(least: int, most: int) -> Callable[[int | str], int]:
+    """Make a reader of a whole number within limits."""
+    return lambda value: units.count(value, least, most)
+
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+
+
+def name(value: str) -> str:
+    """Read the name of a container or volume.
+
+    >>> name("web-1")
+    'web-1'
+    """
+    if not _NAME.fullmatch(text(value)) or len(value) > 253:
+        raise InvalidInput(
+            f"not a name: {value!r}",
+            "two or more letters, digits, '_', '.', '-'; the first a letter or digit",
+        )
+    return value
+
+
+def file_path(value: str) -> str:
+    """Read the path of a file of the host and make it absolute."""
+    return os.path.abspath(os.path.expanduser(text(value)))
+
+
+def command_words(value: Any) -> tuple[str, ...]:
+    """Read a program with its first arguments; one text is one word, as with Docker's --entrypoint."""
+    return tuple(text(word) for word in ([value] if isinstance(value, str) else value))
+
+
+def environment(value: str) -> str:
+    """Read `NAME=value`; `NAME` alone takes the value of this process, and is left out by `run` if unset.
+
+    >>> environment("A=b=c")
+    'A=b=c'
+    """
+    key, equals, _ = text(value).partition("=")
+    if not key:
+        raise InvalidInput(f"no variable name in {value!r}", "write NAME=value")
+    if equals:
+        return value
+    return f"{key}={os.environ[key]}" if key in os.environ else key
+
+
+def pair(value: str | tuple[str, str]) -> tuple[str, str]:
+    """Read `key=value`; a key alone has an empty value.
+
+    >>> pair("tier=web"), pair("lonely")
+    (('tier', 'web'), ('lonely', ''))
+    """
+    key, _, rest = (value[0], "=", value[1]) if isinstance(value, tuple) else text(value).partition("=")
+    if not key:
+        raise InvalidInput(f"no key in {value!r}", "write key=value")
+    return key, text(rest)
+
+
+def namespace(*modes: str) -> Callable[[str], str]:
+    """Make a reader of a namespace choice: one of the modes, `container:NAME`, or `ns:PATH`."""
+
+    def read(value: str) -> str:
+        kind, colon, target = text(value).partition(":")
+        if (kind in ("container", "ns") and target) or (not colon and value in modes):
+            return value
+        known = [*modes, "container:NAME"]
+        raise InvalidInput(f"not known: {value!r}", nearest(value, known) or f"one of {', '.join(known)}")
+
+    return read
+
+
+def cpu_list(value: str) -> str:
+    """Read a list of processors or memory nodes as the kernel writes it.
+
+    >>> cpu_list("0-2,4")
+    '0-2,4'
+    """
+    written = text(value)
+    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", written):
+        raise InvalidInput(f"not a list of processors: {value!r}", "write it as 0-3 or 0,2")
+    return written
+
+
+class Ulimit(NamedTuple):
+    """A resource limit; -1 is unlimited."""
+
+    name: str
+    soft: int
+    hard: int
+
+
+_ULIMITS = (
+    *("as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile"),
+    *("nproc", "rss", "rtprio", "rttime", "sigpending", "stack"),
+)
+
+
+def ulimit(value: str | Ulimit) -> Ulimit:
+    """Read `name=soft[:hard]`.
+
+    >>> ulimit("nofile=64:128")
+    Ulimit(name='nofile', soft=64, hard=128)
+    """
+    if isinstance(value, Ulimit):
+        return value
+    kind, _, limits = text(value).partition("=")
+    if kind not in _ULIMITS:
+        raise InvalidInput(
+            f"no such limit: {kind!r}", nearest(kind, _ULIMITS) or f"one of {' '.join(_ULIMITS)}"
+        )
+    soft, _, hard = limits.partition(":")
+    result = Ulimit(kind, _limit(soft, value), _limit(hard or soft, value))
+    if result.hard != -1 and (result.soft == -1 or result.soft > result.hard):
+        raise InvalidInput(f"soft limit above hard limit: {value!r}", "write name=soft:hard with soft ≤ hard")
+    return result
+
+
+def _limit(written: str, whole_value: str) -> int:
+    if written in ("-1", "unlimited"):
+        return -1
+    if not written.isdecimal():
+        raise InvalidInput(f"not a limit: {whole_value!r}", "write it as nofile=1024 or nofile=1024:4096")
+    return int(written)
+
+
+class DeviceMapping(NamedTuple):
+    """A device of the host in the container; `permissions` of r, w, m."""
+
+    host: str
+    container: str
+    permissions: str
+
+
+def device(value: str | DeviceMapping) -> DeviceMapping:
+    """Read `host[:container[:rwm]]`.
+
+    >>> device("/dev/null:/dev/x:rw")
+    DeviceMapping(host='/dev/null', container='/dev/x', permissions='rw')
+    """
+    if isinstance(value, DeviceMapping):
+        return value
+    host, *rest = text(value).split(":")
+    permissions = rest.pop() if rest and not rest[-1].startswith("/") else "rwm"
+    container = rest.pop() if rest else host
+    if (
+        rest
+        or not host.startswith("/")
+        or not container.startswith("/")
+        or not set(permissions) <= set("rwm")
+    ):
+        raise InvalidInput(f"not a device: {value!r}", "write /dev/x, /dev/x:/dev/y or /dev/x:/dev/y:rwm")
+    return DeviceMapping(host, container, permissions)
+
+
+class DeviceRate(NamedTuple):
+    """A limit on one block device: bytes per second, operations per second, or a weight."""
+
+    path: str
+    rate: int
+
+
+def device_rate(parse: Callable[[Any], int]) -> Callable[[str | DeviceRate], DeviceRate]:
+    """Make a reader of `/dev/x:rate`."""
+
+    def read(value: str | DeviceRate) -> DeviceRate:
+        if isinstance(value, DeviceRate):
+            return value
+        path, colon, rate = text(value).rpartition(":")
+        if not colon or not path.startswith("/"):
+            raise InvalidInput(f"not a device with a rate: {value!r}", "write it as /dev/sda:1m")
+        return DeviceRate(path, parse(rate))
+
+    return read
+
+
+device_weight = device_rate(lambda value: units.count(value, 10, 1000))
+
+
+class RestartPolicy(NamedTuple):
+    """When a container is started again; `most` times, 0 for ever."""
+
+    condition: str
+    most: int = 0
+
+
+_RESTARTS = ("no", "on-failure", "always", "unless-stopped")
+
+
+def restart_policy(value: str | RestartPolicy) -> RestartPolicy:
+    """Read `no`, `on-failure[:N]`, `always` or `unless-stopped`.
+
+    >>> restart_policy("on-failure:3")
+    RestartPolicy(condition='on-failure', most=3)
+    """
+    if isinstance(value, RestartPolicy):
+        return value
+    condition, colon, most = text(value).partition(":")
+    if condition not in _RESTARTS or (colon and condition != "on-failure"):
+        hint = nearest(condition, _RESTARTS) or f"one of {', '.join(_RESTARTS)}; on-failure may have :N"
+        raise InvalidInput(f"not a restart policy: {value!r}", hint)
+    return RestartPolicy(condition, units.count(most) if colon else 0)
+
+
+class HostEntry(NamedTuple):
+    """A line of /etc/hosts."""
+
+    name: str
+    address: str
+
+
+def extra_host(value: str | HostEntry) -> HostEntry:
+    """Read `name:address` or `name=address`; the address `host-gateway` is the host.
+
+    >>> extra_host("db:10.0.0.7")
+    HostEntry(name='db', address='10.0.0.7')
+    """
+    if isinstance(value, HostEntry):
+        return value
+    match = re.fullmatch(r"([^:=\s]+)[:=](\S+)", text(value))
+    if not match:
+        raise InvalidInput(f"not a host entry: {value!r}", "write it as name:address")
+    address = match[2].removeprefix("[").removesuffix("]")
+    if address != "host-gateway":
+        from ipaddress import ip_address
+
+        try:
+            ip_address(address)
+        except ValueError as error:
+            raise InvalidInput(f"not an address: {address!r}", "write name:address as db:10.0.0.7") from error
+    return HostEntry(match[1], address)
+
+
+class MountRequest(NamedTuple):
+    """A mount that was asked for, by -v, --mount or --tmpfs alike."""
+
+    kind: str
+    """bind, volume, tmpfs or image."""
+    source: str
+    """Absolute path of the host, name of a volume (empty: a new anonymous one), or of an image."""
+    target: str
+    """Absolute path in the container."""
+    readonly: bool = False
+    create: bool = False
+    """Make the source directory on the host if it is not there, as -v does."""
+    propagation: str = ""
+    """private, rprivate, slave, rslave, shared or rshared."""
+    recursive: bool = True
+    """Take the mounts below the source along."""
+    subpath: str = ""
+    """Directory of the volume or image instead of its root."""
+    nocopy: bool = False
+    """Do not fill a new volume with what the image has at the target."""
+    size_bytes: int | None = None
+    mode: int | None = None
+    options: tuple[str, ...] = ()
+    """Others, as mount(8) has them."""
+
+
+_PROPAGATION = ("private", "rprivate", "slave", "rslave", "shared", "rshared")
+_VOLUME_WORDS = ("ro", "rw", "z", "Z", "nocopy", "copy", "delegated", "cached", "consistent", *_PROPAGATION)
+
+
+def volume(value: str | MountRequest) -> MountRequest:
+    """Read `-v`: `target`, `source:target` or `source:target:options`.
+
+    A source with a slash (or `.`, `~`) is a path of the host, else the name of a volume.
+
+    >>> volume("/srv:/data:ro").readonly, volume("cache:/var/cache").kind
+    (True, 'volume')
+    """
+    if isinstance(value, MountRequest):
+        return value
+    parts = text(value).split(":")
+    if len(parts) > 3 or "" in parts:
+        raise InvalidInput(f"not a volume: {value!r}", "write source:target or source:target:ro")
+    source, target = ("", parts[0]) if len(parts) == 1 else (parts[0], parts[1])
+    words = parts[2].split(",") if len(parts) == 3 else []
+    for word in words:
+        if word not in _VOLUME_WORDS:
+            raise InvalidInput(f"no such volume option {word!r} in {value!r}", nearest(word, _VOLUME_WORDS))
+    is_path = "/" in source or source in (".", "..", "~")
+    return MountRequest(
+        kind="bind" if is_path else "volume",
+        source=file_path(source) if is_path else source and name(source),
+        target=_target(target, value),
+        readonly="ro" in words,
+        create=is_path,
+        propagation=next((word for word in words if word in _PROPAGATION), ""),
+        nocopy="nocopy" in words,
+    )
+
+
+def _target(path: str, whole_value: object) -> str:
+    if not path.startswith("/"):
+        raise InvalidInput(f"the target {path!r} in {whole_value!r} is not absolute", "it must begin with /")
+    target = os.path.normpath(path)
+    if target in ("/", "//"):
+        raise InvalidInput(f"the target in {whole_value!r} is the root itself", "mount below it")
+    return target
+
+
+def tmpfs(value: str | MountRequest) -> MountRequest:
+    """Read `--tmpfs`: `target` or `target:size=64m,mode=1777,…`.
+
+    >>> tmpfs("/run:size=1m").size_bytes
+    1048576
+    """
+    if isinstance(value, MountRequest):
+        return value
+    target, _, written = text(value).partition(":")
+    words = [word for word in written.split(",") if word]
+    fields = dict(word.split("=", 1) for word in words if "=" in word)
+    return MountRequest(
+        kind="tmpfs",
+        source="",
+        target=_target(target, value),
+        readonly="ro" in words,
+        size_bytes=units.size(fields["size"]) if "size" in fields and "%" not in fields["size"] else None,
+        mode=_octal(fields.get("mode")),
+        options=tuple(word for word in words if not _is_own_tmpfs_word(word)),
+    )
+
+
+def _is_own_tmpfs_word(word: str) -> bool:
+    return word in ("ro", "rw") or word.startswith("mode=") or (word.startswith("size=") and "%" not in word)
+
+
+def _octal(written: str | None) -> int | None:
+    if written is None:
+        return None
+    if not re.fullmatch(r"0?[0-7]{1,4}", written):
+        raise InvalidInput(f"not a file mode: {written!r}", "write it in octal as 1777")
+    return int(written, 8)
+
+
+_MOUNT_KEYS = {
+    "src": "source",
+    "source": "source",
+    "dst": "target",
+    "destination": "target",
+    "target": "target",
+    "ro": "readonly",
+    "readonly": "readonly",
+    "type": "kind",
+    "bind-propagation": "propagation",
+    "bind-recursive": "recursive",
+    "bind-nonrecursive": "nonrecursive",
+    "volume-nocopy": "nocopy",
+    "volume-subpath": "subpath",
+    "image-subpath": "subpath",
+    "tmpfs-size": "size_bytes",
+    "tmpfs-mode": "mode",
+}
+
+
+def mount(value: str | MountRequest) -> MountRequest:
+    """Read `--mount`: `type=bind,source=/srv,target=/data,readonly`; the type is volume if not said.
+
+    >>> mount("type=bind,src=/srv,dst=/data,ro").target
+    '/data'
+    """
+    if isinstance(value, MountRequest):
+        return value
+    fields: dict[str, Any] = {}
+    for word in text(value).split(","):
+        key, equals, written = word.partition("=")
+        if key not in _MOUNT_KEYS:
+            raise InvalidInput(f"no such key {key!r} in {value!r}", nearest(key, _MOUNT_KEYS))
+        fields[_MOUNT_KEYS[key]] = _mount_field(_MOUNT_KEYS[key], written if equals else "true")
+    if fields.pop("nonrecursive", False):
+        fields["recursive"] = False
+    request = MountRequest(**{"kind": "volume", "source": "", "target": "", **fields})
+    return _checked(request._replace(target=_target(request.target, value)), value)
+
+
+def _mount_field(field: str, written: str) -> object:
+    match field:
+        case "readonly" | "nocopy" | "nonrecursive":
+            return units.switch(written)
+        case "recursive":
+            return written not in ("disabled", "false")
+        case "size_bytes":
+            return units.size(written)
+        case "mode":
+            return _octal(written)
+        case "propagation":
+            return choice(*_PROPAGATION)(written)
+        case "kind":
+            return choice("bind", "volume", "tmpfs", "image")(written)
+    return written
+
+
+def _checked(request: MountRequest, value: str) -> MountRequest:
+    if request.kind in ("bind", "image") and not request.source:
+        raise InvalidInput(f"no source in {value!r}", f"a {request.kind} mount needs source=")
+    if request.kind == "tmpfs" and request.source:
+        raise InvalidInput(f"a source in {value!r}", "a tmpfs mount has none")
+    if request.kind == "bind":
+        return request._replace(source=file_path(request.source))
+    return (
+        request._replace(source=name(request.source))
+        if request.kind == "volume" and request.source
+        else request
+    )
