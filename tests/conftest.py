@@ -1,0 +1,90 @@
+"""What every test stands on: a home of its own, markers that skip by name, users, and a leak check.
+
+With CI=true a test that is skipped because a program is missing fails instead.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import leaks, system_packages, users
+
+# Before any test module is imported: what the package reads at import must already see it.
+BASE = Path(tempfile.mkdtemp(prefix=f"conlab-test-{os.getpid()}-", dir="/var/tmp"))
+BASE.chmod(0o755)  # ordinary users work below it too
+os.environ["CONTAINERLAB_HOME"] = str(BASE / "home")
+os.environ[leaks.TOKEN_VARIABLE] = BASE.name
+PROGRAMS = system_packages.programs()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("root") and os.geteuid() != 0:
+        pytest.skip("needs root")
+    for marker in item.iter_markers("system"):
+        _need_packages(marker.args)
+
+
+def _need_packages(packages: tuple[str, ...]) -> None:
+    unknown = set(packages) - PROGRAMS.keys()
+    if unknown:
+        pytest.fail(f"not in system-packages.txt: {', '.join(unknown)}")
+    absent = [package for package in system_packages.missing() if package in packages]
+    if absent and os.environ.get("CI") == "true":
+        pytest.fail(f"CI lacks the system package {', '.join(absent)}")
+    if absent:
+        pytest.skip(f"needs the system package {', '.join(absent)}")
+
+
+def pytest_sessionfinish() -> None:
+    shutil.rmtree(BASE, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def base() -> Path:
+    """Return the directory that holds all that this run of the suite makes, on a real file system."""
+    return BASE
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = leaks.look(BASE)
+    yield
+    left = leaks.left_over(before, BASE)
+    if left:
+        pytest.fail(f"{request.node.name} left behind:\n" + "\n".join(left))
+
+
+@pytest.fixture(scope="session")
+def subids_user() -> Iterator[users.User]:
+    """Yield an ordinary user with subordinate ids."""
+    yield from users.make(BASE, subordinate_ids=True)
+
+
+@pytest.fixture(scope="session")
+def single_id_user() -> Iterator[users.User]:
+    """Yield an ordinary user without subordinate ids."""
+    yield from users.make(BASE, subordinate_ids=False)
+
+
+@pytest.fixture(params=["subids", "single"])
+def ordinary_user(request: pytest.FixtureRequest) -> users.User:
+    """Return one after the other: an ordinary user with subordinate ids, and one without."""
+    user: users.User = request.getfixturevalue(f"{request.param.replace('single', 'single_id')}_user")
+    return user
+
+
+@pytest.fixture(params=["root", "subids", "single"])
+def anyone(request: pytest.FixtureRequest) -> users.User:
+    """Return one after the other: root, an ordinary user with subordinate ids, and one without."""
+    if request.param != "root":
+        user: users.User = request.getfixturevalue(f"{request.param.replace('single', 'single_id')}_user")
+        return user
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    return users.myself(BASE)
