@@ -1,0 +1,280 @@
+"""Content by its digest: verified on the way in and on the way out.
+
+A blob is a file below `oci/blobs`, named by its digest, that never changes. It comes there complete, from a
+temporary name, after it has been verified and has reached the disk; a killed writer leaves a file in `tmp`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import io
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from containerlab import errors
+from containerlab.oci import digest as digests
+from containerlab.oci.image import MAX_DOCUMENT_BYTES, Descriptor
+from containerlab.store.home import Home
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["Blobs", "Writer"]
+
+_CHUNK = 1 << 20
+CONTENT_LOCK = "content"
+"""Held shared while a blob or a name is added, alone while garbage is collected; never for long."""
+
+
+class Blobs:
+    """The blobs of a home; safe for many threads and processes.
+
+    What is written is garbage until a name leads to it. Hold a lease (`Images.lease`) from before the first
+    blob until the name is put, so that a collection in another process leaves it alone.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._root = home.oci / "blobs"
+
+    def path(self, digest: str) -> Path:
+        """Return where the blob is, or would be."""
+        return self._root / digests.path(digest)
+
+    def has(self, digest: str) -> bool:
+        """Tell whether the blob is there."""
+        return self._find(digest) is not None
+
+    def size(self, digest: str) -> int:
+        """Return the length in bytes.
+
+        Raises: NotFound.
+        """
+        found = self._find(digest)
+        if found is None:
+            raise _missing(digest)
+        return found.st_size
+
+    def keep(self, descriptor: Descriptor) -> bool:
+        """Tell whether the blob is there with the right size; if so, leases held now protect it too."""
+        with self._home.lock(CONTENT_LOCK, shared=True):
+            found = self._find(descriptor.digest)
+            if found is None or found.st_size != descriptor.size:
+                return False
+            os.utime(self.path(descriptor.digest))
+            return True
+
+    def open(self, descriptor: Descriptor) -> BinaryIO:
+        """Open a blob to read it once from start to end; the end is reached only when the digest is right.
+
+        Raises: NotFound; DigestMismatch, also while reading.
+        """
+        return io.BufferedReader(
+            _Verified(self._open(descriptor.digest, descriptor.size), descriptor), _CHUNK
+        )
+
+    def read(self, digest: str) -> bytes:
+        """Return a document.
+
+        Raises: NotFound, DigestMismatch; CorruptContent when it has more than 4 MiB.
+        """
+        with os.fdopen(self._open(digest, None), "rb", buffering=0) as file:
+            raw = file.read(MAX_DOCUMENT_BYTES + 1)
+        if len(raw) > MAX_DOCUMENT_BYTES:
+            raise errors.CorruptContent(f"document {digest} has more than {MAX_DOCUMENT_BYTES} bytes")
+        if digests.of(raw, digest.partition(":")[0]) != digest:
+            raise _damaged(digest)
+        return raw
+
+    @contextlib.contextmanager
+    def writer(self, expected: Descriptor | None = None) -> Iterator[Writer]:
+        """Give a writer for one blob; without a `commit` inside the block nothing remains.
+
+        Raises: Unavailable when the disk is full.
+        """
+        writer = Writer(self._home, self._root, expected)
+        try:
+            yield writer
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise errors.Unavailable(
+                f"no space left below {self._home.root}", "free some with `image prune` or `system prune`"
+            ) from error
+        finally:
+            writer.close()
+
+    def write(self, data: bytes, media_type: str) -> Descriptor:
+        """Store a document."""
+        with self.writer() as writer:
+            writer.write(data)
+            return writer.commit(media_type)
+
+    def copy(self, source: BinaryIO, expected: Descriptor) -> Descriptor:
+        """Store what `source` gives, unless the blob is there already.
+
+        Raises: DigestMismatch.
+        """
+        if self.keep(expected):
+            return expected
+        with self.writer(expected) as writer:
+            while chunk := source.read(_CHUNK):
+                writer.write(chunk)
+            return writer.commit()
+
+    def sync(self) -> None:
+        """Make the names of all blobs durable: one call for many commits."""
+        for folder in (self._root, *self._root.iterdir()):
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+    def digests(self) -> Iterator[str]:
+        """Go through all that is there."""
+        for folder in os.scandir(self._root):
+            for entry in os.scandir(folder.path):
+                with contextlib.suppress(errors.InvalidInput):
+                    yield digests.parse(f"{folder.name}:{entry.name}")
+
+    def remove(self, digest: str) -> int:
+        """Remove a blob if it is there and return the bytes it had; the caller holds the content lock alone."""
+        found = self._find(digest)
+        if found is None:
+            return 0
+        os.unlink(self.path(digest))
+        return found.st_size
+
+    def added(self, digest: str) -> float:
+        """Return when the blob came in or was last kept, in seconds since the epoch."""
+        found = self._find(digest)
+        return found.st_mtime if found else 0.0
+
+    def _find(self, digest: str) -> os.stat_result | None:
+        try:
+            found = os.lstat(f"{self._root}/{digests.path(digest)}")
+        except FileNotFoundError:
+            return None
+        return found if stat.S_ISREG(found.st_mode) else None
+
+    def _open(self, digest: str, size: int | None) -> int:
+        try:
+            # A link or a FIFO planted here must neither lead out of the store nor block.
+            fd = os.open(self.path(digest), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise _missing(digest) from None
+        except OSError as error:
+            raise _damaged(digest) from error
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or size not in (None, found.st_size):
+            os.close(fd)
+            raise _damaged(digest)
+        return fd
+
+
+class Writer:
+    """Takes the bytes of one blob; made by `Blobs.writer`."""
+
+    def __init__(self, home: Home, root: Path, expected: Descriptor | None) -> None:
+        self._home, self._root, self._expected = home, root, expected
+        self._hasher = digests.Hasher(expected.digest.partition(":")[0] if expected else "sha256")
+        fd, self._path = tempfile.mkstemp(prefix="blob-", dir=home.temporary)
+        fcntl.flock(fd, fcntl.LOCK_EX)  # tells `Home.sweep` that somebody is at it
+        self._file = os.fdopen(fd, "wb", buffering=0)
+        self._committed = False
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self._hasher.size
+
+    @property
+    def digest(self) -> str:
+        """Digest of the bytes written so far."""
+        return self._hasher.digest()
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Add bytes; best in chunks of 64 KiB or more.
+
+        Raises: DigestMismatch as soon as there are more bytes than expected.
+        """
+        self._hasher.update(data)
+        if self._expected and self._hasher.size > self._expected.size:
+            raise errors.DigestMismatch(
+                f"blob {self._expected.digest} has more than the {self._expected.size} bytes it should have"
+            )
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+        return len(data)
+
+    def commit(self, media_type: str = "application/octet-stream") -> Descriptor:
+        """Verify the blob, bring it to the disk and give it its name.
+
+        Raises: DigestMismatch, and then nothing remains.
+        """
+        result = Descriptor(media_type=media_type, digest=self.digest, size=self.size)
+        if self._expected:
+            _compare(result, self._expected)
+            result = self._expected
+        os.fsync(self._file.fileno())
+        target = self._root / digests.path(result.digest)
+        with self._home.lock(CONTENT_LOCK, shared=True):
+            os.makedirs(target.parent, mode=0o700, exist_ok=True)
+            os.rename(self._path, target)  # also over an older copy: that heals one which was damaged
+        self._committed = True
+        return result
+
+    def close(self) -> None:
+        """Drop what was not committed."""
+        if not self._committed:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)
+        self._file.close()
+
+
+def _compare(found: Descriptor, expected: Descriptor) -> None:
+    if found.size != expected.size:
+        raise errors.DigestMismatch(
+            f"blob {expected.digest} has {found.size} bytes where {expected.size} were announced"
+        )
+    if found.digest != expected.digest:
+        raise errors.DigestMismatch(f"blob {expected.digest} turned out to be {found.digest}")
+
+
+class _Verified(io.RawIOBase):
+    def __init__(self, fd: int, expected: Descriptor) -> None:
+        self._file = os.fdopen(fd, "rb", buffering=0)
+        self._expected = expected
+        self._hasher = digests.Hasher(expected.digest.partition(":")[0])
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        count = self._file.readinto(buffer) or 0
+        self._hasher.update(memoryview(buffer)[:count])
+        if count == 0 and len(memoryview(buffer)) and self._hasher.digest() != self._expected.digest:
+            raise _damaged(self._expected.digest)
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _missing(digest: str) -> errors.NotFound:
+    return errors.NotFound(f"no such blob: {digest}", "load or pull its image again")
+
+
+def _damaged(digest: str) -> errors.DigestMismatch:
+    return errors.DigestMismatch(
+        f"blob {digest} is damaged in the store", "remove its image, then load or pull it again"
+    )

@@ -1,0 +1,166 @@
+"""Compressed streams: what the bytes say counts, not what the media type says.
+
+Source: Docker decides in the same way (moby/go-archive, compression.Detect).
+"""
+
+from __future__ import annotations
+
+import bz2
+import io
+import lzma
+import sys
+import zlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from containerlab import errors
+from containerlab.oci import image
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+__all__ = ["decompressed", "opened"]
+
+_CHUNK = 256 << 10
+
+
+def decompressed(stream: BinaryIO, media_type: str) -> BinaryIO:
+    """Return the tar stream of a layer, whatever it is compressed with.
+
+    Reading it to its end reads `stream` to its end, so that a verifying stream has been verified.
+
+    Raises: Unsupported when `media_type` is not that of a layer (an encrypted one, say); CorruptContent
+        while reading, when the compressed data is cut off or wrong.
+    """
+    if not image.is_layer(media_type):
+        raise errors.Unsupported(f"a layer of type {media_type!r} cannot be unpacked")
+    return opened(stream)
+
+
+def opened(stream: BinaryIO) -> BinaryIO:
+    """Decompress gzip, bzip2, xz or zstd; give anything else as it is."""
+    start = _start(stream, 6)
+    source = io.BufferedReader(_Continued(start, stream), _CHUNK)
+    for magic, name, member in _FORMATS:
+        if start.startswith(magic):
+            return io.BufferedReader(_Members(source, name, member), _CHUNK)
+    return source
+
+
+def _start(stream: BinaryIO, count: int) -> bytes:
+    """Read the first bytes; a pipe may give them one by one."""
+    start = b""
+    while len(start) < count and (more := stream.read(count - len(start))):
+        start += more
+    return start
+
+
+class _Continued(io.RawIOBase):
+    """What was read already, and then the rest of the stream."""
+
+    def __init__(self, start: bytes, stream: BinaryIO) -> None:
+        self._start, self._stream = start, stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        view = memoryview(buffer)
+        data = self._start or self._stream.read(len(view))
+        self._start = b""
+        view[: len(data)] = data
+        return len(data)
+
+
+class _Member(Protocol):
+    """What the decompressors of bz2, lzma and zstd have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes: ...
+
+
+class _GzipMember:
+    """A gzip member with that interface; the gzip module of Python 3.11 reads only 8 KiB at a time."""
+
+    def __init__(self) -> None:
+        self._inflate = zlib.decompressobj(wbits=31)
+
+    @property
+    def eof(self) -> bool:
+        return self._inflate.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inflate.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inflate.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes:
+        return self._inflate.decompress(self._inflate.unconsumed_tail + data, max_length)
+
+
+class _Members(io.RawIOBase):
+    """Reads compressed data of one or more members to its end, with bounded memory."""
+
+    def __init__(self, source: BinaryIO, name: str, make: Callable[[], _Member]) -> None:
+        self._source, self._name, self._make = source, name, make
+        self._member = make()
+        self._input = b""
+        self._ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        view = memoryview(buffer)
+        while not self._ended:
+            if data := self._decompress(len(view)):
+                view[: len(data)] = data
+                return len(data)
+        return 0
+
+    def _decompress(self, limit: int) -> bytes:
+        chunk = b""
+        if self._member.needs_input:
+            chunk, self._input = self._input or self._source.read(_CHUNK), b""
+            if not chunk:
+                raise errors.CorruptContent(f"{self._name} data is cut off")
+        try:
+            data = self._member.decompress(chunk, limit)
+        except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zstd.ZstdError) as error:
+            raise errors.CorruptContent(f"{self._name} data is wrong: {error}") from error
+        if self._member.eof:
+            self._begin(self._member.unused_data)
+        return data
+
+    def _begin(self, rest: bytes) -> None:
+        """Go on with the next member; what follows the last and is none is ignored, as gzip(1) does."""
+        rest += _start(self._source, 6 - len(rest))
+        magics = tuple(magic for magic, name, _ in _FORMATS if name == self._name)
+        if rest.startswith(magics):
+            self._member, self._input = self._make(), rest
+            return
+        self._ended = True
+        while self._source.read(_CHUNK):  # so that a verifying stream sees its end
+            pass
+
+
+_FORMATS: tuple[tuple[bytes, str, Callable[[], _Member]], ...] = (
+    (b"\x1f\x8b\x08", "gzip", _GzipMember),
+    (b"\x28\xb5\x2f\xfd", "zstd", zstd.ZstdDecompressor),
+    *((bytes((0x50 + i, 0x2A, 0x4D, 0x18)), "zstd", zstd.ZstdDecompressor) for i in range(16)),  # skippable
+    (b"BZh", "bzip2", bz2.BZ2Decompressor),
+    (b"\xfd7zXZ\x00", "xz", lzma.LZMADecompressor),
+)
