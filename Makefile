@@ -1,0 +1,49 @@
+# Each target works on a fresh checkout; what it needs is installed into .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+EXTRA_PACKAGES := benchmarks/system-packages.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench notebooks clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+
+demo: .venv/installed ## run containers under limits and draw what happened: demo/report.html
+	$(BIN)/conlab demo
+
+test: check ## everything that CI runs
+	$(BIN)/python -m tests.system_packages
+	$(BIN)/python -m pytest tests notebooks --nbval --nbval-current-env --nbval-sanitize-with tests/nbval-sanitize.cfg
+
+check: .venv/installed-tools ## format, lint, types, layers: no container runs
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/installed-tools ## side by side with the engines that are installed
+	$(BIN)/python -m tests.system_packages $(EXTRA_PACKAGES)
+	$(BIN)/python -m benchmarks
+
+notebooks: .venv/installed-tools ## execute the notebooks and keep their outputs
+	$(BIN)/jupyter nbconvert --execute --inplace notebooks/*.ipynb
+
+clean: ## remove what make made
+	rm -rf .venv build demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'This needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)'; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+	  || { echo 'This Python cannot make environments: install the package python3-venv.'; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
+
+.venv/installed: .venv/bin/pip pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[all]'
+	@touch $@
+
+.venv/installed-tools: .venv/installed
+	$(BIN)/pip install --quiet --group test --group check
+	@touch $@
