@@ -22,7 +22,6 @@ Every message is one sentence: what was tried, on what, why not. `hint` says wha
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 __all__ = [
@@ -155,5 +154,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("memry", ["memory", "cpus"])
     'did you mean memory?'
     """
+    import difflib  # every monitor loads this module, and none needs this
+
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"did you mean {close[0]}?" if close else ""

@@ -7,15 +7,14 @@ user gets a map of one id. Source: user_namespaces(7), subuid(5), newuidmap(1).
 from __future__ import annotations
 
 import os
-import pwd
-import shutil
-import subprocess
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from containerlab.linux.namespaces import CLONE_NEWNS, CLONE_NEWUSER
+
+if TYPE_CHECKING:  # this module is loaded by every monitor: what only its user needs is imported where it is used
+    import subprocess
+    from collections.abc import Sequence
 
 __all__ = ["HOST", "IdMap", "Range", "choose", "run", "write"]
 
@@ -76,6 +75,8 @@ def choose() -> IdMap:
 
 
 def _why_not_subids() -> str:
+    import shutil
+
     for tool in ("newuidmap", "newgidmap"):
         if shutil.which(tool) is None:
             return f"{tool} is not installed (package uidmap)"
@@ -86,12 +87,14 @@ def _why_not_subids() -> str:
 
 
 def _subordinate(file: str, uid: int) -> tuple[Range, ...]:
+    import pwd
+
     try:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:
         name = ""
     ranges, inside = [], 1
-    for line in Path(file).read_text().splitlines() if Path(file).exists() else ():
+    for line in _read_lines(file):
         owner, _, numbers = line.partition(":")
         start, _, count = numbers.partition(":")
         if owner in (name, str(uid)) and owner and start.isdigit() and count.isdigit():
@@ -100,7 +103,17 @@ def _subordinate(file: str, uid: int) -> tuple[Range, ...]:
     return tuple(ranges)
 
 
+def _read_lines(file: str) -> list[str]:
+    try:
+        with open(file) as lines:
+            return lines.read().splitlines()
+    except FileNotFoundError:
+        return []
+
+
 def _try(idmap: IdMap) -> str:
+    import subprocess
+
     try:
         process = run(idmap, ["true"], stderr=subprocess.PIPE)
     except OSError as error:
@@ -127,8 +140,7 @@ def write(pid: int, idmap: IdMap) -> None:
 
 def _newidmap(tool: str, pid: int, ranges: tuple[Range, ...]) -> None:
     words = [tool, str(pid), *(str(number) for r in ranges for number in r)]
-    path = shutil.which(tool) or f"/usr/bin/{tool}"
-    status = os.waitpid(os.posix_spawn(path, words, os.environ), 0)[1]
+    status = os.waitpid(os.posix_spawnp(tool, words, os.environ), 0)[1]
     if status:
         raise PermissionError(1, f"{tool} refused the map of process {pid}")
 
@@ -150,11 +162,13 @@ def run(idmap: IdMap, argv: Sequence[str], **popen: Any) -> subprocess.Popen[byt
 
     Raises: OSError when the namespace or its map is refused.
     """
+    import subprocess
+
     if idmap.kind == "none":
         return subprocess.Popen(argv, **popen)
     ready_r, ready_w = os.pipe()
     go_r, go_w = os.pipe()
-    package = str(Path(__file__).parents[2])
+    package = __file__.removesuffix("/containerlab/linux/idmap.py")
     stub = [sys.executable, "-I", "-S", "-c", _STUB, package, str(ready_w), str(go_r), *argv]
     popen["pass_fds"] = (*popen.get("pass_fds", ()), ready_w, go_r)
     try:

@@ -1,0 +1,200 @@
+"""The client's side of processes: it starts the launcher, hands it plans, and talks to monitors."""
+
+from __future__ import annotations
+
+import json
+import marshal
+import os
+import select
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from containerlab.errors import CannotExecute, CommandNotFound, SetupFailed
+from containerlab.linux.sealed import open_python
+from containerlab.runtime import steps, wire
+from containerlab.runtime.monitor import Launch
+from containerlab.runtime.steps import Plan
+
+__all__ = ["Connection", "Launcher", "attach"]
+
+
+class Launcher:
+    """A launcher process of this process; started when first needed, safe for several threads."""
+
+    def __init__(self, log: str) -> None:
+        self._log = log
+        self._lock = threading.Lock()
+        self._control: socket.socket | None = None
+        self._owner = 0
+
+    def launch(self, launch: Launch, plan: Plan, descriptors: Sequence[int] = ()) -> Connection:
+        """Have a monitor made for a plan and return the connection to it."""
+        ours, theirs = socket.socketpair()
+        body = marshal.dumps((steps.plain(launch), steps.pack(plan)))
+        with theirs:
+            self._send(body, [theirs.fileno(), *descriptors])
+        return Connection(ours)
+
+    def _send(self, body: bytes, descriptors: list[int]) -> None:
+        with self._lock:
+            try:
+                self._send_once(body, descriptors)
+            except (BrokenPipeError, ConnectionResetError):
+                # Somebody killed the launcher; the monitors that it made live on without it.
+                self._close()
+                self._send_once(body, descriptors)
+
+    def _send_once(self, body: bytes, descriptors: list[int]) -> None:
+        if self._control is None or self._owner != os.getpid():
+            self._start()
+        assert self._control is not None
+        socket.send_fds(self._control, [len(body).to_bytes(8, "big")], descriptors)
+        self._control.sendall(body)
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        python = open_python()
+        log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.posix_spawn(
+                f"/proc/self/fd/{python}",
+                [sys.executable, "-I", "-S", "-c", _PROGRAM, _package_root()],
+                {"PATH": os.environ.get("PATH", os.defpath)},
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, null, 0),
+                    (os.POSIX_SPAWN_DUP2, null, 1),
+                    (os.POSIX_SPAWN_DUP2, log, 2),
+                    (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3),
+                ],
+                setsid=True,
+            )
+        finally:
+            for fd in (python, log, null):
+                os.close(fd)
+            theirs.close()
+        self._control, self._owner = ours, os.getpid()
+
+    def _close(self) -> None:
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+
+    def close(self) -> None:
+        """Let the launcher end; containers go on."""
+        with self._lock:
+            self._close()
+
+
+_PROGRAM = "import sys; sys.path.append(sys.argv[1]); from containerlab.runtime.launcher import main; main(3)"
+
+
+def _package_root() -> str:
+    return __file__.removesuffix("/containerlab/runtime/lifecycle.py")
+
+
+class Connection:
+    """A client's connection to a monitor."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.state: dict[str, Any] | None = None
+        """What the monitor last said of the process."""
+        self.ended = False
+        self._reader = wire.FrameReader()
+        self._waiting: list[tuple[int, bytes]] = []
+
+    def wait_started(self) -> dict[str, Any]:
+        """Wait until the process runs, and return its state.
+
+        Raises: SetupFailed, CannotExecute or CommandNotFound; then there is no process.
+        """
+        while self.state is None and not self.ended:
+            self._waiting += [frame for frame in self._receive() if not self._take(*frame)]
+        if self.state is None:
+            raise SetupFailed("the monitor died while the container was set up", "see monitor.log in the home")
+        return self.state
+
+    def pump(self, sink: Callable[[str, bytes], None], timeout_s: float | None = None) -> bool:
+        """Hand output to a sink until the process has ended; say False when the time is over first.
+
+        Raises: SetupFailed and its kinds when the process could not be made.
+        """
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        frames = self._waiting
+        self._waiting = []
+        while True:
+            for kind, payload in frames:
+                if not self._take(kind, payload):
+                    sink("stdout" if kind == wire.STDOUT else "stderr", payload)
+            if self.ended:
+                return True
+            if not self._is_readable(until):
+                return False
+            frames = list(self._receive())
+
+    def _is_readable(self, until: float | None) -> bool:
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return bool(poll.poll(None if until is None else max(0.0, until - time.monotonic()) * 1000))
+
+    def _receive(self) -> Iterator[tuple[int, bytes]]:
+        data = self.sock.recv(1 << 18)
+        if not data:
+            self.ended = True
+        return self._reader.feed(data)
+
+    def _take(self, kind: int, payload: bytes) -> bool:
+        """Keep what is not output; say whether it was."""
+        if kind in (wire.STARTED, wire.EXITED):
+            self.state = json.loads(payload)
+            self.ended = kind == wire.EXITED
+        elif kind == wire.FAILED:
+            self.ended = True
+            raise _setup_error(**json.loads(payload))
+        return kind not in (wire.STDOUT, wire.STDERR)
+
+    def send(self, kind: int, payload: bytes = b"") -> None:
+        """Send a frame; what is sent to one that has ended is lost."""
+        try:
+            self.sock.sendall(wire.frame(kind, payload))
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+    def close(self) -> None:
+        """Hang up."""
+        self.sock.close()
+
+
+def attach(directory: str) -> Connection:
+    """Connect to the monitor of a running container.
+
+    Raises: ConnectionRefusedError or FileNotFoundError when there is none.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        sock.connect(f"/proc/self/fd/{fd}/attach")
+    except OSError:
+        sock.close()
+        raise
+    finally:
+        os.close(fd)
+    return Connection(sock)
+
+
+def _setup_error(step: str, errno: int, text: str) -> SetupFailed:
+    if step in ("find_program", "execute"):
+        kind = CommandNotFound if errno in (2, 20) else CannotExecute
+        return kind(f"cannot execute the program: {text}", "look at the image's programs", step=step, errno=errno)
+    return SetupFailed(f"cannot set up the container: {step}: {text}", _HINTS.get(step, ""), step=step, errno=errno)
+
+
+_HINTS = {
+    "change_directory": "choose a working directory that is in the image",
+    "bind": "check that the source is there and may be read",
+}

@@ -1,0 +1,268 @@
+"""A Spec becomes a Plan: which namespaces, which cgroup, and the steps in the order that matters.
+
+Pure: everything about the host is in the arguments.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from containerlab.errors import InvalidInput
+from containerlab.linux import capabilities, mounts
+from containerlab.linux.cgroups.plan import UNIFIED
+from containerlab.linux.cgroups.plan import Plan as CgroupPlan
+from containerlab.linux.idmap import IdMap
+from containerlab.linux.mounts import Mount
+from containerlab.linux.namespaces import BY_OCI_NAME, CLONE_NEWCGROUP, CLONE_NEWNET, CLONE_NEWUSER
+from containerlab.oci.runtime import Linux, MountPoint, Process, Spec
+from containerlab.runtime import devices, rootfs
+from containerlab.runtime.rlimits import NUMBERS as RLIMITS
+from containerlab.runtime.steps import Join, Plan, Step
+
+__all__ = ["Surroundings", "container_plan", "exec_plan"]
+
+_KERNEL_FILESYSTEMS = ("proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup2", "ramfs")
+_ATTRIBUTES = {
+    "ro": rootfs.ATTR_RDONLY,
+    "nosuid": rootfs.ATTR_NOSUID,
+    "nodev": rootfs.ATTR_NODEV,
+    "noexec": rootfs.ATTR_NOEXEC,
+    "noatime": rootfs.ATTR_NOATIME,
+    "strictatime": rootfs.ATTR_STRICTATIME,
+    "nodiratime": rootfs.ATTR_NODIRATIME,
+}
+_IGNORED = ("rw", "defaults", "suid", "dev", "exec", "atime", "relatime", "async", "z", "Z", "nocopy", "tmpcopyup")
+
+
+class Surroundings(NamedTuple):
+    """What of the host and the store a plan depends on, beside the Spec.
+
+    root: where the root file system is or will be mounted.
+    snapshot: what to mount there; empty when the bundle's root is there already.
+    cgroup: the cgroup to make, or None.
+    idmap: the map of a new user namespace, or None.
+    filters: compiled seccomp programs, in the order of installation, and their flags.
+    can_pivot: whether pivot_root(2) works here.
+    start_index: which handed-over descriptor is the FIFO to wait at before execve; -1 to go on at once.
+    outlive_parent: whether the process goes on when the one that made it dies.
+    """
+
+    root: str
+    snapshot: tuple[Mount, ...] = ()
+    cgroup: CgroupPlan | None = None
+    idmap: IdMap | None = None
+    filters: tuple[tuple[bytes, int], ...] = ()
+    can_pivot: bool = True
+    start_index: int = -1
+    outlive_parent: bool = False
+
+
+def container_plan(spec: Spec, around: Surroundings) -> Plan:
+    """Return how the first process of a container comes to be.
+
+    Raises: InvalidInput for what the specification asks and no kernel could do.
+    """
+    process, linux = _required(spec)
+    new, joins = _namespaces(linux)
+    steps = (
+        *_arrive(new, joins, around, process),
+        *_build_root(spec, linux, new, around),
+        *_enter_root(spec, linux, process, new, around),
+        *_become_program(process, around),
+    )
+    return Plan(new & ~CLONE_NEWCGROUP, joins, around.idmap, around.cgroup, process.terminal, steps)
+
+
+def exec_plan(process: Process, flags: int, around: Surroundings) -> Plan:
+    """Return how one more process comes to be in the namespaces (`flags`) behind a pidfd sent along."""
+    steps = [Step("protect"), Step("join_cgroups"), Step("new_session")]
+    if flags & CLONE_NEWUSER and around.idmap:
+        steps.append(Step("become", _first_ids(around.idmap)))
+    if process.terminal:
+        size = process.console_size
+        steps += [Step("hold_root"), Step("open_terminal", (size.height, size.width) if size else (0, 0))]
+    plan_steps = (*steps, *_settle(process), *_become_program(process, around))
+    return Plan(0, (Join("", flags),), None, around.cgroup, process.terminal, plan_steps)
+
+
+def _required(spec: Spec) -> tuple[Process, Linux]:
+    if spec.process is None or not spec.process.args:
+        raise InvalidInput("config.json has no process.args", "say which program to run")
+    if not spec.process.cwd.startswith("/"):
+        raise InvalidInput(f"process.cwd must be an absolute path, not {spec.process.cwd!r}")
+    return spec.process, spec.linux or Linux()
+
+
+def _namespaces(linux: Linux) -> tuple[int, tuple[Join, ...]]:
+    new, joins = 0, []
+    for namespace in linux.namespaces:
+        kind = BY_OCI_NAME.get(namespace.type)
+        if kind is None:
+            raise InvalidInput(f"unknown namespace type {namespace.type!r}", f"known are {', '.join(BY_OCI_NAME)}")
+        if namespace.path:
+            joins.append(Join(namespace.path, kind.flag))
+        else:
+            new |= kind.flag
+    # A user namespace comes first: it gives the right to join the others.
+    return new, tuple(sorted(joins, key=lambda join: join.flags != CLONE_NEWUSER))
+
+
+def _first_ids(idmap: IdMap) -> tuple[int, int]:
+    return idmap.uids[0].inside, idmap.gids[0].inside
+
+
+def _arrive(new: int, joins: Sequence[Join], around: Surroundings, process: Process) -> Iterator[Step]:
+    if new & CLONE_NEWUSER:
+        yield Step("await_maps")
+        if around.idmap:
+            yield Step("become", _first_ids(around.idmap))
+    elif any(join.flags == CLONE_NEWUSER for join in joins):
+        yield Step("become", (0, 0))
+    if process.oom_score_adj is not None:
+        yield Step("set_oom_score_adj", (process.oom_score_adj,))
+    yield Step("protect")
+    yield Step("join_cgroups")
+    if new & CLONE_NEWCGROUP:
+        yield Step("unshare", (CLONE_NEWCGROUP,))
+    yield Step("new_session")
+    if new & CLONE_NEWNET:
+        yield Step("bring_up_loopback")
+
+
+def _build_root(spec: Spec, linux: Linux, new: int, around: Surroundings) -> Iterator[Step]:
+    readonly = bool(spec.root and spec.root.readonly)
+    propagation = mounts.PROPAGATION.get(linux.rootfs_propagation or "rslave", mounts.MS_SLAVE | mounts.MS_REC)
+    yield Step("set_propagation", (propagation,))
+    yield Step("mount_root", (around.root, tuple(tuple(mount) for mount in around.snapshot)))
+    if spec.hooks and (spec.hooks.prestart or spec.hooks.create_runtime):
+        yield Step("rendezvous")
+    for mount in spec.mounts:
+        yield from _mount(mount, around)
+    yield from devices.steps(linux.devices, in_user_namespace=_is_in_user_namespace(linux))
+    if readonly:
+        yield Step("make_root_readonly")
+
+
+def _is_in_user_namespace(linux: Linux) -> bool:
+    return any(namespace.type == "user" for namespace in linux.namespaces)
+
+
+def _mount(mount: MountPoint, around: Surroundings) -> Iterator[Step]:
+    _check_destination(mount)
+    attributes, propagation, data = _mount_options(mount)
+    if "bind" in mount.options or "rbind" in mount.options or mount.type == "bind":
+        recursive = "rbind" in mount.options
+        yield Step("bind", (mount.source, mount.destination, recursive, attributes, propagation))
+    elif mount.type == "cgroup":
+        yield from _mount_cgroups(mount, attributes, around)
+    elif mount.type in _KERNEL_FILESYSTEMS:
+        yield Step("mount_filesystem", (mount.destination, mount.type, mount.source, attributes, data))
+    else:
+        raise InvalidInput(
+            f"cannot mount type {mount.type!r} at {mount.destination}",
+            f"use bind or one of {', '.join(_KERNEL_FILESYSTEMS)}",
+        )
+
+
+def _check_destination(mount: MountPoint) -> None:
+    path = os.path.normpath("/" + mount.destination)
+    if path == "/":
+        raise InvalidInput("cannot mount over the container's root directory", "choose another target")
+    if path == "/proc" and mount.type != "proc" and mount.source != "/proc":
+        # Whatever stands there would be trusted as procfs by later steps (CVE-2019-16884, CVE-2023-27561).
+        raise InvalidInput(f"cannot mount {mount.source or mount.type} on /proc", "choose another target")
+
+
+def _mount_options(mount: MountPoint) -> tuple[int, int, tuple[str, ...]]:
+    attributes = propagation = 0
+    data = []
+    for option in mount.options:
+        if option in _ATTRIBUTES:
+            attributes |= _ATTRIBUTES[option]
+        elif option in mounts.PROPAGATION:
+            propagation = mounts.PROPAGATION[option] & ~mounts.MS_REC
+        elif option not in _IGNORED and option not in ("bind", "rbind"):
+            data.append(option)
+    return attributes, propagation, tuple(data)
+
+
+def _mount_cgroups(mount: MountPoint, attributes: int, around: Surroundings) -> Iterator[Step]:
+    """Show the container's own cgroups and nobody else's."""
+    directories = dict(around.cgroup.directories) if around.cgroup else {}
+    if not directories:
+        return
+    if list(directories) == [UNIFIED]:
+        yield Step("bind", (directories[UNIFIED], mount.destination, False, attributes, 0))
+        return
+    yield Step("mount_filesystem", (mount.destination, "tmpfs", "cgroup", attributes & ~1, ("mode=755", "size=64k")))
+    seen: dict[str, str] = {}
+    for controller, directory in directories.items():
+        if directory in seen:
+            yield Step("make_links", (((seen[directory], f"{mount.destination}/{controller}"),),))
+        else:
+            yield Step("bind", (directory, f"{mount.destination}/{controller}", False, attributes, 0))
+            seen[directory] = controller
+
+
+def _enter_root(
+    spec: Spec, linux: Linux, process: Process, new: int, around: Surroundings
+) -> Iterator[Step]:
+    if spec.hostname:
+        yield Step("set_hostname", (os.fsencode(spec.hostname),))
+    if spec.domainname:
+        yield Step("set_domainname", (os.fsencode(spec.domainname),))
+    if process.terminal:
+        size = process.console_size
+        yield Step("open_terminal", (size.height, size.width) if size else (0, 0))
+        yield Step("bind_console")
+    if linux.sysctl:
+        yield Step("write_sysctls", (tuple((key.replace(".", "/"), value) for key, value in linux.sysctl.items()),))
+    if linux.readonly_paths:
+        yield Step("make_readonly", (tuple(linux.readonly_paths),))
+    if linux.masked_paths:
+        yield Step("mask", (tuple(linux.masked_paths),))
+    yield Step("pivot") if around.can_pivot else Step("move_and_chroot")
+    yield from _settle(process)
+
+
+def _settle(process: Process) -> Iterator[Step]:
+    yield Step("change_directory", (process.cwd,))
+    search = _environment(process).get(b"PATH", b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    yield Step("find_program", (os.fsencode(process.args[0]), tuple(search.split(b":"))))
+    if process.rlimits:
+        yield Step("set_rlimits", (tuple((RLIMITS[r.type], r.soft, r.hard) for r in process.rlimits),))
+
+
+def _environment(process: Process) -> dict[bytes, bytes]:
+    pairs = (os.fsencode(entry).partition(b"=") for entry in process.env)
+    return {name: value for name, _, value in pairs}
+
+
+def _become_program(process: Process, around: Surroundings) -> Iterator[Step]:
+    user = process.user
+    sets = process.capabilities
+    held = [capabilities.mask(names) for names in (sets.effective, sets.permitted, sets.inheritable, sets.ambient)] if sets else None
+    filters = [Step("install_filter", each) for each in around.filters]
+    yield Step("set_stdio", (user.uid, user.gid))
+    yield Step("new_keyring", (b"_ses.containerlab",))
+    yield Step("close_descriptors")
+    if not process.no_new_privileges:
+        # Without no_new_privs a filter needs CAP_SYS_ADMIN, which is given up below.
+        yield from filters
+    if sets:
+        yield Step("drop_bounding", (capabilities.mask(sets.bounding),))
+    groups = None if around.idmap and around.idmap.kind == "single" else tuple(user.additional_gids)
+    yield Step("set_identity", (user.uid, user.gid, groups, 0o022 if user.umask is None else user.umask))
+    if held:
+        yield Step("set_capabilities", tuple(held))
+    if process.no_new_privileges:
+        yield Step("set_no_new_privileges")
+        yield from filters
+    if not around.outlive_parent:
+        yield Step("die_with_parent")
+    if around.start_index >= 0:
+        yield Step("await_start", (around.start_index,))
+    arguments = tuple(os.fsencode(argument) for argument in process.args)
+    yield Step("execute", (arguments, tuple(_environment(process).items())))

@@ -1,0 +1,304 @@
+"""The steps that build a container's file system, performed by the child before it enters it.
+
+Every path inside the root is resolved by `openat2` in that root and mounted upon by descriptor, so that
+a link in an image or a path swapped by another container cannot lead outside.
+Source: runc's security advisories of 2019 to 2026 (most are path races); openat2(2); open_tree(2).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+
+from containerlab.linux import mounts, syscalls
+from containerlab.linux.mounts import Mount
+from containerlab.linux.syscalls import AT_EMPTY_PATH, AT_FDCWD, AT_RECURSIVE
+
+__all__ = ["OPERATIONS", "Scene"]
+
+_IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
+_ONTO = syscalls.MOVE_MOUNT_F_EMPTY_PATH | syscalls.MOVE_MOUNT_T_EMPTY_PATH
+ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV, ATTR_NOEXEC = 1, 2, 4, 8
+ATTR_NOATIME, ATTR_STRICTATIME, ATTR_NODIRATIME = 0x10, 0x20, 0x80
+_PROC_SUPER_MAGIC_DIRECTORIES = ("proc", "sysfs")
+
+
+class Scene:
+    """What the child holds on to between steps: descriptors, all close-on-exec."""
+
+    def __init__(self, channel: int, descriptors: Sequence[int], attach: Sequence[int]) -> None:
+        self.channel = channel
+        self.descriptors = list(descriptors)
+        self.attach = list(attach)
+        self.root = -1
+        self.proc = -1
+        self.terminal = -1
+        self.program = b""
+
+    def open(self, path: str, flags: int = os.O_PATH) -> int:
+        """Open a path in the container's root, or raise the kernel's error."""
+        return syscalls.openat2(self.root, path, flags, 0, _IN_ROOT)
+
+    def make(self, path: str, *, directory: bool) -> int:
+        """Open a path in the root, with what is missing of it made."""
+        try:
+            return self.open(path)
+        except FileNotFoundError:
+            pass
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        fd = os.dup(self.root)
+        for depth, name in enumerate(parts, 1):
+            known = "/".join(parts[:depth])
+            try:
+                step = self.open(known)
+            except FileNotFoundError:
+                _make_one(fd, name, directory=directory or depth < len(parts))
+                step = self.open(known)
+            os.close(fd)
+            fd = step
+        return fd
+
+
+def _make_one(parent: int, name: str, *, directory: bool) -> None:
+    if directory:
+        os.mkdir(name, 0o755, dir_fd=parent)
+    else:
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=parent))
+
+
+def set_propagation(scene: Scene, flags: int) -> None:
+    """Cut the new mount namespace's events off from the host's."""
+    syscalls.mount("", "/", "", flags)
+
+
+def mount_root(scene: Scene, root: str, sources: Sequence[tuple[str, str, str, tuple[str, ...]]]) -> None:
+    """Mount the snapshot at its place in the store, or the bundle's root on itself, and hold it open."""
+    for source, target, fstype, options in sources:
+        flags, data = split_options(Mount(source, target, fstype, tuple(options)))
+        syscalls.mount(source, target or root, fstype, flags, data)
+    if not sources:
+        syscalls.mount(root, root, "", mounts.MS_BIND | mounts.MS_REC)
+    scene.root = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def split_options(mount: Mount) -> tuple[int, str]:
+    """Return the flags and the data of mount(2)."""
+    flags, data = 0, []
+    for option in mount.options:
+        if option in mounts.FLAGS:
+            flags |= mounts.FLAGS[option]
+        elif option not in ("rw", "defaults"):
+            data.append(option)
+    return flags, ",".join(data)
+
+
+def mount_filesystem(
+    scene: Scene, target: str, fstype: str, source: str, attributes: int, options: Sequence[str]
+) -> None:
+    """Mount a new file system of the kernel (proc, tmpfs, devpts, mqueue, sysfs, cgroup2)."""
+    mounted = _new_filesystem(fstype, source, attributes, options)
+    place = _place(scene, target, fstype)
+    syscalls.move_mount(mounted, "", place, "", _ONTO)
+    os.close(place)
+    if fstype == "proc":
+        scene.proc = mounted
+    else:
+        os.close(mounted)
+
+
+def _new_filesystem(fstype: str, source: str, attributes: int, options: Sequence[str]) -> int:
+    context = syscalls.fsopen(fstype)
+    try:
+        if source:
+            syscalls.fsconfig(context, syscalls.FSCONFIG_SET_STRING, "source", source)
+        for option in options:
+            key, equals, value = option.partition("=")
+            command = syscalls.FSCONFIG_SET_STRING if equals else syscalls.FSCONFIG_SET_FLAG
+            syscalls.fsconfig(context, command, key, value)
+        syscalls.fsconfig(context, syscalls.FSCONFIG_CMD_CREATE)
+        return syscalls.fsmount(context, attributes)
+    finally:
+        os.close(context)
+
+
+def _place(scene: Scene, target: str, fstype: str) -> int:
+    place = scene.make(target, directory=True)
+    if fstype in _PROC_SUPER_MAGIC_DIRECTORIES:
+        # A /proc that is a link would make every later write to it go elsewhere (CVE-2019-19921).
+        direct = syscalls.openat2(scene.root, target.lstrip("/"), os.O_PATH, 0, syscalls.RESOLVE_NO_SYMLINKS)
+        os.close(direct)
+    return place
+
+
+def bind(
+    scene: Scene, source: str, target: str, recursive: bool, attributes: int, propagation: int
+) -> None:
+    """Mount a file or directory of the host in the container."""
+    flags = syscalls.OPEN_TREE_CLONE | (AT_RECURSIVE if recursive else 0)
+    tree = syscalls.open_tree(AT_FDCWD, source, flags)
+    _attach(scene, tree, target, attributes, AT_RECURSIVE if recursive else 0, propagation)
+
+
+def bind_descriptor(scene: Scene, index: int, target: str, attributes: int) -> None:
+    """Mount what a descriptor that was handed over refers to."""
+    tree = syscalls.open_tree(scene.descriptors[index], "", syscalls.OPEN_TREE_CLONE | AT_EMPTY_PATH)
+    _attach(scene, tree, target, attributes, 0, 0)
+
+
+def _attach(scene: Scene, tree: int, target: str, attributes: int, recursive: int, propagation: int) -> None:
+    if attributes or propagation:
+        syscalls.mount_setattr(tree, "", AT_EMPTY_PATH | recursive, set=attributes, propagation=propagation)
+    place = scene.make(target, directory=stat.S_ISDIR(os.fstat(tree).st_mode))
+    syscalls.move_mount(tree, "", place, "", _ONTO)
+    os.close(place)
+    os.close(tree)
+
+
+def make_directories(scene: Scene, paths: Sequence[tuple[str, int]]) -> None:
+    """Make directories (path, mode) where there are none."""
+    for path, mode in paths:
+        try:
+            os.close(scene.open(path))
+        except FileNotFoundError:
+            fd = scene.make(path, directory=True)
+            os.chmod(f"/proc/self/fd/{fd}", mode)
+            os.close(fd)
+
+
+def make_devices(scene: Scene, devices: Sequence[tuple[str, int, int, int, int, int]]) -> None:
+    """Make device nodes (path, mode with type, major, minor, uid, gid)."""
+    mask = os.umask(0)
+    for path, mode, major, minor, uid, gid in devices:
+        parent, name = _open_parent(scene, path)
+        _unlink_if_there(parent, name)
+        os.mknod(name, mode, os.makedev(major, minor), dir_fd=parent)
+        if uid or gid:
+            os.chown(name, uid, gid, dir_fd=parent, follow_symlinks=False)
+        os.close(parent)
+    os.umask(mask)
+
+
+def _open_parent(scene: Scene, path: str) -> tuple[int, str]:
+    directory, _, name = path.rpartition("/")
+    return scene.make(directory or "/", directory=True), name
+
+
+def _unlink_if_there(parent: int, name: str) -> None:
+    try:
+        os.unlink(name, dir_fd=parent)
+    except FileNotFoundError:
+        pass
+
+
+def make_links(scene: Scene, links: Sequence[tuple[str, str]]) -> None:
+    """Make symbolic links (target, path) where nothing is."""
+    for target, path in links:
+        parent, name = _open_parent(scene, path)
+        try:
+            os.symlink(target, name, dir_fd=parent)
+        except FileExistsError:
+            pass
+        os.close(parent)
+
+
+def mask(scene: Scene, paths: Sequence[str]) -> None:
+    """Hide files behind /dev/null and directories behind one empty read-only tmpfs; skip what is not there.
+
+    The null device is the host's and checked, not the container's (CVE-2025-31133).
+    """
+    null = _host_null()
+    empty = -1
+    for path in paths:
+        try:
+            place = scene.open(path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if stat.S_ISDIR(os.fstat(place).st_mode):
+            if empty < 0:
+                empty = _new_filesystem("tmpfs", "tmpfs", ATTR_RDONLY, ("size=0", "nr_inodes=1"))
+            cover = syscalls.open_tree(empty, "", syscalls.OPEN_TREE_CLONE | AT_EMPTY_PATH)
+        else:
+            cover = syscalls.open_tree(null, "", syscalls.OPEN_TREE_CLONE | AT_EMPTY_PATH)
+        syscalls.move_mount(cover, "", place, "", _ONTO)
+        os.close(cover)
+        os.close(place)
+    os.close(null)
+    if empty >= 0:
+        os.close(empty)
+
+
+def _host_null() -> int:
+    fd = os.open("/dev/null", os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
+    if os.fstat(fd).st_rdev != os.makedev(1, 3):
+        raise PermissionError(1, "the host's /dev/null is not the null device")
+    return fd
+
+
+def make_readonly(scene: Scene, paths: Sequence[str]) -> None:
+    """Bind paths on themselves, read-only; skip what is not there."""
+    for path in paths:
+        try:
+            place = scene.open(path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        tree = syscalls.open_tree(place, "", syscalls.OPEN_TREE_CLONE | AT_EMPTY_PATH | AT_RECURSIVE)
+        syscalls.mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, set=ATTR_RDONLY)
+        syscalls.move_mount(tree, "", place, "", _ONTO)
+        os.close(tree)
+        os.close(place)
+
+
+def make_root_readonly(scene: Scene) -> None:
+    """Make the root file system itself read-only; what is mounted in it keeps its own state."""
+    syscalls.mount_setattr(scene.root, "", AT_EMPTY_PATH, set=ATTR_RDONLY)
+
+
+def write_sysctls(scene: Scene, values: Sequence[tuple[str, str]]) -> None:
+    """Write kernel parameters of the container's namespaces (path below /proc/sys, value)."""
+    resolve = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
+    for path, value in values:
+        fd = syscalls.openat2(scene.proc, f"sys/{path}", os.O_WRONLY, 0, resolve | syscalls.RESOLVE_NO_XDEV)
+        try:
+            os.write(fd, value.encode())
+        except OSError as error:
+            raise OSError(error.errno, f"sysctl {path.replace('/', '.')} = {value}: {error.strerror}") from error
+        finally:
+            os.close(fd)
+
+
+def pivot(scene: Scene) -> None:
+    """Make the container's root the root, and let go of the host's tree. Source: pivot_root(2), NOTES."""
+    os.fchdir(scene.root)
+    syscalls.pivot_root(".", ".")
+    syscalls.umount2(".", mounts.MNT_DETACH)
+    os.chdir("/")
+
+
+def move_and_chroot(scene: Scene) -> None:
+    """Enter the root where pivot_root is refused (a seccomp filter of the host, a root on initramfs)."""
+    os.fchdir(scene.root)
+    syscalls.mount(".", "/", "", mounts.MS_MOVE)
+    os.chroot(".")
+    os.chdir("/")
+
+
+OPERATIONS = {
+    operation.__name__: operation
+    for operation in (
+        set_propagation,
+        mount_root,
+        mount_filesystem,
+        bind,
+        bind_descriptor,
+        make_directories,
+        make_devices,
+        make_links,
+        mask,
+        make_readonly,
+        make_root_readonly,
+        write_sysctls,
+        pivot,
+        move_and_chroot,
+    )
+}

@@ -1,0 +1,75 @@
+"""What is to be done to make a container, as data: the plan that crosses the fork.
+
+Only tuples, strings, bytes and numbers, so that `marshal` carries it from process to process.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from containerlab.linux.cgroups.plan import Plan as CgroupPlan
+from containerlab.linux.idmap import IdMap, Range
+
+__all__ = ["Join", "Plan", "Step", "pack", "plain", "unpack"]
+
+
+class Step(NamedTuple):
+    """One thing the child does: the name of a function of `runtime/child.py` and its arguments."""
+
+    name: str
+    arguments: tuple[Any, ...] = ()
+
+
+class Join(NamedTuple):
+    """Namespaces to enter: by path (one), or with an empty path by the pidfd sent along (any number)."""
+
+    path: str
+    flags: int
+
+
+class Plan(NamedTuple):
+    """How one process comes to be.
+
+    new_namespaces: CLONE_NEW* flags for clone3(2).
+    joins: namespaces of others, entered before the clone.
+    idmap: maps to write for a new user namespace, or None.
+    cgroup: the cgroups to make and enter, or None.
+    terminal: whether the process gets a new pseudo-terminal.
+    steps: what the child does, in order; the last one is execve.
+    """
+
+    new_namespaces: int
+    joins: tuple[Join, ...]
+    idmap: IdMap | None
+    cgroup: CgroupPlan | None
+    terminal: bool
+    steps: tuple[Step, ...]
+
+
+def pack(plan: Plan) -> tuple[Any, ...]:
+    """Return a plan as what `marshal` can write for another process of this same Python."""
+    packed: tuple[Any, ...] = plain(plan)
+    return packed
+
+
+def plain(value: Any) -> Any:
+    """Return tuples of tuples for named tuples, which `marshal` does not know."""
+    return tuple(plain(item) for item in value) if isinstance(value, tuple | list) else value
+
+
+def unpack(packed: tuple[Any, ...]) -> Plan:
+    """Return the plan that `pack` packed."""
+    new_namespaces, joins, idmap, cgroup, terminal, steps = packed
+    return Plan(
+        new_namespaces,
+        tuple(Join(*join) for join in joins),
+        _idmap(idmap) if idmap else None,
+        CgroupPlan.restore(cgroup) if cgroup else None,
+        terminal,
+        steps,
+    )
+
+
+def _idmap(values: tuple[Any, ...]) -> IdMap:
+    uids, gids, kind, reason = values
+    return IdMap(tuple(Range(*r) for r in uids), tuple(Range(*r) for r in gids), kind, reason)
