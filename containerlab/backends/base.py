@@ -19,13 +19,17 @@ __all__ = [
     "ContainerInfo",
     "Event",
     "ExitStatus",
+    "Explaining",
+    "Facility",
     "HistoryEntry",
+    "HostFacts",
     "ImageInfo",
     "LogLine",
     "Process",
     "Pruned",
     "Session",
     "Sink",
+    "StepInfo",
     "Usage",
 ]
 
@@ -165,6 +169,30 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     freed_bytes: int
 
 
+class StepInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of setting a container up, as `explain` shows it."""
+
+    number: int
+    call: str
+    """The system call with its arguments, or what is done if it is none."""
+    why: str
+    who: str = ""
+    """Which process does it: client, launcher, monitor or init."""
+
+
+class Facility(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that this host may or may not allow, as `doctor` shows it."""
+
+    name: str
+    available: bool
+    reason: str = ""
+    """What was tried and what the kernel answered."""
+    costs: str = ""
+    """What one goes without if it is missing."""
+    how: str = ""
+    """How to get it."""
+
+
 class Session(Protocol):
     """A process that somebody is attached to: a container's first one, or one made by `exec`."""
 
@@ -199,7 +227,9 @@ class Backend(Protocol):
     def images(self) -> list[ImageInfo]: ...
     def image(self, name: str, platform: str | None = None) -> ImageInfo: ...
     def load(self, source: BinaryIO) -> list[str]: ...
-    def save(self, names: Sequence[str], output: BinaryIO, archive_format: str = "docker-archive") -> None: ...
+    def save(
+        self, names: Sequence[str], output: BinaryIO, archive_format: str = "docker-archive"
+    ) -> None: ...
     def tag(self, name: str, target: str) -> None: ...
     def remove_image(self, name: str, *, force: bool = False) -> list[str]: ...
 
@@ -212,13 +242,13 @@ class Backend(Protocol):
     def signal(self, name: str, number: int) -> None: ...
     def wait(self, name: str, timeout_s: float | None = None) -> ExitStatus: ...
     def inspect(self, name: str) -> ContainerInfo: ...
-    def list(self) -> list[ContainerInfo]: ...
     def logs(
         self, name: str, *, follow: bool = False, since: float = 0.0, until: float = 0.0, tail: int = -1
     ) -> Iterator[LogLine]: ...
     def remove(self, name: str, *, force: bool = False, volumes: bool = False) -> None: ...
     def processes(self, name: str) -> list[Process]: ...
     def events(self, *, since: float = 0.0, until: float = 0.0, follow: bool = False) -> Iterator[Event]: ...
+    def list(self) -> list[ContainerInfo]: ...
 
 
 @runtime_checkable
@@ -245,3 +275,17 @@ class FileAccess(Protocol):
     def put_archive(self, name: str, path: str, source: BinaryIO) -> None: ...
     def changes(self, name: str) -> list[Change]: ...
     def commit(self, name: str, target: str, changes: Mapping[str, Any]) -> ImageInfo: ...
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """Can tell how it would set a container up, from the very plan that it performs."""
+
+    def explain(self, image: str, command: Sequence[str], options: RunOptions) -> list[StepInfo]: ...
+
+
+@runtime_checkable
+class HostFacts(Protocol):
+    """Knows what its host allows."""
+
+    def facilities(self) -> list[Facility]: ...

@@ -182,7 +182,6 @@ class Foreground(TypedDict, total=False):
 
     check: Annotated[bool, Flag("--check", units.switch, "Fail when the exit code is not 0 (the default in notebooks)")]
     explain: Annotated[bool, Flag("--explain", units.switch, "Show the numbered steps with their system calls, then run")]
-    dry_run: Annotated[bool, Flag("--dry-run", units.switch, "Show what would be done; do nothing")]
 # fmt: on
 
 

@@ -1,0 +1,101 @@
+"""Help texts, written from the table of commands."""
+
+from __future__ import annotations
+
+import textwrap
+
+from containerlab.commands.table import FACE_FLAGS, Command, Template, commands
+from containerlab.options.flag import Flag
+
+__all__ = ["describe_tree", "help_text", "usage"]
+
+_PROGRAM = "conlab"
+
+
+def usage(command: Command) -> str:
+    """Write the line that shows how a command is written.
+
+    >>> from containerlab.commands.table import find
+    >>> usage(find(["run"])[0])
+    'conlab run [OPTIONS] IMAGE [COMMAND [ARG...]]'
+    """
+    words = [_PROGRAM, command.name, *(["[OPTIONS]"] if command.flags or command.shows_table else [])]
+    return " ".join([*words, *(_written(parameter) for parameter in command.parameters())])
+
+
+def _written(parameter: Template) -> str:
+    text = parameter.argument.metavar
+    if parameter.is_repeated:
+        text = f"{text} [{text}...]" if parameter.is_required else f"{text}..."
+    return text if parameter.is_required else f"[{text}]"
+
+
+def help_text(path: tuple[str, ...] = (), width: int = 80) -> str:
+    """Return the help of a command, of a group of commands, or of all."""
+    known = commands()
+    command = known.get(path)
+    return _command_help(command, width) if command else _group_help(path, known)
+
+
+def _command_help(command: Command, width: int) -> str:
+    lines = [f"usage: {usage(command)}", ""]
+    lines += textwrap.dedent("    " + (command.method.__doc__ or "").strip()).splitlines()
+    names = [" ".join(path) for path in command.paths]
+    if len(names) > 1:
+        lines += ["", f"also: {', '.join(f'{_PROGRAM} {name}' for name in names)}"]
+    options = _all_flags(command)
+    if options:
+        lines += ["", "options:", *(line for flag in options for line in _flag_lines(flag, width))]
+    return "\n".join(lines)
+
+
+def _all_flags(command: Command) -> list[Flag]:
+    found = list(command.flags.values())
+    found += [Flag(other.words, FACE_FLAGS["json"].parse, other.help) for other in command.instead.values()]
+    found += FACE_FLAGS.values() if command.shows_table else ()
+    return sorted(found, key=lambda flag: flag.long)
+
+
+def _flag_lines(flag: Flag, width: int) -> list[str]:
+    short, _, long = flag.words.rpartition(" ")
+    words = f"  {short + ', ' if len(short) == 2 else '    '}{long} {flag.metavar}".rstrip()
+    indent = " " * 30
+    text = textwrap.wrap(flag.help, width - len(indent))
+    if len(words) > len(indent) - 2:
+        return [words, *(indent + line for line in text)]
+    return [words.ljust(len(indent)) + text[0], *(indent + line for line in text[1:])]
+
+
+def _group_help(path: tuple[str, ...], known: dict[tuple[str, ...], Command]) -> str:
+    length = len(path) + 1
+    below = {known_path: command for known_path, command in known.items() if known_path[: length - 1] == path}
+    direct = {
+        known_path[-1]: command.summary()
+        for known_path, command in below.items()
+        if len(known_path) == length
+    }
+    groups = sorted({known_path[0] for known_path in below if len(known_path) > length})
+    lines = [f"usage: {' '.join([_PROGRAM, *path])} COMMAND", "", "commands:"]
+    lines += [f"  {name:<14}{summary}" for name, summary in sorted(direct.items())]
+    if groups:
+        lines += ["", f"groups of commands: {', '.join(groups)}"]
+    return "\n".join([*lines, "", f"`{' '.join([_PROGRAM, *path])} COMMAND --help` says more."])
+
+
+def describe_tree() -> str:
+    """Write down every command with its words, arguments and options, in a form to compare."""
+    unique = {id(command): command for command in commands().values()}
+    texts = [_described(command) for command in sorted(unique.values(), key=lambda each: each.paths[0])]
+    return "\n".join(texts)
+
+
+def _described(command: Command) -> str:
+    lines = [
+        " = ".join(" ".join(path) for path in command.paths),
+        f"  {usage(command)}",
+        f"  {command.summary()}",
+    ]
+    for flag in _all_flags(command):
+        many = " ..." if flag.collect else ""
+        lines.append(f"    {' '.join([flag.words, flag.metavar]).strip()}{many}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,198 @@
+"""The table of commands: which words name which method, with which arguments and options.
+
+    @command("container run", "run")
+    def run(self, image: ImageName, command: Args = (), **options: Unpack[RunOptions]) -> RunResult:
+
+The decorator gives the method back unchanged and notes it; everything else is read from the signature, and
+only when a command is used: positional parameters are the arguments (their marker types say what they name),
+`**options` is the option table, the docstring is the help.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+from containerlab import units
+from containerlab.options import values as v
+from containerlab.options.flag import Flag, flags
+
+__all__ = [
+    "FACE_FLAGS",
+    "Args",
+    "Argument",
+    "Command",
+    "ContainerName",
+    "ImageName",
+    "Instead",
+    "Template",
+    "VolumeName",
+    "command",
+    "commands",
+    "find",
+]
+
+
+class Argument(NamedTuple):
+    """What a positional parameter names, for usage lines and completion."""
+
+    metavar: str
+    completes: str = ""
+
+
+ImageName = Annotated[str, Argument("IMAGE", "image")]
+ContainerName = Annotated[str, Argument("CONTAINER", "container")]
+VolumeName = Annotated[str, Argument("VOLUME", "volume")]
+FileName = Annotated[str, Argument("FILE", "file")]
+Args = Annotated[Sequence[str], Argument("COMMAND [ARG...]", "rest")]
+"""All words that are left; they belong to the program, options among them too."""
+
+
+class Instead(NamedTuple):
+    """A switch of the command line that calls another method: `run -d` calls `start`."""
+
+    words: str
+    method: str
+    help: str
+
+
+class Template(NamedTuple):
+    """A parameter of a command, as the usage line shows it."""
+
+    name: str
+    argument: Argument
+    is_required: bool
+    is_repeated: bool
+
+
+class Command(NamedTuple):
+    """A method of the engine with the words that call it."""
+
+    method: Callable[..., Any]
+    paths: tuple[tuple[str, ...], ...]
+    """As ("container", "run"), ("run",); the first is the full one."""
+    each: bool
+    """Several names may be given; the method is called once for each."""
+    instead: dict[str, Instead]
+
+    @property
+    def name(self) -> str:
+        """The shortest words for it, for messages."""
+        return " ".join(min(self.paths, key=len))
+
+    @property
+    def owner(self) -> str:
+        """The engine's attribute whose method it is: containers, images, …"""
+        return self.method.__qualname__.split(".")[0].lower()
+
+    def hints(self) -> dict[str, Any]:
+        return typing.get_type_hints(self.method, include_extras=True)
+
+    @property
+    def options_type(self) -> type | None:
+        """The option table, or None for a command without options."""
+        unpacked = self.hints().get("options")
+        return typing.get_args(unpacked)[0] if unpacked else None
+
+    @property
+    def flags(self) -> dict[str, Flag]:
+        return flags(self.options_type) if self.options_type else {}
+
+    @property
+    def takes_rest(self) -> bool:
+        """Whether words after the first argument belong to a program, so that options end there."""
+        return any(parameter.argument.completes == "rest" for parameter in self.parameters())
+
+    def parameters(self) -> list[Template]:
+        code = self.method.__code__
+        names = list(code.co_varnames[1 : code.co_argcount])
+        required = len(names) - len(self.method.__defaults__ or ())
+        hints = self.hints()
+        found = [
+            Template(name, _argument(hints[name], name), number < required, self.each and number == 0)
+            for number, name in enumerate(names)
+        ]
+        if code.co_flags & 0x04:  # CO_VARARGS: the method takes several names itself
+            name = code.co_varnames[code.co_argcount + code.co_kwonlyargcount]
+            found.append(Template(name, _argument(hints[name], name), False, True))
+        return found
+
+    def summary(self) -> str:
+        """The first line of its help."""
+        return (self.method.__doc__ or "").strip().split("\n")[0]
+
+    @property
+    def shows_table(self) -> bool:
+        """Whether it returns rows, so that --format, --json, -q apply."""
+        returned = self.hints().get("return")
+        return getattr(typing.get_origin(returned) or returned, "__name__", "") in ("Table", "Inspection")
+
+
+def _argument(hint: Any, name: str) -> Argument:
+    return next(
+        (extra for extra in typing.get_args(hint)[1:] if isinstance(extra, Argument)), Argument(name.upper())
+    )
+
+
+FACE_FLAGS: dict[str, Flag] = {
+    "format": Flag(
+        "--format", v.text, "Show with a template: '{{.ID}}', 'table {{.ID}}\\t{{.Name}}', json", "TEMPLATE"
+    ),
+    "json": Flag("--json", units.switch, "Show as JSON"),
+    "ids": Flag("-q --quiet", units.switch, "Show ids only"),
+    "no_trunc": Flag("--no-trunc", units.switch, "Do not shorten ids and commands"),
+}
+"""Options of the faces, for every command that returns a table."""
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+_COMMANDS: dict[tuple[str, ...], Command] = {}
+
+
+def command(
+    *paths: str, each: bool = False, instead: dict[str, Instead] | None = None
+) -> Callable[[_Method], _Method]:
+    """Note a method as a command; it stays as it is."""
+
+    def note(method: _Method) -> _Method:
+        words = tuple(tuple(path.split()) for path in paths)
+        noted = Command(method, words, each, instead or {})
+        for path in words:
+            _COMMANDS[path] = noted
+        return method
+
+    return note
+
+
+_MODULES = {
+    "container": "containerlab.engine.containers",
+    "image": "containerlab.engine.images",
+    "volume": "containerlab.engine.volumes",
+    "system": "containerlab.engine.system",
+    "see": "containerlab.engine.see",
+}
+"""Where the commands are, by their group; those of one word are sought in this order."""
+
+
+def commands() -> dict[tuple[str, ...], Command]:
+    """Return every command by each of its paths."""
+    for module in _MODULES.values():
+        import_module(module)
+    return _COMMANDS
+
+
+def find(words: Sequence[str]) -> tuple[Command | None, int]:
+    """Return the command that `words` begin with and how many words name it.
+
+    Imports no more modules than needed: `run` should not wait for the rest.
+    """
+    first = words[0] if words else ""
+    modules = [_MODULES[first]] if first in _MODULES else list(_MODULES.values())
+    for module in modules:
+        import_module(module)
+        for length in (2, 1):
+            found = _COMMANDS.get(tuple(words[:length]))
+            if found and len(words) >= length:
+                return found, length
+    return None, 0

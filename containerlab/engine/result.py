@@ -1,0 +1,194 @@
+"""What a run gives back: how it ended, what it printed, what it used."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+
+from containerlab import units
+from containerlab.backends.base import ExitStatus, StepInfo, Usage
+from containerlab.errors import ContainerFailed, LabError
+from containerlab.views import html
+
+__all__ = ["Interrupted", "Output", "RunResult"]
+
+KEPT_BYTES = 64 << 20
+"""Most output of each stream that is held in memory; the container's log on disk has all of it."""
+
+
+class Output:
+    """Collects what arrives from a session, up to a limit for each stream."""
+
+    def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
+        self.pieces: list[tuple[str, bytes]] = []
+        self.is_truncated = False
+        self._room = {"stdout": kept_bytes, "stderr": kept_bytes}
+
+    def take(self, stream: str, chunk: bytes) -> None:
+        """Keep a chunk, or what there is room for."""
+        kept = chunk[: self._room[stream]]
+        self._room[stream] -= len(kept)
+        self.is_truncated |= len(kept) < len(chunk)
+        if kept:
+            self.pieces.append((stream, bytes(kept)))
+
+    def joined(self) -> tuple[tuple[str, bytes], ...]:
+        """Return the pieces in order of arrival, neighbours of one stream made one."""
+        groups: list[tuple[str, list[bytes]]] = []
+        for stream, chunk in self.pieces:
+            if not groups or groups[-1][0] != stream:
+                groups.append((stream, []))
+            groups[-1][1].append(chunk)
+        return tuple((stream, b"".join(chunks)) for stream, chunks in groups)
+
+
+class RunResult(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
+    """How a program in a container ended, what it printed, and what the container used.
+
+    >>> result = RunResult(exit_code=0, pieces=(("stdout", b"hi\\n"),), wall_s=0.012)
+    >>> result.stdout, result
+    ('hi\\n', exit 0 · 12 ms)
+    """
+
+    exit_code: int
+    """As Docker's: the program's own, 128 + signal, 126 or 127 when it could not be executed."""
+    pieces: tuple[tuple[str, bytes], ...] = ()
+    """(stream, bytes) in the order in which they arrived."""
+    id: str = ""
+    name: str = ""
+    image: str = ""
+    command: tuple[str, ...] = ()
+    wall_s: float = 0.0
+    """From the call to the end of the program, set-up included."""
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    usage: Usage = Usage()
+    memory_limit_bytes: int | None = None
+    oom_killed: bool = False
+    is_truncated: bool = False
+    """Whether it printed more than is held here; the container's log has all of it."""
+    notices: tuple[str, ...] = ()
+    """What was asked and could not be given, a sentence each."""
+    steps: tuple[StepInfo, ...] = ()
+    """What was done to set the container up, if it was asked with `explain`."""
+
+    @property
+    def stdout_bytes(self) -> bytes:
+        return b"".join(chunk for stream, chunk in self.pieces if stream == "stdout")
+
+    @property
+    def stderr_bytes(self) -> bytes:
+        return b"".join(chunk for stream, chunk in self.pieces if stream == "stderr")
+
+    @property
+    def stdout(self) -> str:
+        """Standard output as text; bytes that are not UTF-8 are replaced."""
+        return self.stdout_bytes.decode(errors="replace")
+
+    @property
+    def stderr(self) -> str:
+        return self.stderr_bytes.decode(errors="replace")
+
+    @property
+    def output(self) -> str:
+        """Both streams as text, in the order in which they arrived."""
+        return b"".join(chunk for _, chunk in self.pieces).decode(errors="replace")
+
+    @property
+    def cpu_s(self) -> float:
+        return self.usage.cpu_s
+
+    @property
+    def peak_memory_bytes(self) -> int | None:
+        return self.usage.peak_memory_bytes
+
+    @property
+    def throttled_s(self) -> float:
+        return self.usage.throttled_s
+
+    def check(self) -> RunResult:
+        """Return this result if the exit code is 0.
+
+        Raises: ContainerFailed otherwise.
+        """
+        if self.exit_code == 0:
+            return self
+        what = " ".join(self.command) or self.image
+        why = "killed: it ran out of memory" if self.oom_killed else self._last_words()
+        raise ContainerFailed(f"{what!r} ended with exit code {self.exit_code}", why, result=self)
+
+    def _last_words(self) -> str:
+        lines = self.stderr_bytes[-2000:].decode(errors="replace").split("\n")
+        return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
+
+    def card(self) -> list[str]:
+        """Return the facts that matter, most important first."""
+        facts = [f"exit {self.exit_code}", *(["out of memory"] if self.oom_killed else [])]
+        facts.append(units.format_seconds(self.wall_s))
+        if self.peak_memory_bytes is not None:
+            limit = f" of {units.format_size(self.memory_limit_bytes)}" if self.memory_limit_bytes else ""
+            facts.append(f"peak {units.format_size(self.peak_memory_bytes)}{limit}")
+        if self.cpu_s:
+            facts.append(f"cpu {units.format_seconds(self.cpu_s)}")
+        if self.throttled_s:
+            facts.append(f"throttled {units.format_seconds(self.throttled_s)}")
+        if self.is_truncated:
+            facts.append("output cut")
+        return facts
+
+    def to_text(self) -> str:
+        return "\n".join([" · ".join(self.card()), *(f"not enforced: {notice}" for notice in self.notices)])
+
+    def to_html(self) -> str:
+        colour = "#009e73" if self.exit_code == 0 else "#d55e00"
+        first, *rest = self.card()
+        facts = " · ".join([f'<b style="color:{colour};">{html.text(first)}</b>', *map(html.text, rest)])
+        title = html.text(" ".join((self.name, self.image, *self.command)))
+        notices = "".join(f"<div>not enforced: {html.text(notice)}</div>" for notice in self.notices)
+        return f'<div title="{title}" style="font-size:13px;">{facts}</div>{notices}'
+
+    def to_record(self) -> dict[str, Any]:
+        """Return plain values, output as text."""
+        record: dict[str, Any] = msgspec.to_builtins({name: getattr(self, name) for name in _RECORDED})
+        return {**record, "stdout": self.stdout, "stderr": self.stderr}
+
+    def __repr__(self) -> str:
+        return self.to_text()
+
+
+_RECORDED = [name for name in RunResult.__struct_fields__ if name != "pieces"]
+
+
+class Interrupted(KeyboardInterrupt):
+    """The stop button was pressed: the program was asked to end, and was ended; `result` says how."""
+
+    def __init__(self, message: str, result: RunResult | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.result = result
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"Interrupted: {self.message}"]
+
+
+def result_of(status: ExitStatus, output: Output, *, started: float, **facts: Any) -> RunResult:
+    """Put a result together; `started` is the monotonic time of the call."""
+    return RunResult(
+        exit_code=status.exit_code,
+        pieces=output.joined(),
+        wall_s=time.monotonic() - started,
+        started_at=status.started_at,
+        finished_at=status.finished_at,
+        usage=status.usage,
+        oom_killed=status.oom_killed,
+        is_truncated=output.is_truncated,
+        **facts,
+    )
+
+
+def raise_start_error(status: ExitStatus) -> None:
+    """Tell that a program never ran, if so."""
+    if status.error:
+        raise LabError(status.error)

@@ -1,0 +1,75 @@
+"""HTML that reads well anywhere a notebook is shown: inline styles, no scripts, everything escaped.
+
+What containers print, and the names people give, are untrusted text: whatever is shown goes through `text`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+from typing import Any
+
+__all__ = ["Shown", "details", "pre", "table", "text"]
+
+
+class Shown:
+    """Something that a notebook shows as HTML and everything else as text."""
+
+    def to_text(self) -> str:
+        """Return what a terminal shows."""
+        raise NotImplementedError
+
+    def to_html(self) -> str:
+        """Return what a notebook shows."""
+        return pre(self.to_text())
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        return {"text/plain": self.to_text(), "text/html": self.to_html()}
+
+
+def text(value: object) -> str:
+    """Escape text for HTML, with what would be invisible or misleading shown as such.
+
+    >>> text("<script>")
+    '&lt;script&gt;'
+    """
+    return escape("".join(character if _is_harmless(character) else "�" for character in str(value)))
+
+
+def _is_harmless(character: str) -> bool:
+    """Say no to control characters and those that turn the direction of text."""
+    return character.isprintable() or character in "\n\t"
+
+
+_CELL = "padding:2px 10px 2px 0;white-space:nowrap;vertical-align:top;"
+
+
+def table(headings: Iterable[tuple[str, bool]], rows: Iterable[Iterable[str]], caption: str = "") -> str:
+    """Write a table; a heading is (text, right-aligned). Cells are HTML already."""
+    columns = list(headings)
+    aligned = [f"{_CELL}text-align:{'right' if right else 'left'};" for _, right in columns]
+    head = "".join(
+        f'<th scope="col" style="{style}border-bottom:1px solid #7a7a7a;">{text(title)}</th>'
+        for (title, _), style in zip(columns, aligned, strict=True)
+    )
+    body = "".join(
+        "<tr>"
+        + "".join(f'<td style="{style}">{cell}</td>' for cell, style in zip(row, aligned, strict=True))
+        + "</tr>"
+        for row in rows
+    )
+    title = f'<caption style="text-align:left;">{text(caption)}</caption>' if caption else ""
+    return (
+        f'<table style="border-collapse:collapse;font-size:13px;">{title}'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def pre(content: str) -> str:
+    """Write text with its spaces and lines kept."""
+    return f'<pre style="margin:0;white-space:pre;overflow-x:auto;">{text(content)}</pre>'
+
+
+def details(summary: str, content: str, is_open: bool = False) -> str:
+    """Write something that opens on a click; `content` is HTML already."""
+    return f"<details{' open' if is_open else ''}><summary>{text(summary)}</summary>{content}</details>"

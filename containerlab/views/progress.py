@@ -1,0 +1,118 @@
+"""Progress of long work, shown only when it is long.
+
+Whoever works calls `update` as often as it likes, from its own thread; nothing is shown in the first second,
+then at most four times a second, and the last picture is cleared: the result speaks for itself.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Protocol, TextIO
+
+from containerlab import units
+
+__all__ = ["Bar", "Canvas", "NotebookCanvas", "TerminalCanvas", "canvas"]
+
+_SHOW_AFTER_S = 1.0
+_REDRAW_S = 0.25
+
+
+class Canvas(Protocol):
+    """A place where one line is shown again and again."""
+
+    def draw(self, line: str, fraction: float | None) -> None: ...
+    def clear(self) -> None: ...
+
+
+class TerminalCanvas:
+    """The last line of a terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def draw(self, line: str, fraction: float | None) -> None:
+        self.stream.write(f"\r\x1b[K{line}")
+        self.stream.flush()
+
+    def clear(self) -> None:
+        self.stream.write("\r\x1b[K")
+        self.stream.flush()
+
+
+class NotebookCanvas:
+    """One output of the cell, updated in place."""
+
+    def __init__(self) -> None:
+        self._handle: object = None
+
+    def draw(self, line: str, fraction: float | None) -> None:
+        from IPython.display import HTML, display
+
+        from containerlab.views.html import text
+
+        done = "" if fraction is None else f' value="{fraction:.3f}"'
+        picture = HTML(f"<progress{done}></progress> {text(line)}")  # type: ignore[no-untyped-call]  # IPython
+        if self._handle is None:
+            self._handle = display(picture, display_id=True)  # type: ignore[no-untyped-call]  # IPython has no types
+        else:
+            self._handle.update(picture)  # type: ignore[attr-defined]  # as above
+
+    def clear(self) -> None:
+        """Leave the last picture: an output cannot be taken away without a flicker."""
+
+
+class _Nowhere:
+    def draw(self, line: str, fraction: float | None) -> None:
+        pass
+
+    def clear(self) -> None:
+        pass
+
+
+def canvas(stream: TextIO | None = None) -> Canvas:
+    """Return where progress can be shown here: a terminal, or nowhere."""
+    target = stream or sys.stderr
+    return TerminalCanvas(target) if target.isatty() else _Nowhere()
+
+
+class Bar:
+    """How far some work is.
+
+    >>> with Bar("unpack", 100) as bar:
+    ...     bar.update(50)
+    """
+
+    def __init__(self, what: str, total_bytes: int | None = None, place: Canvas | None = None) -> None:
+        self.what = what
+        self.total_bytes = total_bytes
+        self.done_bytes = 0
+        self._canvas = place or canvas()
+        self._next_draw = time.monotonic() + _SHOW_AFTER_S
+        self._is_drawn = False
+
+    def update(self, more_bytes: int) -> None:
+        """Add to what is done."""
+        self.done_bytes += more_bytes
+        now = time.monotonic()
+        if now >= self._next_draw:
+            self._next_draw = now + _REDRAW_S
+            self._is_drawn = True
+            self._canvas.draw(self.line(), self.fraction())
+
+    def fraction(self) -> float | None:
+        return self.done_bytes / self.total_bytes if self.total_bytes else None
+
+    def line(self) -> str:
+        """Write what is shown."""
+        done = units.format_size(self.done_bytes)
+        if not self.total_bytes:
+            return f"{self.what}: {done}"
+        return f"{self.what}: {done} of {units.format_size(self.total_bytes)} ({self.fraction():.0%})"
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._is_drawn:
+            self._canvas.clear()
