@@ -25,10 +25,7 @@ from containerlab.linux.seccomp.assembler import JEQ, JGE, JGT, Assembler
 from containerlab.linux.seccomp.decisions import Decision, Range, Test, ranges
 from containerlab.linux.seccomp.profile import Seccomp
 
-__all__ = ["VERSION", "compile_filter"]
-
-VERSION = 1
-"""Changes whenever the same profile becomes another program: part of the key of the cache."""
+__all__ = ["compile_filter"]
 
 _MAX_INSTRUCTIONS = 4096  # BPF_MAXINSNS, linux/bpf_common.h
 _X32 = 0x40000000  # __X32_SYSCALL_BIT, asm/unistd.h

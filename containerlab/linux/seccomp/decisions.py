@@ -10,12 +10,12 @@ from containerlab.linux.seccomp.actions import ENOSYS, PERMISSIVE, verdict
 from containerlab.linux.seccomp.numbers import numbers
 from containerlab.linux.seccomp.profile import Arg, Rule, Seccomp
 
-__all__ = ["Case", "Decision", "Range", "Test", "ranges"]
+__all__ = ["OPERATORS", "Case", "Decision", "Range", "Test", "ranges"]
 
 # --- conditions ---------------------------------------------------------------------------------
 
 _64, _32 = 0xFFFFFFFFFFFFFFFF, 0xFFFFFFFF
-_OPERATORS = {
+OPERATORS = {
     "SCMP_CMP_EQ": ("EQ", False),
     "SCMP_CMP_NE": ("EQ", True),
     "SCMP_CMP_GT": ("GT", False),
@@ -65,7 +65,7 @@ class Test(NamedTuple):
 
 
 def _test(arg: Arg, width: int) -> Test:
-    comparison, negated = _OPERATORS[arg.op]
+    comparison, negated = OPERATORS[arg.op]
     if arg.op == "SCMP_CMP_MASKED_EQ":
         return Test(arg.argument, arg.value & width, comparison, arg.value_two & width, negated)
     return Test(arg.argument, width, comparison, arg.value & width, negated)
