@@ -1,10 +1,9 @@
 # Each target works on a fresh checkout; what it needs is installed into .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
-EXTRA_PACKAGES := benchmarks/system-packages.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench notebooks clean
+.PHONY: help demo test packages check bench notebooks clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -12,9 +11,11 @@ help: ## list the targets
 demo: .venv/installed ## run containers under limits and draw what happened: demo/report.html
 	$(BIN)/conlab demo
 
-test: check ## everything that CI runs
-	$(BIN)/python -m tests.system_packages
+test: packages check ## everything that CI runs
 	$(BIN)/python -m pytest tests notebooks --nbval --nbval-current-env --nbval-sanitize-with tests/nbval-sanitize.cfg
+
+packages: ## install what system-packages.txt lists, or say what is missing
+	@$(PYTHON) -m tests.system_packages
 
 check: .venv/installed-tools ## format, lint, types, layers: no container runs
 	$(BIN)/ruff format --check
@@ -22,8 +23,8 @@ check: .venv/installed-tools ## format, lint, types, layers: no container runs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/installed-tools ## side by side with the engines that are installed
-	$(BIN)/python -m tests.system_packages $(EXTRA_PACKAGES)
+bench: packages .venv/installed-tools ## side by side with the engines that are installed
+	@$(PYTHON) -m tests.system_packages benchmarks/system-packages.txt
 	$(BIN)/python -m benchmarks
 
 notebooks: .venv/installed-tools ## execute the notebooks and keep their outputs
@@ -32,15 +33,16 @@ notebooks: .venv/installed-tools ## execute the notebooks and keep their outputs
 clean: ## remove what make made
 	rm -rf .venv build demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.venv/bin/pip:
+.venv/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo 'This needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)'; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
 	  || { echo 'This Python cannot make environments: install the package python3-venv.'; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
+	@touch $@
 
-.venv/installed: .venv/bin/pip pyproject.toml
+.venv/installed: .venv/created pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[all]'
 	@touch $@
 

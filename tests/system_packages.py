@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import glob
 import os
 import shutil
 import subprocess
@@ -22,7 +23,7 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def programs(file: Path = LIST) -> dict[str, str]:
-    """Return the program (or library, or path) that proves each package to be there."""
+    """Return the program (or library, or path pattern) that proves each package to be there."""
     lines = (line.partition("#") for line in file.read_text().splitlines())
     return {package.strip(): note.split(":")[0].strip() for package, _, note in lines if package.strip()}
 
@@ -33,6 +34,8 @@ def missing(file: Path = LIST) -> list[str]:
 
 
 def _is_here(program: str) -> bool:
+    if program.startswith("/"):
+        return bool(glob.glob(program))
     if ".so" not in program:
         # An ordinary user's PATH often lacks the directories of administration, where debootstrap lives.
         return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin") is not None
