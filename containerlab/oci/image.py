@@ -6,6 +6,7 @@ Source: OCI image-spec 1.1; Docker image-spec 1.3 and distribution manifest v2 s
 
 from __future__ import annotations
 
+import datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -23,12 +24,17 @@ __all__ = [
     "Index",
     "Manifest",
     "RootFS",
+    "as_oci_layer",
     "decode_config",
     "decode_document",
     "encode",
     "encode_config",
+    "format_time",
+    "is_config",
     "is_index",
+    "is_layer",
     "is_manifest",
+    "parse_time",
 ]
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -68,6 +74,16 @@ def is_index(media_type: str) -> bool:
 def is_layer(media_type: str) -> bool:
     """Tell whether this is the media type of a layer that can be unpacked."""
     return media_type in _LAYERS
+
+
+def as_oci_layer(layer: Descriptor) -> Descriptor:
+    """Return the same layer as an OCI manifest has to call it."""
+    oci = layer.media_type.replace(DOCKER_LAYER, OCI_LAYER).replace(_FOREIGN[1], _FOREIGN[0])
+    return msgspec.structs.replace(layer, media_type=oci.replace(".tar.", ".tar+"))
+
+
+def is_config(media_type: str) -> bool:
+    return media_type in (OCI_CONFIG, DOCKER_CONFIG)
 
 
 class Descriptor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -188,6 +204,25 @@ _T = TypeVar("_T")
 _ENCODER = msgspec.json.Encoder()
 # Of one container or one build, not of the image: meaningless in an image made from this one.
 _NOT_INHERITED = ("id", "parent", "container", "container_config", "docker_version")
+
+
+def format_time(seconds: float) -> str:
+    """Write a time as the documents do.
+
+    >>> format_time(0)
+    '1970-01-01T00:00:00Z'
+    """
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def parse_time(text: str | None) -> float | None:
+    """Read a time in seconds since the epoch; None when it is missing, wrong, or Go's zero time."""
+    try:
+        moment = datetime.datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return moment.timestamp() if moment.year > 1 else None
 
 
 def encode(document: Descriptor | Manifest | Index | ImageConfig) -> bytes:

@@ -73,18 +73,19 @@ class Platform(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def runs(self, other: Platform) -> bool:
         """Tell whether a machine of this platform executes programs of the `other`."""
-        return _rank(self, other) is not None
+        return _rank(self, other, strict=False) is not None
 
-    def best(self, offered: Iterable[Platform | None]) -> int | None:
+    def best(self, offered: Iterable[Platform | None], *, strict: bool = False) -> int | None:
         """Return the index of the offered platform that suits this one best, or None.
 
-        A single offer that does not say its platform is taken.
+        `strict` leaves out other architectures that would run too (386 on amd64, arm on arm64). A single
+        offer that does not say its platform is taken.
         """
         offers = [(i, o) for i, o in enumerate(offered) if o is None or o.os != "unknown"]
-        ranked = [(rank, i) for i, o in offers if o and (rank := _rank(self, o)) is not None]
-        if not ranked and len(offers) == 1 and offers[0][1] is None:
+        if len(offers) == 1 and offers[0][1] is None:
             return offers[0][0]
-        return min(ranked, default=(0, None))[1]
+        ranked = [(rank, i) for i, o in offers if o and (rank := _rank(self, o, strict)) is not None]
+        return min(ranked)[1] if ranked else None
 
 
 def _normal(system: str, architecture: str, variant: str) -> Platform:
@@ -96,14 +97,16 @@ def _normal(system: str, architecture: str, variant: str) -> Platform:
     return Platform(architecture, system, _NORMAL.get((architecture, variant), variant))
 
 
-def _rank(wanted: Platform, offered: Platform) -> int | None:
+def _rank(wanted: Platform, offered: Platform, strict: bool) -> int | None:
     """Return how far `offered` is from what was wanted (0 is equal), or None when it would not run."""
     if offered.os.lower() != wanted.os:
         return None
     other = _normal(offered.os, offered.architecture, offered.variant)
     order = _preferences(wanted.architecture, wanted.variant)
     key = (other.architecture, other.variant)
-    return order.index(key) if key in order else None
+    if key not in order or (strict and other.architecture != wanted.architecture):
+        return None
+    return order.index(key)
 
 
 def _preferences(architecture: str, variant: str) -> list[tuple[str, str]]:

@@ -124,6 +124,6 @@ def _check(text: str, registry: str, repository: str, tag: str) -> None:
 
 def _name_hint(text: str, repository: str) -> str:
     if repository != repository.lower() and _REPOSITORY.fullmatch(repository.lower()):
-        short = repository.removeprefix(_OFFICIAL)
-        return f"repository names are lower case: {text.replace(short, short.lower())}"
+        name, tag = _split_tag(text)
+        return f"repository names are lower case: {name.lower()}{tag and f':{tag}'}"
     return "use lower-case letters and digits, with single '.', '_' or '-' between and '/' between parts"

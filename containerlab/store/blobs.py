@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import io
+import math
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from containerlab import errors
 from containerlab.oci import digest as digests
 from containerlab.oci.image import MAX_DOCUMENT_BYTES, Descriptor
-from containerlab.store.home import Home
+from containerlab.store.home import Home, is_held
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Blobs", "Writer"]
 
 _CHUNK = 1 << 20
+_LEASE = "lease-"
 CONTENT_LOCK = "content"
 """Held shared while a blob or a name is added, alone while garbage is collected; never for long."""
 
@@ -35,13 +35,28 @@ CONTENT_LOCK = "content"
 class Blobs:
     """The blobs of a home; safe for many threads and processes.
 
-    What is written is garbage until a name leads to it. Hold a lease (`Images.lease`) from before the first
-    blob until the name is put, so that a collection in another process leaves it alone.
+    What is written is garbage until a name leads to it. Hold a lease from before the first blob until the
+    name is put, so that a collection in another process leaves it alone.
     """
 
     def __init__(self, home: Home) -> None:
         self._home = home
         self._root = home.oci / "blobs"
+
+    @contextlib.contextmanager
+    def lease(self) -> Iterator[None]:
+        """Protect from collection all blobs that anybody writes or keeps while this is held.
+
+        It dies with its holder: the kernel lets go of the lock on the directory that stands for it.
+        """
+        with self._home.scratch(_LEASE):
+            yield
+
+    def leased_since(self) -> float:
+        """Return when the oldest lease that is held now began, or infinity."""
+        held = [e for e in os.scandir(self._home.temporary) if e.name.startswith(_LEASE) and is_held(e.path)]
+        # Nothing is ever written into the directory, so that its time is that of its making.
+        return min((entry.stat().st_mtime for entry in held), default=math.inf)
 
     def path(self, digest: str) -> Path:
         """Return where the blob is, or would be."""
@@ -145,7 +160,7 @@ class Blobs:
                     yield digests.parse(f"{folder.name}:{entry.name}")
 
     def remove(self, digest: str) -> int:
-        """Remove a blob if it is there and return the bytes it had; the caller holds the content lock alone."""
+        """Remove a blob if it is there and return the bytes it had; only for who holds CONTENT_LOCK alone."""
         found = self._find(digest)
         if found is None:
             return 0
@@ -185,8 +200,7 @@ class Writer:
     def __init__(self, home: Home, root: Path, expected: Descriptor | None) -> None:
         self._home, self._root, self._expected = home, root, expected
         self._hasher = digests.Hasher(expected.digest.partition(":")[0] if expected else "sha256")
-        fd, self._path = tempfile.mkstemp(prefix="blob-", dir=home.temporary)
-        fcntl.flock(fd, fcntl.LOCK_EX)  # tells `Home.sweep` that somebody is at it
+        fd, self._path = home.fresh_file("blob-")
         self._file = os.fdopen(fd, "wb", buffering=0)
         self._committed = False
 

@@ -17,14 +17,14 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from containerlab import errors
 
-__all__ = ["Home"]
+__all__ = ["Home", "is_held"]
 
 _FOLDERS = ("oci/blobs/sha256", "layers", "containers", "volumes", "cache", "tmp", "locks")
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
@@ -105,12 +105,25 @@ class Home(msgspec.Struct, frozen=True):
 
         It is locked while in use, so that `sweep` can tell rubbish of the dead from work of the living.
         """
-        path, fd = _fresh_directory(self.temporary, prefix)
+        fd, path = _fresh(lambda: tempfile.mkdtemp(prefix=prefix, dir=self.temporary), os.O_DIRECTORY)
         try:
-            yield path
+            yield Path(path)
         finally:
             shutil.rmtree(path, ignore_errors=True)
             os.close(fd)
+
+    def fresh_file(self, prefix: str) -> tuple[int, str]:
+        """Make a file below `tmp` and return its descriptor, locked for `sweep` to see, and its path."""
+        return _fresh(lambda: tempfile.mkstemp(prefix=prefix, dir=self.temporary)[1], os.O_RDWR)
+
+    def replace(self, path: Path, content: bytes) -> None:
+        """Write a whole file, so that everybody sees the old content or the new, on the disk."""
+        fd, temporary = self.fresh_file("file-")
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(fd)
+            os.rename(temporary, path)
 
     def sweep(self) -> int:
         """Remove what killed processes left in `tmp`; return the number of entries removed."""
@@ -202,17 +215,31 @@ def _is_same(fd: int, path: str) -> bool:
         return False
 
 
-def _fresh_directory(parent: Path, prefix: str) -> tuple[Path, int]:
+def _fresh(make: Callable[[], str], flags: int) -> tuple[int, str]:
+    """Make, open and lock something in `tmp`; again, if a sweep in another process came between."""
     while True:
-        path = tempfile.mkdtemp(prefix=f"{prefix}-", dir=parent)
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:  # swept between the two calls
-            continue
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        if _is_same(fd, path):
-            return Path(path), fd
+        path = make()
+        with contextlib.suppress(FileNotFoundError):
+            fd = os.open(path, flags | os.O_CLOEXEC)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if _is_same(fd, path):
+                return fd, path
+            os.close(fd)
+
+
+def is_held(path: str) -> bool:
+    """Tell whether somebody works in a scratch directory."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
         os.close(fd)
+    return False
 
 
 def _remove_if_dead(path: str) -> bool:

@@ -1,0 +1,99 @@
+"""Taking images away: names first, then images without name, then blobs that nothing needs.
+
+`in_use` gives the names of the containers that were made from an image id.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from containerlab import errors
+from containerlab.oci.reference import Reference
+from containerlab.store import index, lookup
+from containerlab.store.blobs import CONTENT_LOCK
+from containerlab.store.images import Images
+
+__all__ = ["InUse", "collect", "prune", "remove"]
+
+InUse = Callable[[str], list[str]]
+
+
+def remove(images: Images, name: str, in_use: InUse, *, force: bool = False) -> list[str]:
+    """Remove a name, and with its last name the image; an id or a digest removes the image at once.
+
+    Returns a line for each thing that is gone, as Docker prints them. With `force` all names of an id go, and
+    an image that containers use loses only its names.
+
+    Raises: NotFound, InvalidInput; Conflict when containers use the image or an id has several names.
+    """
+    with images.database.writing() as connection:
+        match = lookup.find(connection, name)
+        names = lookup.names_of(connection, match.image.digest)
+        doomed = (Reference.parse(match.name).familiar(),) if match.name else names
+        if len(doomed) > 1 and not force:
+            raise errors.Conflict(
+                f"image {name} has several names: {', '.join(doomed)}",
+                "remove them one by one, or use --force",
+            )
+        is_last = len(doomed) == len(names)
+        users = _users(connection, match.image.digest, in_use) if is_last else []
+        if users and not force:
+            raise errors.Conflict(
+                f"image {name} is used by the container {', '.join(users)}", "remove the container first"
+            )
+        lines = _untag(connection, doomed)
+        if is_last and not users:
+            lines += _delete(connection, match.image.digest)
+        index.write(images.home, connection)
+    collect(images)
+    return lines
+
+
+def prune(images: Images, in_use: InUse, *, everything: bool = False) -> tuple[list[str], int]:
+    """Remove the images that have no name, or with `everything` all that no container uses.
+
+    Returns what is gone, as `remove` does, and the bytes that this freed.
+    """
+    lines: list[str] = []
+    with images.database.writing() as connection:
+        for (digest,) in connection.execute("SELECT digest FROM images ORDER BY digest").fetchall():
+            names = lookup.names_of(connection, digest)
+            if (names and not everything) or _users(connection, digest, in_use):
+                continue
+            lines += _untag(connection, names) + _delete(connection, digest)
+        index.write(images.home, connection)
+    return lines, collect(images)
+
+
+def collect(images: Images) -> int:
+    """Remove the blobs that no image needs and no lease protects; return the bytes that this freed."""
+    with images.home.lock(CONTENT_LOCK):
+        leased_since = images.blobs.leased_since()
+        with images.database.reading() as connection:
+            needed = {row[0] for row in connection.execute("SELECT digest FROM contents WHERE kind = 'blob'")}
+        garbage = [
+            digest
+            for digest in images.blobs.digests()
+            if digest not in needed and images.blobs.added(digest) < leased_since
+        ]
+        return sum(map(images.blobs.remove, garbage))
+
+
+def _users(connection: sqlite3.Connection, digest: str, in_use: InUse) -> list[str]:
+    rows = connection.execute("SELECT DISTINCT id FROM manifests WHERE image = ?", (digest,)).fetchall()
+    return sorted({user for (image_id,) in rows for user in in_use(image_id)})
+
+
+def _untag(connection: sqlite3.Connection, names: tuple[str, ...]) -> list[str]:
+    full = [(Reference.parse(name).full(),) for name in names]
+    connection.executemany("DELETE FROM names WHERE name = ?", full)
+    return [f"Untagged: {name}" for name in names]
+
+
+def _delete(connection: sqlite3.Connection, digest: str) -> list[str]:
+    ids = connection.execute(
+        "SELECT id FROM manifests WHERE image = ? ORDER BY position", (digest,)
+    ).fetchall()
+    connection.execute("DELETE FROM images WHERE digest = ?", (digest,))
+    return [f"Deleted: {image_id}" for (image_id,) in ids]
