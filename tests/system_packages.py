@@ -50,8 +50,8 @@ def install(packages: list[str]) -> None:
     """Install Debian packages without their recommendations, and start none of their services."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with _no_services():
-        subprocess.run(["apt-get", "update", "-q"], env=environment, check=True)
-        command = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages]
+        subprocess.run(["apt-get", "update", "-qq"], env=environment, check=True)
+        command = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *packages]
         subprocess.run(command, env=environment, check=True)
 
 
