@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ..errors import InvalidInput, nearest
-from . import syscalls
+from containerlab.errors import InvalidInput, nearest
+from containerlab.linux import syscalls
 
 __all__ = [
     "ALL",

@@ -1,0 +1,1 @@
+"""Filters of system calls: profiles, and their compilation to classic BPF."""
