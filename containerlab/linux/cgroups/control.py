@@ -21,6 +21,7 @@ __all__ = [
     "create",
     "current",
     "enter",
+    "filter_devices",
     "freeze",
     "is_frozen",
     "kill",
@@ -46,7 +47,7 @@ def create(plan: Plan) -> tuple[str, ...]:
         for path in plan.paths:
             made += _make(path)
         notices = apply(plan.writes)
-        return notices + _filter_devices(plan) if plan.program else notices
+        return notices + filter_devices(plan) if plan.program else notices
     except BaseException:
         _remove(made, plan.parents, time.monotonic() + 1)
         raise
@@ -128,7 +129,8 @@ def _hint(write: Write, number: int | None) -> str:
     return ""
 
 
-def _filter_devices(plan: Plan) -> tuple[str, ...]:
+def filter_devices(plan: Plan) -> tuple[str, ...]:
+    """Put the device filter onto the v2 directory; return a notice if the kernel refuses it."""
     try:
         devices.attach(bytes.fromhex(plan.program), plan.unified)
     except OSError as error:
@@ -199,7 +201,7 @@ def _pids(directory: str) -> Iterator[int]:
 def _content(path: str) -> str:
     """Text of a file, empty when it or its group is not there (any more)."""
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="utf-8") as file:
             return file.read()
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP):

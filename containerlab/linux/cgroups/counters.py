@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple
 
@@ -219,11 +219,7 @@ class Reader:
         """
         values: Values = {}
         for fd, parse in self._files:
-            try:
-                text = os.pread(fd, 65536, 0).decode("ascii")
-            except NotImplementedError:
-                continue
-            values |= parse(text)
+            values |= parse(os.pread(fd, 65536, 0).decode())
         if self._cpu_v1:
             values["cpu_quota_cores"] = _quota_v1(self._cpu_v1)
         return Counters(**values)  # type: ignore[arg-type]
@@ -250,7 +246,7 @@ def _quota_v1(directory: str) -> float | None:
 
 def _content(path: str) -> str:
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="utf-8") as file:
             return file.read()
     except OSError:
         return ""
@@ -273,8 +269,3 @@ def usage(plan: Plan) -> Usage:
         counters.throttled_periods,
         counters.oom_kills,
     )
-
-
-def missing(counters: Counters, names: Iterable[str]) -> tuple[str, ...]:
-    """Return which of the named counters nobody counts here."""
-    return tuple(name for name in names if getattr(counters, name) is None)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from containerlab.linux.cgroups.layout import places
-from containerlab.linux.cgroups.plan import Plan, merged
+from containerlab.linux.cgroups.layout import NEUTRAL, Place, places
+from containerlab.linux.cgroups.plan import UNIFIED, Plan, merged
 from containerlab.linux.cgroups.resources import NEW, Current, Resources, asked
 from containerlab.linux.cgroups.v1 import V1
 from containerlab.linux.cgroups.v2 import V2
 
-__all__ = ["Cgroup", "Hierarchy", "detect"]
+__all__ = ["Cgroup", "Hierarchy", "detect", "of_process"]
 
 
 class Part(Protocol):
@@ -95,3 +95,21 @@ def _from_texts(mountinfo: str, membership: str) -> Hierarchy:
     usable = v2 is not None and bool(v2.base)
     parts: list[Part] = [V1.of(old, alone=not usable)] if old else []
     return Hierarchy((*parts, v2) if v2 else tuple(parts))
+
+
+def of_process(pid: int) -> Plan:
+    """Return the directories in which a running process is, whoever made them; nothing to write or remove.
+
+    Raises: ProcessLookupError when there is no such process.
+    """
+    try:
+        found = places(_text("/proc/self/mountinfo"), _text(f"/proc/{pid}/cgroup"))
+    except FileNotFoundError as error:
+        raise ProcessLookupError(error.errno, f"no such process: {pid}") from error
+    return Plan(tuple((name, place.own) for place in found if place.own for name in _names(place)))
+
+
+def _names(place: Place) -> tuple[str, ...]:
+    if place.version == 1:
+        return tuple(NEUTRAL.get(name, name) for name in place.controllers)
+    return (*_text(f"{place.own}/cgroup.controllers").split(), UNIFIED)

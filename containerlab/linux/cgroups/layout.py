@@ -21,7 +21,7 @@ class Place(NamedTuple):
     top: str
     """The mount point."""
     own: str
-    """The directory of the process; the mount point when the mount does not show it."""
+    """The directory of the process; empty when the mount does not show it."""
 
 
 class _Mount(NamedTuple):
@@ -46,7 +46,7 @@ def places(mountinfo: str, membership: str) -> tuple[Place, ...]:
         if mount:
             controllers = tuple(names.split(",")) if names else ()
             version = 1 if names else 2
-            found.append(Place(version, controllers, mount.target, _shown(mount, path) or mount.target))
+            found.append(Place(version, controllers, mount.target, _shown(mount, path)))
     return tuple(found)
 
 

@@ -39,13 +39,13 @@ class V1(NamedTuple):
         """Find by asking the kernel which of the v1 hierarchies may be used."""
         bases, refused, cpus, mems = [], [], "", ""
         for place in places:
-            base = next((d for d in (place.top, place.own) if os.access(d, os.W_OK | os.X_OK)), "")
+            base = next((d for d in (place.top, place.own) if d and os.access(d, os.W_OK | os.X_OK)), "")
             for controller in place.controllers:
                 name = NEUTRAL.get(controller, controller)
                 if base:
                     bases.append((name, base))
                 else:
-                    refused.append((name, f"{place.own} is not writable for uid {os.geteuid()}"))
+                    refused.append((name, f"{place.own or place.top} is not writable for uid {os.geteuid()}"))
             if base and "cpuset" in place.controllers:
                 cpus, mems = (_read(f"{base}/cpuset.effective_{what}") for what in ("cpus", "mems"))
         return cls(tuple(bases), tuple(refused), cpus, mems, alone)
@@ -78,7 +78,7 @@ class V1(NamedTuple):
 
 def _read(path: str) -> str:
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="utf-8") as file:
             return file.read().strip()
     except OSError:
         return ""

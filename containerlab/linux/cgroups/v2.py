@@ -40,8 +40,8 @@ class V2(NamedTuple):
         """Find by asking the kernel which part of the v2 hierarchy may be used."""
         base, crowded = _base(place)
         if not base:
-            why = f"{place.own} is not delegated to uid {os.geteuid()}"
-            controllers = _words(f"{place.own}/cgroup.controllers")
+            why = f"{place.own or place.top} is not delegated to uid {os.geteuid()}"
+            controllers = _words(f"{place.own or place.top}/cgroup.controllers")
             return cls("", refused=tuple((name, why) for name in (*controllers, UNIFIED)), alone=alone)
         controllers = _words(f"{base}/cgroup.controllers")
         handed_down = _words(f"{base}/cgroup.subtree_control")
@@ -98,7 +98,7 @@ def _base(place: Place) -> tuple[str, bool]:
     if _delegated(place.top) and not os.path.exists(f"{place.top}/cgroup.type"):
         return place.top, False
     nearest, directory = "", place.own
-    while _delegated(directory):
+    while directory and _delegated(directory):
         nearest = nearest or directory
         if not _words(f"{directory}/cgroup.procs"):
             return directory, False
@@ -116,7 +116,7 @@ def _delegated(directory: str) -> bool:
 
 def _words(path: str) -> tuple[str, ...]:
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="utf-8") as file:
             return tuple(file.read().split())
     except OSError:
         return ()
