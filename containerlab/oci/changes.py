@@ -1,4 +1,4 @@
-"""Changes to a configuration in Dockerfile instructions, as `import --change` and `commit --change` take them.
+"""Changes to a configuration in Dockerfile instructions: what `import --change` and `commit --change` take.
 
 Source: docker import reference; Dockerfile reference for each instruction.
 """
@@ -9,6 +9,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 
@@ -93,7 +94,7 @@ def _expose(config: Config, text: str) -> Config:
     ports = _words(text)
     if wrong := [port for port in ports if not _PORT.fullmatch(port)]:
         raise errors.InvalidInput(f"{wrong[0]!r} is not a port", "write a number, or number/udp")
-    named = {port if "/" in port else f"{port}/tcp": {} for port in ports}
+    named: dict[str, dict[str, Any]] = {port if "/" in port else f"{port}/tcp": {} for port in ports}
     return msgspec.structs.replace(config, exposed_ports={**config.exposed_ports, **named})
 
 

@@ -24,7 +24,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["decompressed", "opened"]
+__all__ = ["decompressed", "format_of", "opened"]
 
 _CHUNK = 256 << 10
 
@@ -50,6 +50,11 @@ def opened(stream: BinaryIO) -> BinaryIO:
         if start.startswith(magic):
             return io.BufferedReader(_Members(source, name, member), _CHUNK)
     return source
+
+
+def format_of(start: bytes) -> str:
+    """Return gzip, zstd, bzip2 or xz for the first bytes of compressed data, and nothing for others."""
+    return next((name for magic, name, _ in _FORMATS if start.startswith(magic)), "")
 
 
 def _start(stream: BinaryIO, count: int) -> bytes:

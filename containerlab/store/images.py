@@ -89,14 +89,19 @@ class Images:
         Raises: NotFound when a blob is missing, CorruptContent when the documents contradict each other,
             Unsupported when it is no image that can run.
         """
-        full = Reference.parse(name).full() if name else None
+        self.put_all([(name, descriptor)])
+
+    def put_all(self, images: Sequence[tuple[str | None, Descriptor]]) -> None:
+        """Bring in several at once: all of them, or none after an error."""
+        named = [(Reference.parse(name).full(), found.digest) for name, found in images if name]
         with self.home.lock(CONTENT_LOCK, shared=True):
-            manifests = self._complete(descriptor)
+            complete = [(descriptor, self._complete(descriptor)) for _, descriptor in images]
             self.blobs.sync()
             with self.database.writing() as connection:
-                self._insert(connection, descriptor, manifests)
-                if full:
-                    lookup.assign(connection, full, descriptor.digest)
+                for descriptor, manifests in complete:
+                    self._insert(connection, descriptor, manifests)
+                for name, digest in named:
+                    lookup.assign(connection, name, digest)
                 index.write(self.home, connection)
 
     def get(self, name: str, platform: str | None = None) -> Image:
