@@ -286,6 +286,37 @@ def close_descriptors(scene: Scene) -> None:
     syscalls.close_range(3, flags=syscalls.CLOSE_RANGE_CLOEXEC)
 
 
+def be_init(scene: Scene) -> None:
+    """Let a child become the program, and as first process reap orphans and hand signals on to it."""
+    numbers = frozenset(_signal.valid_signals()) - {_signal.SIGKILL, _signal.SIGSTOP}
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, numbers)
+    pid, _ = syscalls.clone3(0, exit_signal=_signal.SIGCHLD)
+    if pid == 0:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+        return
+    os.close(scene.channel)
+    while True:
+        number = _signal.sigwait(numbers)
+        if number != _signal.SIGCHLD:
+            os.kill(pid, number)
+        else:
+            _reap(pid)
+
+
+def _reap(main: int) -> None:
+    """Collect whoever has ended; end as the program did when it is among them."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == main:
+            code = os.waitstatus_to_exitcode(status)
+            os._exit(code if code >= 0 else 128 - code)
+        if pid == 0:
+            return
+
+
 def execute(scene: Scene, arguments: Sequence[bytes], environment: Sequence[tuple[bytes, bytes]]) -> None:
     """Become the container's program."""
     os.execve(scene.program, list(arguments), dict(environment))
@@ -321,6 +352,7 @@ OPERATIONS: dict[str, Any] = rootfs.OPERATIONS | {
         install_filter,
         set_personality,
         await_start,
+        be_init,
         close_descriptors,
         execute,
     )

@@ -47,6 +47,7 @@ class Surroundings(NamedTuple):
     can_pivot: whether pivot_root(2) works here.
     start_index: which handed-over descriptor is the FIFO to wait at before execve; -1 to go on at once.
     outlive_parent: whether the process goes on when the one that made it dies.
+    is_init: whether a first process reaps orphans and hands signals on to the program.
     """
 
     root: str
@@ -57,6 +58,7 @@ class Surroundings(NamedTuple):
     can_pivot: bool = True
     start_index: int = -1
     outlive_parent: bool = False
+    is_init: bool = False
 
 
 def container_plan(spec: Spec, around: Surroundings) -> Plan:
@@ -196,7 +198,8 @@ def _mount_cgroups(mount: MountPoint, attributes: int, around: Surroundings) -> 
     if list(directories) == [UNIFIED]:
         yield Step("bind", (directories[UNIFIED], mount.destination, False, attributes, 0))
         return
-    yield Step("mount_filesystem", (mount.destination, "tmpfs", "cgroup", attributes & ~1, ("mode=755", "size=64k")))
+    hidden = attributes & ~rootfs.ATTR_RDONLY
+    yield Step("mount_filesystem", (mount.destination, "tmpfs", "cgroup", hidden, ("mode=755", "size=64k")))
     seen: dict[str, str] = {}
     for controller, directory in directories.items():
         if directory in seen:
@@ -204,6 +207,8 @@ def _mount_cgroups(mount: MountPoint, attributes: int, around: Surroundings) -> 
         else:
             yield Step("bind", (directory, f"{mount.destination}/{controller}", False, attributes, 0))
             seen[directory] = controller
+    if attributes & rootfs.ATTR_RDONLY:
+        yield Step("set_attributes", (mount.destination, rootfs.ATTR_RDONLY))
 
 
 def _enter_root(
@@ -264,5 +269,7 @@ def _become_program(process: Process, around: Surroundings) -> Iterator[Step]:
         yield Step("die_with_parent")
     if around.start_index >= 0:
         yield Step("await_start", (around.start_index,))
+    if around.is_init:
+        yield Step("be_init")
     arguments = tuple(os.fsencode(argument) for argument in process.args)
     yield Step("execute", (arguments, tuple(_environment(process).items())))

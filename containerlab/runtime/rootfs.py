@@ -75,11 +75,25 @@ def set_propagation(scene: Scene, flags: int) -> None:
 def mount_root(scene: Scene, root: str, sources: Sequence[tuple[str, str, str, tuple[str, ...]]]) -> None:
     """Mount the snapshot at its place in the store, or the bundle's root on itself, and hold it open."""
     for source, target, fstype, options in sources:
+        if fstype == "fuse-overlayfs":
+            _run_fuse(source, options, target or root)
+            continue
+        if fstype == "overlay" and source.startswith("/"):
+            os.chdir(source)  # the paths in the options are relative, since they all must fit into a page
         flags, data = split_options(Mount(source, target, fstype, tuple(options)))
         syscalls.mount(source, target or root, fstype, flags, data)
+        os.chdir("/")
     if not sources:
         syscalls.mount(root, root, "", mounts.MS_BIND | mounts.MS_REC)
     scene.root = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _run_fuse(program: str, options: Sequence[str], root: str) -> None:
+    """Have fuse-overlayfs serve the root; it lives in the container's PID namespace and ends with it."""
+    pid = os.posix_spawn(program, [program, "-o", ",".join(options), root], {})
+    status = os.waitpid(pid, 0)[1]
+    if status:
+        raise OSError(5, f"fuse-overlayfs ended with status {os.waitstatus_to_exitcode(status)}")
 
 
 def split_options(mount: Mount) -> tuple[int, str]:
@@ -249,6 +263,13 @@ def make_readonly(scene: Scene, paths: Sequence[str]) -> None:
         os.close(place)
 
 
+def set_attributes(scene: Scene, target: str, attributes: int) -> None:
+    """Add attributes to what is mounted at a place, now that it is filled."""
+    place = scene.open(target)
+    syscalls.mount_setattr(place, "", AT_EMPTY_PATH, set=attributes)
+    os.close(place)
+
+
 def make_root_readonly(scene: Scene) -> None:
     """Make the root file system itself read-only; what is mounted in it keeps its own state."""
     syscalls.mount_setattr(scene.root, "", AT_EMPTY_PATH, set=ATTR_RDONLY)
@@ -296,6 +317,7 @@ OPERATIONS = {
         make_links,
         mask,
         make_readonly,
+        set_attributes,
         make_root_readonly,
         write_sysctls,
         pivot,

@@ -1,0 +1,82 @@
+"""A record, its state and its decisions as what `inspect` and `ps` show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from containerlab.backends.base import ContainerInfo
+from containerlab.backends.embedded.repair import Decided
+from containerlab.linux.cgroups import control
+from containerlab.linux.cgroups.plan import Plan as CgroupPlan
+from containerlab.store.records import Record, State
+
+__all__ = ["describe"]
+
+
+def describe(record: Record, state: State, decided: Decided, directory: str) -> ContainerInfo:
+    """Return a container as it is now."""
+    group = CgroupPlan.restore(decided.cgroup) if decided.cgroup else None
+    status = state.status
+    if status == "running" and group is not None and control.is_frozen(group):
+        status = "paused"
+    return ContainerInfo(
+        id=record.id,
+        name=record.name,
+        image=record.image,
+        image_id=record.image_id,
+        command=record.command,
+        created=record.created,
+        status=status,
+        pid=state.pid,
+        exit_code=state.exit_code,
+        oom_killed=state.oom_killed,
+        started_at=state.started_at,
+        finished_at=state.finished_at,
+        error=state.error,
+        labels=record.labels,
+        notices=decided.notices,
+        detail=_detail(record, state, decided, group, directory),
+    )
+
+
+def _detail(
+    record: Record, state: State, decided: Decided, group: CgroupPlan | None, directory: str
+) -> dict[str, Any]:
+    return {
+        "options": record.options,
+        "stop_signal": record.stop_signal,
+        "stop_timeout_s": record.stop_timeout_s,
+        "auto_remove": record.auto_remove,
+        "directory": directory,
+        "bundle": directory,
+        "log": f"{directory}/log",
+        "snapshot": {"kind": decided.snapshot or record.snapshot, "layers": record.layers},
+        "idmap": record.idmap,
+        "volumes": record.volumes,
+        "anonymous_volumes": record.anonymous,
+        "restarts": state.restarts,
+        "usage": {
+            "cpu_s": state.cpu_s,
+            "peak_memory_bytes": state.peak_memory_bytes,
+            "throttled_s": state.throttled_s,
+            "source": state.usage_source,
+        },
+        "cgroup": dict(group.directories) if group else {},
+        "limits": [
+            {"controller": w.controller, "file": w.file, "value": w.value, "path": w.path, "why": w.why}
+            for w in (group.writes if group else ())
+            if w.controller != "devices"
+        ],
+        "spec": _spec(directory),
+    }
+
+
+def _spec(directory: str) -> dict[str, Any]:
+    try:
+        with open(f"{directory}/config.json", "rb") as file:
+            spec: dict[str, Any] = msgspec.json.decode(file.read())
+    except FileNotFoundError:
+        return {}
+    return spec

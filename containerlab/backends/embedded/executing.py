@@ -1,0 +1,109 @@
+"""One more process in a running container."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from containerlab.errors import InvalidInput
+from containerlab.linux import capabilities, namespaces, syscalls
+from containerlab.linux.cgroups.plan import Plan as CgroupPlan
+from containerlab.oci import runtime as oci
+from containerlab.runtime import seccomp, users
+from containerlab.runtime.host import Host
+from containerlab.runtime.plan import Surroundings, exec_plan
+from containerlab.runtime.steps import Plan
+
+__all__ = ["Target", "plan"]
+
+_MOST_BYTES = 1 << 20
+
+
+class Target(NamedTuple):
+    """A running container.
+
+    pid: its first process; spec: its config.json; cgroup: the one to enter; filter_cache: compiled filters.
+    """
+
+    pid: int
+    spec: oci.Spec
+    cgroup: CgroupPlan | None
+    filter_cache: Path
+
+
+def plan(target: Target, command: Sequence[str], options: Mapping[str, Any], host: Host) -> Plan:
+    """Return how the process comes to be.
+
+    Raises: InvalidInput for an unknown user or no command.
+    """
+    if not command:
+        raise InvalidInput("exec needs a command", "conlab exec NAME COMMAND")
+    process = _process(target, command, options, host)
+    linux = target.spec.linux or oci.Linux()
+    profile = None if options.get("privileged") else linux.seccomp
+    around = Surroundings(
+        root="/",
+        cgroup=target.cgroup,
+        idmap=host.idmap if host.is_rootless else None,
+        filters=seccomp.filters(profile, target.filter_cache, hides_ownership=host.idmap.kind == "single"),
+    )
+    return exec_plan(process, _foreign_namespaces(target.pid), around)
+
+
+def _process(target: Target, command: Sequence[str], options: Mapping[str, Any], host: Host) -> oci.Process:
+    first = target.spec.process
+    assert first is not None
+    user, sets = first.user, first.capabilities
+    env = first.env
+    if wanted := options.get("user"):
+        account = users.resolve(str(wanted), _file(target.pid, "etc/passwd"), _file(target.pid, "etc/group"))
+        user = oci.User(uid=account.uid, gid=account.gid, additional_gids=account.groups)
+        env = (*env, f"HOME={account.home or '/'}")
+    if options.get("privileged"):
+        sets = _all_capabilities(host)
+    elif sets:
+        sets = _for_user(sets, user.uid)
+    terminal = bool(options.get("tty"))
+    return msgspec.structs.replace(
+        first,
+        args=tuple(command),
+        env=(*env, *(("TERM=xterm",) if terminal else ()), *options.get("env", ())),
+        user=user,
+        capabilities=sets,
+        terminal=terminal,
+        cwd=options.get("workdir") or first.cwd,
+    )
+
+
+def _all_capabilities(host: Host) -> oci.Capabilities:
+    names = tuple(sorted(capabilities.chosen(privileged=True, available=host.bounding).capabilities))
+    return oci.Capabilities(bounding=names, effective=names, permitted=names)
+
+
+def _for_user(sets: oci.Capabilities, uid: int) -> oci.Capabilities:
+    held = sets.bounding if uid == 0 else ()
+    return oci.Capabilities(bounding=sets.bounding, effective=held, permitted=held)
+
+
+def _file(pid: int, path: str) -> bytes | None:
+    """Read a file of the container by descriptors: no link out, no FIFO, no more than 1 MiB (CVE-2024-9676)."""
+    root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        resolve = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS | syscalls.RESOLVE_NO_XDEV
+        fd = syscalls.openat2(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW, 0, resolve)
+    except OSError:
+        return None
+    finally:
+        os.close(root)
+    with open(fd, "rb") as file:
+        return file.read(_MOST_BYTES) if os.path.isfile(f"/proc/self/fd/{fd}") else None
+
+
+def _foreign_namespaces(pid: int) -> int:
+    """Return the flags of those that differ from this process's own: joining one's own may be refused."""
+    theirs, ours = namespaces.of_pid(pid), namespaces.of_pid("self")
+    return sum(kind.flag for kind in namespaces.KINDS if theirs[kind.file] != ours[kind.file])

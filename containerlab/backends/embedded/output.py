@@ -1,0 +1,125 @@
+"""What containers printed and what happened to them: reading the files that monitors append to."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import select
+import time
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from containerlab.backends.base import Event, LogLine
+
+__all__ = ["read_events", "read_log"]
+
+_POLL_MS = 100
+_EVENT = msgspec.json.Decoder(Event)
+
+
+def read_log(
+    directory: str, is_running: Callable[[], bool], *, follow: bool, since: float, until: float, tail: int
+) -> Iterator[LogLine]:
+    """Yield a container's output, oldest first; `tail` keeps the last lines only, -1 all."""
+    lines = (_parse_line(raw) for raw in _raw_lines(directory, is_running, follow=follow, tail=tail))
+    for line in lines:
+        if line is None or line.time < since:
+            continue
+        if until and line.time > until:
+            return
+        yield line
+
+
+def _raw_lines(directory: str, is_running: Callable[[], bool], *, follow: bool, tail: int) -> Iterator[bytes]:
+    old = [path for path in (f"{directory}/log.{n}" for n in range(99, 0, -1)) if os.path.exists(path)]
+    try:
+        current = open(f"{directory}/log", "rb")
+    except FileNotFoundError:
+        return
+    with current:
+        kept = _last([*old], current, tail) if tail >= 0 else _all(old, current)
+        yield from kept
+        if follow:
+            yield from _follow(current, f"{directory}/log", is_running)
+
+
+def _all(old: list[str], current: object) -> Iterator[bytes]:
+    for path in old:
+        with open(path, "rb") as file:
+            yield from file
+    yield from current  # type: ignore[misc]  # a binary file is an iterator of lines
+
+
+def _last(old: list[str], current: object, tail: int) -> Iterator[bytes]:
+    import collections
+
+    yield from collections.deque(_all(old, current), maxlen=tail)
+
+
+def _follow(file: object, path: str, is_running: Callable[[], bool]) -> Iterator[bytes]:
+    """Yield what is appended until the container has ended; go on in the new file after a rotation."""
+    rest = b""
+    while True:
+        alive = is_running()
+        for line in iter(file.readline, b""):  # type: ignore[attr-defined]
+            rest += line
+            if rest.endswith(b"\n"):
+                yield rest
+                rest = b""
+        try:
+            turned = os.stat(path).st_ino != os.fstat(file.fileno()).st_ino  # type: ignore[attr-defined]
+        except FileNotFoundError:
+            return
+        if turned:
+            file = open(path, "rb")
+        elif not alive:
+            return
+        else:
+            select.poll().poll(_POLL_MS)
+
+
+def _parse_line(raw: bytes) -> LogLine | None:
+    try:
+        stamp, stream, tag, text = raw.rstrip(b"\n").split(b" ", 3)
+        moment = datetime.datetime.strptime(stamp[:19].decode(), "%Y-%m-%dT%H:%M:%S")
+        seconds = moment.replace(tzinfo=datetime.timezone.utc).timestamp() + float(b"0" + stamp[19:-1])
+    except ValueError:
+        return None  # the last line of a monitor that was killed while it wrote
+    partial = tag == b"P"
+    return LogLine(time=seconds, stream=stream.decode(), text=text if partial else text + b"\n", partial=partial)
+
+
+def read_events(path: str, *, since: float, until: float, follow: bool) -> Iterator[Event]:
+    """Yield events, oldest first; with `follow` wait for more until `until`."""
+    offset = 0 if since or not follow else _size(path)
+    while True:
+        data = _tail(path, offset)
+        offset += len(data)
+        for line in data.splitlines():
+            event = _EVENT.decode(line)
+            if until and event.time > until:
+                return
+            if event.time >= since:
+                yield event
+        if not follow or (until and time.time() > until):
+            return
+        select.poll().poll(_POLL_MS)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _tail(path: str, offset: int) -> bytes:
+    """Return whole lines from an offset on."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            data = file.read()
+    except FileNotFoundError:
+        return b""
+    return data[: data.rfind(b"\n") + 1]

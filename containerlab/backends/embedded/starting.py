@@ -1,0 +1,210 @@
+"""The way of `run`: a record becomes a plan and a running container.
+
+It asks, each once and in this order: layers, snapshot, user, volumes, namespaces of others, specification,
+cgroup, filters, plan. `decide` only reads; `launch` acts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from containerlab.backends.embedded import etc_files
+from containerlab.errors import Conflict, InvalidInput
+from containerlab.linux import namespaces
+from containerlab.linux.cgroups.plan import Plan as CgroupPlan
+from containerlab.linux.procfs import is_alive
+from containerlab.oci import runtime as oci
+from containerlab.oci.image import Config
+from containerlab.runtime import resources, seccomp, users
+from containerlab.runtime.host import Host
+from containerlab.runtime.lifecycle import Connection, Launcher
+from containerlab.runtime.monitor import Launch
+from containerlab.runtime.plan import Surroundings, container_plan
+from containerlab.runtime.spec import Request, make
+from containerlab.runtime.steps import Plan
+from containerlab.store import snapshots
+from containerlab.store.home import Home
+from containerlab.store.records import Record, Records
+from containerlab.store.snapshots import Snapshot
+
+__all__ = ["Decision", "decide", "launch", "namespaces_of_others"]
+
+_JOINABLE = (("pid", "pid"), ("ipc", "ipc"), ("uts", "uts"), ("network", "network"), ("userns", "user"))
+
+
+class Decision(NamedTuple):
+    """Everything about one start of a container."""
+
+    record: Record
+    spec: oci.Spec
+    plan: Plan
+    snapshot: Snapshot
+    notices: tuple[str, ...]
+
+
+class Decided(msgspec.Struct, frozen=True, kw_only=True):
+    """What `decision.json` keeps of it for later commands."""
+
+    cgroup: Any = None
+    notices: tuple[str, ...] = ()
+    snapshot: str = ""
+
+
+def decide(
+    home: Home,
+    host: Host,
+    record: Record,
+    config: Config,
+    lowers: list[Path],
+    volumes: tuple[oci.MountPoint, ...],
+    joined: Mapping[str, str],
+) -> Decision:
+    """Return how a container will be started.
+
+    Raises: InvalidInput, NotFound, Unsupported and others for what was asked and cannot be.
+    """
+    directory = home.containers / record.id
+    snapshot = _snapshot(home, host, record, directory, lowers)
+    passwd, group = (_read(lowers, snapshot, name) for name in ("etc/passwd", "etc/group"))
+    user = str(record.options.get("user") or config.user)
+    account = users.resolve(user, passwd, group, record.options.get("group_add", ()))
+    request = Request(
+        record.id, str(directory), config, record.command, record.options, account, volumes, joined
+    )
+    spec, notices = make(request, host)
+    assert spec.linux is not None
+    group_plan = host.cgroups.group(spec.linux.cgroups_path).plan(resources.from_oci(spec.linux.resources))
+    filters = seccomp.filters(
+        spec.linux.seccomp, _filter_cache(home), hides_ownership=_has_single_id(spec, host)
+    )
+    around = Surroundings(
+        root=str(snapshot.root),
+        snapshot=snapshot.mounts,
+        cgroup=group_plan if group_plan.directories else None,
+        idmap=host.idmap if host.is_rootless else None,
+        filters=filters,
+        can_pivot="pivot" not in host.refused,
+        is_init=bool(record.options.get("init")),
+    )
+    plan = container_plan(spec, around)
+    return Decision(record, spec, plan, snapshot, (*notices, *_said(group_plan, record)))
+
+
+def _has_single_id(spec: oci.Spec, host: Host) -> bool:
+    return host.idmap.kind == "single"
+
+
+def _filter_cache(home: Home) -> Path:
+    cache = home.cache / "seccomp"
+    cache.mkdir(mode=0o700, exist_ok=True)
+    return cache
+
+
+def _snapshot(home: Home, host: Host, record: Record, directory: Path, lowers: list[Path]) -> Snapshot:
+    root = directory / "root"
+    if record.snapshot == "copy" and root.exists() and any(root.iterdir()):
+        return Snapshot("copy", (), root, None)
+    return snapshots.prepare(home, directory, lowers, idmap=host.idmap, kind=record.snapshot)
+
+
+def _read(lowers: list[Path], snapshot: Snapshot, path: str) -> bytes | None:
+    from containerlab.store.merged import read_file
+
+    return read_file(lowers, snapshot.upper, path)
+
+
+def _said(plan: CgroupPlan, record: Record) -> tuple[str, ...]:
+    """Leave out what nobody asked for: the swap limit that goes with every memory limit."""
+    silent = "memory_swap" not in record.options
+    return tuple(notice for notice in plan.notices if not (silent and "swap" in notice))
+
+
+def namespaces_of_others(records: Records, options: Mapping[str, Any], host: Host) -> dict[str, str]:
+    """Return namespace type → path for every option that says `container:NAME`.
+
+    In a user namespace the other container's must be joined too, for it owns the others.
+    Raises: NotFound, Conflict when the other container does not run.
+    """
+    joined: dict[str, str] = {}
+    for option, kind in _JOINABLE:
+        mode = str(options.get(option) or "")
+        if not mode.startswith("container:"):
+            continue
+        pid = _running_pid(records, mode.removeprefix("container:"), option)
+        file = namespaces.BY_OCI_NAME[kind].file
+        joined[kind] = f"/proc/{pid}/ns/{file}"
+        if kind == "ipc":
+            joined["shm"] = f"/proc/{pid}/root/dev/shm"
+        if host.is_rootless:
+            _join_user(joined, f"/proc/{pid}/ns/user")
+    return joined
+
+
+def _join_user(joined: dict[str, str], path: str) -> None:
+    if joined.setdefault("user", path) != path:
+        raise InvalidInput(
+            "namespaces of two containers cannot be joined at once without root", "join those of one container"
+        )
+
+
+def _running_pid(records: Records, name: str, option: str) -> int:
+    state = records.state(records.find(name))
+    if state.status != "running" or not is_alive(state.identity):
+        raise Conflict(f"--{option} container:{name}: that container does not run", f"start it: conlab start {name}")
+    return state.pid
+
+
+def launch(home: Home, launcher: Launcher, decision: Decision, *, attached: bool) -> Connection:
+    """Write what was decided and have the container made."""
+    record = decision.record
+    directory = home.containers / record.id
+    etc_files.write(directory, decision.spec, record.options)
+    (directory / "config.json").write_bytes(oci.encode(decision.spec))
+    decided = Decided(
+        cgroup=decision.plan.cgroup, notices=decision.notices, snapshot=decision.snapshot.kind
+    )
+    (directory / "decision.json").write_bytes(msgspec.json.encode(decided))
+    _forget_stop(directory)
+    return launcher.launch(_orders(home, record, attached=attached), decision.plan)
+
+
+def _forget_stop(directory: Path) -> None:
+    try:
+        os.unlink(directory / "stopping")
+    except FileNotFoundError:
+        pass
+
+
+def _orders(home: Home, record: Record, *, attached: bool) -> Launch:
+    options = record.options
+    directory = str(home.containers / record.id)
+    condition, most = options.get("restart") or ("no", 0)
+    log_options = options.get("log_opt", {})
+    volumes = [str(home.volumes / name) for name in record.anonymous]
+    removed = (*volumes, f"{home.root}/names/{record.name}", directory) if record.auto_remove else ()
+    return Launch(
+        directory=directory,
+        attached=attached,
+        stdin_open=bool(options.get("interactive")),
+        restart=condition,
+        restart_most=most,
+        remove=tuple(removed),
+        stop_signal=record.stop_signal,
+        stop_timeout_s=record.stop_timeout_s,
+        log=options.get("log_driver") != "none",
+        log_most_bytes=_log_size(log_options),
+        log_most_files=max(1, int(log_options.get("max-file", 1))),
+        events=f"{home.root}/events.log",
+        labels=(record.id, record.name, record.image),
+    )
+
+
+def _log_size(options: Mapping[str, str]) -> int:
+    from containerlab import units
+
+    return units.size(options["max-size"]) if options.get("max-size", "-1") != "-1" else 0

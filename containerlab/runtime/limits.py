@@ -1,0 +1,140 @@
+"""The user's limits as config.json has them."""
+
+from __future__ import annotations
+
+import os
+import resource
+import stat
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from containerlab.errors import InvalidInput
+from containerlab.oci import runtime as oci
+from containerlab.runtime import posture
+
+__all__ = ["resources", "rlimits"]
+
+_PERIOD_USEC = 100_000
+_SMALLEST_MEMORY = 512 * 1024
+
+
+def resources(options: Mapping[str, Any]) -> oci.Resources:
+    """Return linux.resources for the options of `run` and `update`.
+
+    Raises: InvalidInput for limits that contradict each other.
+    """
+    return oci.Resources(
+        devices=_device_rules(options),
+        memory=_memory(options),
+        cpu=_cpu(options),
+        pids=_pids(options),
+        block_io=_io(options),
+    )
+
+
+def _memory(options: Mapping[str, Any]) -> oci.Memory | None:
+    limit, swap = options.get("memory"), options.get("memory_swap")
+    if limit is not None and 0 < limit < _SMALLEST_MEMORY:
+        raise InvalidInput(f"--memory {limit} is less than 512k", "no program starts in less")
+    if swap is not None and swap != -1 and (limit is None or swap < limit):
+        raise InvalidInput("--memory-swap is memory and swap together", "set --memory too, to at most as much")
+    if limit and swap is None:
+        swap = limit * 2
+    swappiness = options.get("memory_swappiness")
+    values = {
+        "limit": limit or None,
+        "swap": swap,
+        "reservation": options.get("memory_reservation") or None,
+        "swappiness": None if swappiness in (None, -1) else swappiness,
+        "disable_oom_killer": options.get("oom_kill_disable") or None,
+    }
+    return oci.Memory(**values) if any(value is not None for value in values.values()) else None
+
+
+def _cpu(options: Mapping[str, Any]) -> oci.Cpu | None:
+    quota, period = options.get("cpu_quota"), options.get("cpu_period")
+    if cores := options.get("cpus"):
+        if quota or period:
+            raise InvalidInput("--cpus and --cpu-quota or --cpu-period say the same", "use one of them")
+        period, quota = _PERIOD_USEC, max(1000, round(cores * _PERIOD_USEC))
+    cpu = oci.Cpu(
+        shares=options.get("cpu_shares") or None,
+        quota=quota or None,
+        period=period or None,
+        realtime_runtime=options.get("cpu_rt_runtime"),
+        realtime_period=options.get("cpu_rt_period"),
+        cpus=options.get("cpuset_cpus") or "",
+        mems=options.get("cpuset_mems") or "",
+    )
+    return cpu if cpu != oci.Cpu() else None
+
+
+def _pids(options: Mapping[str, Any]) -> oci.Pids | None:
+    limit = options.get("pids_limit")
+    return None if limit is None else oci.Pids(limit=limit if limit > 0 else -1)
+
+
+def _io(options: Mapping[str, Any]) -> oci.BlockIO | None:
+    io = oci.BlockIO(
+        weight=options.get("blkio_weight") or None,
+        weight_device=tuple(
+            oci.WeightDevice(major=major, minor=minor, weight=rate)
+            for major, minor, rate in _devices(options.get("blkio_weight_device", ()))
+        ),
+        throttle_read_bps_device=_throttle(options.get("device_read_bps", ())),
+        throttle_write_bps_device=_throttle(options.get("device_write_bps", ())),
+        throttle_read_iops_device=_throttle(options.get("device_read_iops", ())),
+        throttle_write_iops_device=_throttle(options.get("device_write_iops", ())),
+    )
+    return io if io != oci.BlockIO() else None
+
+
+def _throttle(rates: Sequence[tuple[str, int]]) -> tuple[oci.ThrottleDevice, ...]:
+    return tuple(oci.ThrottleDevice(major=major, minor=minor, rate=rate) for major, minor, rate in _devices(rates))
+
+
+def _devices(rates: Sequence[tuple[str, int]]) -> list[tuple[int, int, int]]:
+    found = []
+    for path, rate in rates:
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            raise InvalidInput(f"cannot limit {path}: {error.strerror}", "name a block device, see `lsblk`") from error
+        if not stat.S_ISBLK(status.st_mode):
+            raise InvalidInput(f"cannot limit {path}: it is no block device", "name one, see `lsblk`")
+        found.append((os.major(status.st_rdev), os.minor(status.st_rdev), rate))
+    return found
+
+
+def _device_rules(options: Mapping[str, Any]) -> tuple[oci.DeviceRule, ...]:
+    if options.get("privileged"):
+        return (oci.DeviceRule(allow=True, access="rwm"),)
+    extra = [_parse_rule(text) for text in options.get("device_cgroup_rule", ())]
+    return (*posture.DEVICE_RULES, *extra)
+
+
+def _parse_rule(text: str) -> oci.DeviceRule:
+    words = text.split()
+    numbers = words[1].split(":") if len(words) == 3 else []
+    if len(numbers) != 2 or words[0] not in "abc" or not set(words[2]) <= set("rwm"):
+        raise InvalidInput(f"--device-cgroup-rule {text!r} cannot be read", "write it as 'c 10:229 rwm'")
+    major, minor = (None if number == "*" else int(number) for number in numbers)
+    return oci.DeviceRule(allow=True, type=words[0], major=major, minor=minor, access=words[2])
+
+
+def rlimits(ulimits: Sequence[tuple[str, int, int]], *, may_raise: bool) -> tuple[tuple[oci.Rlimit, ...], list[str]]:
+    """Return process.rlimits, and a notice for each that is clamped to what this process has."""
+    limits, notices = [], []
+    for name, soft, hard in ulimits:
+        number = getattr(resource, f"RLIMIT_{name.upper()}")
+        most = resource.getrlimit(number)[1]
+        if not may_raise and most != resource.RLIM_INFINITY and (hard == -1 or hard > most):
+            notices.append(f"--ulimit {name}: {_shown(hard)} is above the host's hard limit, so it is {most}")
+            hard = most
+            soft = most if soft == -1 else min(soft, most)
+        limits.append(oci.Rlimit(type=f"RLIMIT_{name.upper()}", soft=soft, hard=hard))
+    return tuple(limits), notices
+
+
+def _shown(limit: int) -> str:
+    return "unlimited" if limit == -1 else str(limit)

@@ -1,0 +1,252 @@
+"""The records of containers: what was asked (`record.json`, by the client) and what is (`state.json`, by
+the monitor), each written whole under another name and renamed.
+
+    containers/<id>/record.json config.json state.json lock log attach hosts hostname resolv.conf
+                    upper/ work/ rootfs/
+    names/<name>    a link whose text is the id
+
+A container comes into being by one rename, so there is never half a one. Its monitor holds a lock on
+`lock` as long as it lives: "running" beside a free lock means that the monitor was killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from containerlab.errors import AlreadyExists, Conflict, InvalidInput, NotFound
+from containerlab.linux.files import remove_tree, write_atomically
+from containerlab.linux.procfs import Identity, identify
+from containerlab.store.home import Home
+
+__all__ = ["Record", "Records", "State"]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked when a container was made."""
+
+    id: str
+    name: str
+    image: str
+    """The name that was given."""
+    image_id: str
+    layers: tuple[str, ...]
+    """diff ids, lowest first: kept from removal while the container is there."""
+    command: tuple[str, ...]
+    created: float
+    options: dict[str, Any]
+    """As normalised; see options/container.py."""
+    creator: Identity | None = None
+    """The process that is about to start it: if that dies first, a container with --rm goes too."""
+    auto_remove: bool = False
+    stop_signal: int = 15
+    stop_timeout_s: float = 10.0
+    labels: dict[str, str] = {}
+    idmap: str = "none"
+    """Kind of the id map that its files were made under."""
+    snapshot: str = "overlay"
+    """Kind of its snapshot, see store/snapshots.py."""
+    volumes: tuple[str, ...] = ()
+    """Named volumes in use."""
+    anonymous: tuple[str, ...] = ()
+    """Volumes made for this container alone, removed with it."""
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What a container is and was, in its monitor's words."""
+
+    status: str = "created"
+    pid: int = 0
+    start_ticks: int = 0
+    boot: str = ""
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    exit_code: int | None = None
+    oom_killed: bool = False
+    error: str = ""
+    restarts: int = 0
+    cpu_s: float = 0.0
+    peak_memory_bytes: int | None = None
+    throttled_s: float = 0.0
+    usage_source: str = ""
+
+    @property
+    def identity(self) -> Identity:
+        """The container's first process, recognisable after its pid is used again."""
+        return Identity(self.pid, self.start_ticks, self.boot)
+
+
+_RECORD = msgspec.json.Decoder(Record)
+_STATE = msgspec.json.Decoder(State)
+_ENCODER = msgspec.json.Encoder()
+
+
+class Records:
+    """All containers of a home."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._containers = str(home.containers)
+        self._names = f"{home.root}/names"
+
+    def directory(self, container_id: str) -> str:
+        """Return where a container's files are."""
+        return f"{self._containers}/{container_id}"
+
+    def new_id(self) -> str:
+        """Return 64 random hexadecimal digits."""
+        return secrets.token_hex(32)
+
+    def myself(self) -> Identity:
+        """Return the identity of this process, as creator."""
+        return identify(os.getpid())
+
+    def add(self, record: Record, files: dict[str, bytes], directories: tuple[str, ...]) -> None:
+        """Make a container's directory with its first files, under its name, all at once.
+
+        Raises: AlreadyExists when the name is taken.
+        """
+        final = self.directory(record.id)
+        draft = f"{self._home.temporary}/container-{record.id}"
+        os.mkdir(draft, 0o700)
+        try:
+            for directory in directories:
+                os.mkdir(f"{draft}/{directory}", 0o755)
+            for name, content in {"record.json": _ENCODER.encode(record), **files}.items():
+                _write(f"{draft}/{name}", content)
+            with self._home.lock("names"):
+                self._claim(record.name, record.id)
+                os.rename(draft, final)
+        except BaseException:
+            remove_tree(draft)
+            raise
+
+    def _claim(self, name: str, container_id: str) -> None:
+        link = f"{self._names}/{name}"
+        try:
+            os.symlink(container_id, link)
+        except FileNotFoundError:
+            os.makedirs(self._names, mode=0o700, exist_ok=True)
+            os.symlink(container_id, link)
+        except FileExistsError:
+            owner = os.readlink(link)
+            if os.path.exists(self.directory(owner)):
+                raise AlreadyExists(
+                    f"the name {name} is taken by container {owner[:12]}",
+                    f"remove it with: conlab rm {name}, or choose another name",
+                ) from None
+            os.unlink(link)
+            os.symlink(container_id, link)
+
+    def rename(self, container_id: str, new_name: str) -> None:
+        """Give a container another name. Raises: AlreadyExists."""
+        with self._home.lock("names"):
+            record = self.record(container_id)
+            self._claim(new_name, container_id)
+            self.write(msgspec.structs.replace(record, name=new_name))
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{self._names}/{record.name}")
+
+    def write(self, record: Record) -> None:
+        """Replace a container's record."""
+        write_atomically(f"{self.directory(record.id)}/record.json", _ENCODER.encode(record))
+
+    def write_state(self, container_id: str, state: State) -> None:
+        """Replace a container's state; only when its monitor is dead or never was."""
+        write_atomically(f"{self.directory(container_id)}/state.json", _ENCODER.encode(state))
+
+    def record(self, container_id: str) -> Record:
+        """Read a container's record. Raises: NotFound when it is gone."""
+        try:
+            return _RECORD.decode(Path(f"{self.directory(container_id)}/record.json").read_bytes())
+        except FileNotFoundError:
+            raise NotFound.named("container", container_id[:12]) from None
+
+    def state(self, container_id: str) -> State:
+        """Read what the monitor last wrote; "created" before there was one."""
+        try:
+            return _STATE.decode(Path(f"{self.directory(container_id)}/state.json").read_bytes())
+        except FileNotFoundError:
+            return State()
+
+    def ids(self) -> list[str]:
+        """Return the ids of all containers."""
+        return [name for name in os.listdir(self._containers) if len(name) == 64]
+
+    def names(self) -> list[str]:
+        """Return the names of all containers."""
+        try:
+            return os.listdir(self._names)
+        except FileNotFoundError:
+            return []
+
+    def find(self, name: str) -> str:
+        """Return the id for a name, an id or the beginning of one.
+
+        Raises: NotFound with the nearest name, InvalidInput when several begin so.
+        """
+        with contextlib.suppress(OSError, ValueError):
+            owner = os.readlink(f"{self._names}/{name}") if "/" not in name and name else ""
+            if owner and os.path.exists(self.directory(owner)):
+                return owner
+        matching = [container for container in self.ids() if name and container.startswith(name)]
+        if len(matching) > 1:
+            raise InvalidInput(f"{name} is the beginning of {len(matching)} container ids", "give more of it")
+        if not matching:
+            raise NotFound.named("container", name, self.names(), "see `conlab ps -a`")
+        return matching[0]
+
+    def is_supervised(self, container_id: str) -> bool:
+        """Say whether the container's monitor lives, by its lock."""
+        try:
+            fd = os.open(f"{self.directory(container_id)}/lock", os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
+    @contextlib.contextmanager
+    def held(self, container_id: str) -> Iterator[None]:
+        """Hold a container against other clients for a change (start, remove, repair).
+
+        Raises: NotFound when it is gone meanwhile.
+        """
+        with self._home.lock(f"container-{container_id[:16]}"):
+            if not os.path.exists(self.directory(container_id)):
+                raise NotFound.named("container", container_id[:12])
+            yield
+
+    def forget(self, record: Record) -> None:
+        """Remove a container's directory and name.
+
+        Raises: Conflict when its monitor lives, PermissionError where files belong to mapped ids.
+        """
+        if self.is_supervised(record.id):
+            raise Conflict(f"container {record.name} is running", "stop it first, or use rm -f")
+        remove_tree(self.directory(record.id))
+        link = f"{self._names}/{record.name}"
+        with contextlib.suppress(OSError):
+            if os.readlink(link) == record.id:
+                os.unlink(link)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{self._home.root}/locks/container-{record.id[:16]}")
+
+
+def _write(path: str, content: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(fd, content)
+    finally:
+        os.close(fd)
