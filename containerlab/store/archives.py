@@ -6,12 +6,11 @@ Docker itself writes since version 25 and what older ones, podman and skopeo rea
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import shutil
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -37,7 +36,7 @@ def load(images: Images, stream: BinaryIO) -> list[str]:
 
     Raises: InvalidInput when it is no image; CorruptContent, and then nothing remains.
     """
-    with _clean(images):
+    with removal.leased(images):
         return _load(images, Archive(images.blobs, stream))
 
 
@@ -45,18 +44,8 @@ def load_directory(images: Images, path: Path) -> list[str]:
     """Bring in all images of an OCI layout directory, as `load` does."""
     if not path.is_dir():
         raise errors.NotFound(f"{path} is not a directory")
-    with _clean(images):
+    with removal.leased(images):
         return _load(images, Directory(images.blobs, path))
-
-
-@contextlib.contextmanager
-def _clean(images: Images) -> Iterator[None]:
-    """Hold a lease, and afterwards collect what came with the archive and is of no use."""
-    try:
-        with images.blobs.lease():
-            yield
-    finally:
-        removal.collect(images)
 
 
 def _load(images: Images, source: Archive | Directory) -> list[str]:

@@ -24,9 +24,28 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["decompressed", "format_of", "opened"]
+__all__ = ["Readable", "Tee", "begun", "decompressed", "format_of", "opened"]
 
 _CHUNK = 256 << 10
+
+
+class Readable(Protocol):
+    """All that is asked of a stream here."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+class Tee:
+    """Shows what is read from a stream to others on the way."""
+
+    def __init__(self, stream: Readable, *sinks: Callable[[bytes], object]) -> None:
+        self._stream, self._sinks = stream, sinks
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._stream.read(size)
+        for sink in self._sinks:
+            sink(data)
+        return data
 
 
 def decompressed(stream: BinaryIO, media_type: str) -> BinaryIO:
@@ -42,14 +61,19 @@ def decompressed(stream: BinaryIO, media_type: str) -> BinaryIO:
     return opened(stream)
 
 
-def opened(stream: BinaryIO) -> BinaryIO:
+def opened(stream: Readable) -> BinaryIO:
     """Decompress gzip, bzip2, xz or zstd; give anything else as it is."""
-    start = _start(stream, 6)
-    source = io.BufferedReader(_Continued(start, stream), _CHUNK)
+    start, source = begun(stream)
     for magic, name, member in _FORMATS:
         if start.startswith(magic):
             return io.BufferedReader(_Members(source, name, member), _CHUNK)
     return source
+
+
+def begun(stream: Readable) -> tuple[bytes, BinaryIO]:
+    """Return the first bytes of a stream, and a stream that still has them."""
+    start = _start(stream, 6)
+    return start, io.BufferedReader(_Continued(start, stream), _CHUNK)
 
 
 def format_of(start: bytes) -> str:
@@ -57,7 +81,7 @@ def format_of(start: bytes) -> str:
     return next((name for magic, name, _ in _FORMATS if start.startswith(magic)), "")
 
 
-def _start(stream: BinaryIO, count: int) -> bytes:
+def _start(stream: Readable, count: int) -> bytes:
     """Read the first bytes; a pipe may give them one by one."""
     start = b""
     while len(start) < count and (more := stream.read(count - len(start))):
@@ -68,7 +92,7 @@ def _start(stream: BinaryIO, count: int) -> bytes:
 class _Continued(io.RawIOBase):
     """What was read already, and then the rest of the stream."""
 
-    def __init__(self, start: bytes, stream: BinaryIO) -> None:
+    def __init__(self, start: bytes, stream: Readable) -> None:
         self._start, self._stream = start, stream
 
     def readable(self) -> bool:

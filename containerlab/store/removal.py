@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from containerlab import errors
 from containerlab.oci.reference import Reference
@@ -14,7 +15,7 @@ from containerlab.store import index, lookup
 from containerlab.store.blobs import CONTENT_LOCK
 from containerlab.store.images import Images
 
-__all__ = ["InUse", "collect", "prune", "remove"]
+__all__ = ["InUse", "collect", "leased", "prune", "remove"]
 
 InUse = Callable[[str], list[str]]
 
@@ -64,6 +65,16 @@ def prune(images: Images, in_use: InUse, *, everything: bool = False) -> tuple[l
             lines += _untag(connection, names) + _delete(connection, digest)
         index.write(images.home, connection)
     return lines, collect(images)
+
+
+@contextlib.contextmanager
+def leased(images: Images) -> Iterator[None]:
+    """Hold a lease while blobs come in; afterwards collect what was of no use, all of it after an error."""
+    try:
+        with images.blobs.lease():
+            yield
+    finally:
+        collect(images)
 
 
 def collect(images: Images) -> int:
