@@ -138,9 +138,10 @@ def from_docker_json(
     Raises: InvalidInput naming the rule; Unsupported for SCMP_ACT_NOTIFY and listeners.
     """
     try:
-        document = _typed(json.loads(raw), dict, "the seccomp profile")
-    except ValueError as error:
+        value = json.loads(raw)
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"the seccomp profile cannot be read: {error}", "write it as JSON") from error
+    document = _typed(value, dict, "the seccomp profile")
     resolved = from_mapping(document)
     host = _Host(capabilities, kernel, machine)
     chosen = [_is_included(entry, host, place) for place, entry in _rules(document)]
