@@ -1,0 +1,77 @@
+"""Remove trees of any depth, by descriptors and without following a link. Only the standard library."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+__all__ = ["remove_content", "remove_tree"]
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def remove_tree(path: str | bytes, dir_fd: int | None = None) -> None:
+    """Remove a directory and all in it if it is there, by descriptors and without following a link.
+
+    Raises: PermissionError where it belongs to other ids.
+    """
+    try:
+        fd = _open(path, dir_fd)
+    except FileNotFoundError:
+        return
+    try:
+        remove_content(fd)
+    finally:
+        os.close(fd)
+    os.rmdir(path, dir_fd=dir_fd)
+
+
+def remove_content(top: int) -> None:
+    """Empty an open directory.
+
+    Each directory in it is first moved to the top, so that no depth exhausts descriptors or the stack.
+    """
+    count = 0
+    pending = _clear(top)
+    while pending:
+        name = pending.pop()
+        fd = _open(name, top)
+        try:
+            for child in _clear(fd):
+                count += 1
+                moved = b".gone-%d-%d" % (os.getpid(), count)
+                os.chmod(child, 0o700, dir_fd=fd)  # moving a directory writes its `..`
+                os.rename(child, moved, src_dir_fd=fd, dst_dir_fd=top)
+                pending.append(moved)
+        finally:
+            os.close(fd)
+        os.rmdir(name, dir_fd=top)
+
+
+def _clear(directory: int) -> list[bytes]:
+    """Remove all but directories, and empty directories; return the names of what remains."""
+    remaining = []
+    with os.scandir(directory) as entries:
+        names = [(os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_directory in names:
+        if not is_directory:
+            os.unlink(name, dir_fd=directory)
+        elif not _is_removed(name, directory):
+            remaining.append(name)
+    return remaining
+
+
+def _is_removed(name: bytes, directory: int) -> bool:
+    try:
+        os.rmdir(name, dir_fd=directory)
+    except OSError:
+        return False
+    return True
+
+
+def _open(path: str | bytes, dir_fd: int | None) -> int:
+    """Open a directory that may deny even its owner, as overlay's work directory does."""
+    mode = os.stat(path, dir_fd=dir_fd, follow_symlinks=False).st_mode
+    if stat.S_ISDIR(mode) and mode & 0o700 != 0o700 and os.geteuid() != 0:
+        os.chmod(path, 0o700, dir_fd=dir_fd)
+    return os.open(path, _DIRECTORY, dir_fd=dir_fd)

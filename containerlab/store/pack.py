@@ -1,0 +1,196 @@
+"""Directories become tar streams: an overlay's upper directory a layer's change set, a tree an archive.
+
+By descriptors, no link is followed, nothing blocks on a FIFO; what a running container changes meanwhile
+cannot lead elsewhere. Entries come directory by directory, sorted, so that equal trees give equal bytes.
+Only the standard library, and nothing imported late, as in `unpack`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+from containerlab.linux import syscalls
+from containerlab.store import overlay
+from containerlab.store import tar_write as tar
+from containerlab.store.tar_write import Member
+
+__all__ = ["write_change_set", "write_tree"]
+
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_WITHOUT_LINKS = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
+_CHUNK = 1 << 20
+_FLUSH_BYTES = 256 << 10
+_KINDS = {
+    stat.S_IFREG: tar.FILE,
+    stat.S_IFDIR: tar.DIRECTORY,
+    stat.S_IFLNK: tar.SYMLINK,
+    stat.S_IFIFO: tar.FIFO,
+    stat.S_IFCHR: tar.CHARACTER,
+    stat.S_IFBLK: tar.BLOCK,
+}
+"""What can be in an archive: a socket cannot."""
+
+Write = Callable[[bytes], object]
+"""Takes the next bytes of the archive and returns when they are taken."""
+
+
+def write_change_set(upper: int, write: Write, skip: Collection[bytes] = ()) -> None:
+    """Write what an open upper directory of an overlay changes, as a layer of an image.
+
+    skip: paths, relative to the root, that are not part of it (mount points that a runtime made).
+    Source: OCI image specification, "Image Layer Filesystem Changeset".
+    """
+    packer = _Packer(write, whiteouts=True)
+    packer.tree(upper, b"", b"", skip)
+    packer.end()
+
+
+def write_tree(parent: int, name: bytes, write: Write, as_name: bytes) -> None:
+    """Write the file or directory `name` of an open directory; in the archive it is called `as_name`.
+
+    A whole open directory is written as it is with the names b"." and b"".
+    """
+    packer = _Packer(write, whiteouts=False)
+    found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    if name != b".":
+        packer.entry(parent, name, as_name, found)
+    if stat.S_ISDIR(found.st_mode):
+        packer.tree(parent, name, as_name)
+    packer.end()
+
+
+class _Packer:
+    def __init__(self, write: Write, *, whiteouts: bool) -> None:
+        self._write = write
+        self._whiteouts = whiteouts
+        self._buffer = bytearray()
+        self._first_names: dict[tuple[int, int], bytes] = {}
+
+    def tree(self, root: int, start: bytes, as_name: bytes, skip: Collection[bytes] = ()) -> None:
+        """Write all that is below a directory; only one descriptor is open at a time, whatever the depth."""
+        pending = [b""]
+        while pending:
+            path = pending.pop()
+            directory = syscalls.openat2(root, _join(start, path) or b".", _OPEN_DIRECTORY, 0, _WITHOUT_LINKS)
+            try:
+                if self._whiteouts and path and overlay.is_opaque(directory):
+                    self._put(Member(_join(as_name, path) + b"/.wh..wh..opq", tar.FILE))
+                below = [name for name, found in self._children(directory, path, as_name, skip)
+                         if stat.S_ISDIR(found.st_mode)]  # fmt: skip
+            finally:
+                os.close(directory)
+            pending += [_join(path, name) for name in reversed(below)]
+
+    def _children(
+        self, directory: int, path: bytes, as_name: bytes, skip: Collection[bytes]
+    ) -> Iterator[tuple[bytes, os.stat_result]]:
+        for name in sorted(map(os.fsencode, os.listdir(directory))):
+            if _join(path, name) in skip:
+                continue
+            try:
+                found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            except FileNotFoundError:  # a running container removed it
+                continue
+            self.entry(directory, name, _join(as_name, _join(path, name)), found)
+            yield name, found
+
+    def entry(self, directory: int, name: bytes, full: bytes, found: os.stat_result) -> None:
+        """Write one file, directory, link or node."""
+        if self._whiteouts and overlay.is_whiteout(found, directory, name):
+            above, slash, last = full.rpartition(b"/")
+            self._put(Member(above + slash + b".wh." + last, tar.FILE))
+        elif stat.S_ISREG(found.st_mode):
+            self._file(directory, name, full)
+        elif stat.S_IFMT(found.st_mode) in _KINDS:
+            member = _member(full, found, _xattrs(b"/proc/self/fd/%d/%s" % (directory, name)))
+            if stat.S_ISLNK(found.st_mode):
+                member = member._replace(link=os.readlink(name, dir_fd=directory))
+            elif stat.S_ISDIR(found.st_mode):
+                member = member._replace(name=full + b"/")
+            self._put(self._linked(member, found))
+
+    def _file(self, directory: int, name: bytes, full: bytes) -> None:
+        fd = os.open(name, _OPEN_FILE, dir_fd=directory)
+        try:
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode):
+                return
+            member = self._linked(_member(full, found, _xattrs(fd)), found)
+            self._put(member)
+            if member.kind == tar.FILE:
+                self._content(fd, found.st_size)
+        finally:
+            os.close(fd)
+
+    def _linked(self, member: Member, found: os.stat_result) -> Member:
+        """Make the second name of a file a hard link to its first."""
+        if found.st_nlink < 2 or member.kind == tar.DIRECTORY:
+            return member
+        first = self._first_names.setdefault((found.st_dev, found.st_ino), member.name)
+        if first == member.name:
+            return member
+        return member._replace(kind=tar.HARD_LINK, link=first, size=0, xattrs={})
+
+    def _content(self, fd: int, size: int) -> None:
+        """Write as many bytes as the header says, whatever becomes of the file meanwhile."""
+        left = size
+        while left:
+            data = os.read(fd, min(left, _CHUNK)) or bytes(min(left, _CHUNK))
+            left -= len(data)
+            self._buffer += data
+            self._flush(_FLUSH_BYTES)
+        self._buffer += tar.padding(size)
+
+    def _put(self, member: Member) -> None:
+        self._buffer += tar.header(member)
+        self._flush(_FLUSH_BYTES)
+
+    def _flush(self, least: int) -> None:
+        if len(self._buffer) >= least:
+            self._write(bytes(self._buffer))
+            self._buffer.clear()
+
+    def end(self) -> None:
+        self._buffer += tar.END
+        self._flush(0)
+
+
+def _member(full: bytes, found: os.stat_result, xattrs: Mapping[str, bytes]) -> Member:
+    kind = _KINDS[stat.S_IFMT(found.st_mode)]
+    device = (0, 0)
+    if kind in (tar.CHARACTER, tar.BLOCK):
+        device = (os.major(found.st_rdev), os.minor(found.st_rdev))
+    return Member(
+        full,
+        kind,
+        stat.S_IMODE(found.st_mode),
+        found.st_uid,
+        found.st_gid,
+        found.st_size if kind == tar.FILE else 0,
+        found.st_mtime_ns // 1_000_000_000,
+        device=device,
+        xattrs=xattrs,
+    )
+
+
+def _xattrs(file: int | bytes) -> dict[str, bytes]:
+    """Return the attributes that belong to the file itself, not to an overlay or to the host's policy."""
+    try:
+        names = os.listxattr(file, follow_symlinks=isinstance(file, int))
+    except OSError as error:
+        if error.errno in (errno.ENOTSUP, errno.ENOENT):
+            return {}
+        raise
+    return {
+        name: os.getxattr(file, name, follow_symlinks=isinstance(file, int))
+        for name in names
+        if not overlay.is_own_attribute(name) and name != "security.selinux"
+    }
+
+
+def _join(above: bytes, name: bytes) -> bytes:
+    return above + b"/" + name if above and name else above or name
