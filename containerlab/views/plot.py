@@ -137,7 +137,8 @@ class _Scale(NamedTuple):
 
     def text(self, value: float) -> str:
         """Three digits are enough to read a picture."""
-        return f"{value / self.factor:,.3g} {self.unit}".rstrip()
+        number = value / self.factor
+        return f"{number:{',.0f' if number >= 100 else '.3g'}} {self.unit}".rstrip()
 
 
 _BYTES = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
@@ -328,9 +329,11 @@ def _shade_throttling(ax: Axes, frame: pd.DataFrame) -> None:
 
 
 def _mark_kills(ax: Axes, frame: pd.DataFrame) -> None:
-    grown = frame["oom_kills"].diff()
-    for second in frame.index[grown > 0]:
+    """Named on the right, where memory has fallen; near the edge on the left, below the rising curve."""
+    style: dict[str, Any] = {"color": VERMILLION, "fontweight": "bold"}
+    for second in frame.index[frame["oom_kills"].diff() > 0]:
         ax.axvline(second, color=VERMILLION, linewidth=1.6)
-        beside = ("left", 5) if second < 0.8 * ax.get_xlim()[1] else ("right", -5)
-        style = {"ha": beside[0], "color": VERMILLION, "fontweight": "bold"}
-        _note(ax, "OOM kill", (second, 0.6), ax.get_xaxis_transform(), (beside[1], 0), **style)
+        if second < 0.87 * ax.get_xlim()[1]:
+            _note(ax, "OOM kill", (second, 0.6), ax.get_xaxis_transform(), (5, 0), ha="left", **style)
+        else:
+            _note(ax, "OOM kill", (second, 0.15), ax.get_xaxis_transform(), (-5, 0), ha="right", **style)
