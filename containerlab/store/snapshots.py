@@ -202,7 +202,7 @@ def _try_all(home: Home, idmap: IdMap) -> Trial:
 def _refusal(home: Home, kind: str, idmap: IdMap) -> str:
     """Mount it for real, over two layers, and use it; return why it does not work, or nothing."""
     try:
-        with home.scratch("trial") as scratch:
+        with home.scratch("trial-") as scratch:
             lowers = [scratch / "1", scratch / "2"]
             for lower in lowers:
                 (lower / "directory").mkdir(parents=True)

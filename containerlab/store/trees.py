@@ -70,4 +70,4 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-_COMMANDS: dict[str, Callable[..., None]] = {"remove": remove_tree}
+_COMMANDS: dict[str, Callable[..., None]] = {"remove": remove_tree, "rename": os.rename}
