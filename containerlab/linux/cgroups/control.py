@@ -29,6 +29,7 @@ __all__ = [
     "processes",
     "remove",
     "thaw",
+    "update",
 ]
 
 _RETRIES = 100
@@ -174,6 +175,24 @@ def enter(plan: Plan, pid: int) -> None:
             _put(f"{path}/cgroup.procs", str(pid))
         except OSError as error:
             raise _failed(f"cannot move process {pid} into the cgroup {path}", error) from error
+
+
+def update(plan: Plan) -> tuple[str, ...]:
+    """Change the limits of a running group, as `create` does.
+
+    A controller that takes part only from now on (cpuset on v1) gets all processes of the group.
+    """
+    new = [path for path in plan.paths if not os.path.isdir(path)]
+    notices = create(plan)
+    for path in new:
+        for _ in range(_RETRIES):  # a process outside may fork another one there
+            outside = set(processes(plan)) - set(_pids(path))
+            for pid in outside:
+                with suppress(ProcessLookupError):
+                    _put(f"{path}/cgroup.procs", str(pid))
+            if not outside:
+                break
+    return notices
 
 
 def processes(plan: Plan) -> tuple[int, ...]:

@@ -68,7 +68,7 @@ class V1(NamedTuple):
     ) -> Iterator[Write]:
         for name, base in bases:
             group = os.path.join(base, path)
-            if name == "cpuset" and current == NEW:
+            if name == "cpuset":
                 for directory in (*parents(base, path), group):
                     yield Write(name, "cpuset.cpus", self.cpus, directory, "an empty cpuset admits nobody")
                     yield Write(name, "cpuset.mems", self.mems, directory, "an empty cpuset admits nobody")

@@ -29,7 +29,7 @@ def test_limits_are_in_force_and_can_be_changed(create: Create, host: hierarchy.
     changed = host.group(_path(plan)).plan(
         Resources(memory_bytes=32 * MIB, pids_max=-1), control.current(plan)
     )
-    control.apply(changed.writes)
+    assert control.update(changed) == ()
     found = counters.read(plan)
     assert (found.memory_limit_bytes, found.pids_limit, found.cpu_quota_cores) == (32 * MIB, None, 0.5)
 
@@ -107,6 +107,21 @@ def test_cpuset_pins(create: Create, run: Run) -> None:
     inside = run(plan, "print(os.sched_getaffinity(0), flush=True)")
     inside.go()
     assert inside.line() == "{0}"
+
+
+def test_a_controller_that_joins_later_takes_the_running_processes(
+    create: Create, run: Run, host: hierarchy.Hierarchy
+) -> None:
+    plan = create()
+    inside = run(plan, "print(os.sched_getaffinity(0), flush=True)")
+    changed = host.group(_path(plan)).plan(Resources(cpuset_cpus="0"), control.current(plan))
+    assert control.update(changed) == ()
+    try:
+        inside.go()
+        assert inside.line() == "{0}"
+    finally:
+        control.kill(changed)
+        control.remove(changed)
 
 
 def test_a_frozen_group_stands_still_and_goes_on(create: Create, run: Run) -> None:
