@@ -1,3 +1,121 @@
-"""Container technology that you can pip install, run in a notebook and see through."""
+"""Container technology that you can pip install, run in a notebook and see through.
+
+    import containerlab as lab
+
+    lab.run("lab/base", ["echo", "hi"], memory="64m", rm=True).stdout
+
+Names are loaded when they are first used: importing this costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from containerlab.default import engine, run, start
+    from containerlab.engine.container import Container
+    from containerlab.engine.containers import Containers
+    from containerlab.engine.engine import Engine
+    from containerlab.engine.images import Image, Images
+    from containerlab.engine.result import Interrupted, RunResult
+    from containerlab.engine.see import See
+    from containerlab.engine.system import System
+    from containerlab.engine.volumes import Volumes
+    from containerlab.errors import (
+        AlreadyExists,
+        CannotExecute,
+        CommandNotFound,
+        Conflict,
+        ContainerFailed,
+        CorruptContent,
+        DigestMismatch,
+        HostileArchive,
+        InvalidInput,
+        LabError,
+        NotFound,
+        NotPermitted,
+        SetupFailed,
+        TimedOut,
+        Unavailable,
+        Unsupported,
+    )
+    from containerlab.magics import load_ipython_extension, unload_ipython_extension
+
+    containers: Containers
+    images: Images
+    volumes: Volumes
+    system: System
+    see: See
 
 __version__ = "0.1.0"
+
+last: Any = None
+"""What the last magic gave."""
+
+_HOME_OF = {
+    "engine": "default",
+    "run": "default",
+    "start": "default",
+    "Container": "engine.container",
+    "Engine": "engine.engine",
+    "Image": "engine.images",
+    "Interrupted": "engine.result",
+    "RunResult": "engine.result",
+    "load_ipython_extension": "magics",
+    "unload_ipython_extension": "magics",
+}
+_ERRORS = (
+    *("AlreadyExists", "CannotExecute", "CommandNotFound", "Conflict", "ContainerFailed", "CorruptContent"),
+    *("DigestMismatch", "HostileArchive", "InvalidInput", "LabError", "NotFound", "NotPermitted"),
+    *("SetupFailed", "TimedOut", "Unavailable", "Unsupported"),
+)
+_NOUNS = ("containers", "images", "see", "system", "volumes")
+
+__all__ = [
+    "AlreadyExists",
+    "CannotExecute",
+    "CommandNotFound",
+    "Conflict",
+    "Container",
+    "ContainerFailed",
+    "CorruptContent",
+    "DigestMismatch",
+    "Engine",
+    "HostileArchive",
+    "Image",
+    "Interrupted",
+    "InvalidInput",
+    "LabError",
+    "NotFound",
+    "NotPermitted",
+    "RunResult",
+    "SetupFailed",
+    "TimedOut",
+    "Unavailable",
+    "Unsupported",
+    "containers",
+    "engine",
+    "images",
+    "load_ipython_extension",
+    "run",
+    "see",
+    "start",
+    "system",
+    "unload_ipython_extension",
+    "volumes",
+]
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in _NOUNS:
+        return import_module("containerlab.default").noun(name)
+    module = "errors" if name in _ERRORS else _HOME_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module 'containerlab' has no attribute {name!r}")
+    return getattr(import_module(f"containerlab.{module}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__", "last"]

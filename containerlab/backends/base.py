@@ -24,13 +24,18 @@ __all__ = [
     "HistoryEntry",
     "HostFacts",
     "ImageInfo",
+    "ImageMaker",
     "LogLine",
+    "Measuring",
     "Process",
     "Pruned",
+    "Repairing",
     "Session",
     "Sink",
     "StepInfo",
     "Usage",
+    "VolumeInfo",
+    "VolumeKeeper",
 ]
 
 Sink = Callable[[str, bytes], None]
@@ -169,6 +174,20 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     freed_bytes: int
 
 
+class VolumeInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A named place for files that outlives containers."""
+
+    name: str
+    path: str
+    created: float = 0.0
+    labels: dict[str, str] = {}
+    size_bytes: int | None = None
+    is_anonymous: bool = False
+    """Made for one container, without a name given by anybody."""
+    used_by: tuple[str, ...] = ()
+    """Ids of the containers that have it."""
+
+
 class StepInfo(msgspec.Struct, frozen=True, kw_only=True):
     """One step of setting a container up, as `explain` shows it."""
 
@@ -234,7 +253,11 @@ class Backend(Protocol):
     def remove_image(self, name: str, *, force: bool = False) -> list[str]: ...
 
     # containers
-    def create(self, image: str, command: Sequence[str], options: RunOptions) -> str: ...
+    def create(
+        self, image: str, command: Sequence[str], options: RunOptions, *, ephemeral: bool = False
+    ) -> str:
+        """Make a container; `ephemeral`: whoever calls is about to start it, so it need not outlive him."""
+
     def start(self, name: str) -> None: ...
     def start_attached(self, name: str) -> Session: ...
     def attach(self, name: str) -> Session: ...
@@ -273,6 +296,7 @@ class FileAccess(Protocol):
 
     def get_archive(self, name: str, path: str, output: BinaryIO) -> None: ...
     def put_archive(self, name: str, path: str, source: BinaryIO) -> None: ...
+    def is_directory(self, name: str, path: str) -> bool: ...
     def changes(self, name: str) -> list[Change]: ...
     def commit(self, name: str, target: str, changes: Mapping[str, Any]) -> ImageInfo: ...
 
@@ -289,3 +313,40 @@ class HostFacts(Protocol):
     """Knows what its host allows."""
 
     def facilities(self) -> list[Facility]: ...
+
+
+@runtime_checkable
+class Measuring(Protocol):
+    """Can measure a container; the value is a `metrics.sample.Sample`."""
+
+    def sample(self, name: str) -> Any: ...
+
+
+@runtime_checkable
+class ImageMaker(Protocol):
+    """Can make images of other things than registries' and archives'."""
+
+    def history(self, name: str) -> list[HistoryEntry]: ...
+    def import_rootfs(self, source: BinaryIO, name: str, config: Mapping[str, Any]) -> ImageInfo: ...
+    def from_host(self, name: str, programs: Sequence[str] = (), *, python: bool = True) -> ImageInfo: ...
+    def from_debootstrap(self, name: str, suite: str, options: Mapping[str, Any]) -> ImageInfo: ...
+    def load_directory(self, path: str) -> list[str]: ...
+    def save_directory(self, names: Sequence[str], path: str) -> None: ...
+    def prune_images(self, *, every: bool = False) -> Pruned: ...
+
+
+@runtime_checkable
+class VolumeKeeper(Protocol):
+    """Keeps volumes."""
+
+    def volumes(self) -> list[VolumeInfo]: ...
+    def volume(self, name: str) -> VolumeInfo: ...
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> VolumeInfo: ...
+    def remove_volume(self, name: str) -> None: ...
+
+
+@runtime_checkable
+class Repairing(Protocol):
+    """Can find and repair what killed processes left; returns (what, what was done)."""
+
+    def check(self) -> list[tuple[str, str]]: ...

@@ -6,7 +6,8 @@ belong to a program (run, exec), the first word that is no option ends them: `ru
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from containerlab.commands.table import FACE_FLAGS, Command, commands, find
@@ -47,12 +48,14 @@ class Call(NamedTuple):
     """Options that the face itself follows: format, json, ids, no_trunc."""
     method: str = ""
     """Name of another method to call, chosen by a switch such as -d."""
+    is_attached: bool = False
+    """Whether the method hands output on while it runs, and takes input."""
 
-    def on(self, engine: Any) -> Any:
-        """Call the method."""
+    def on(self, engine: Any, **streams: Any) -> Any:
+        """Call the method; `streams` are input, sink and on_session, for one that is attached."""
         owner = getattr(engine, self.command.owner)
         method = getattr(owner, self.method or self.command.method.__name__)
-        return method(*self.arguments, **self.options)
+        return method(*self.arguments, **self.options, **streams)
 
     def each(self) -> Iterator[Call]:
         """Return one call for each of the names that were given."""
@@ -64,8 +67,8 @@ class Call(NamedTuple):
             yield self._replace(arguments=(name, *rest))
 
 
-def parse(words: Sequence[str]) -> Call:
-    """Turn words into a call; nothing is done yet.
+def parse(words: Sequence[str], extra: Mapping[str, Flag] = MappingProxyType({})) -> Call:
+    """Turn words into a call; nothing is done yet. `extra` are options of the face that asks.
 
     >>> call = parse(["run", "-m64m", "lab/base", "echo", "-n", "hi"])
     >>> call.arguments, call.options
@@ -78,8 +81,9 @@ def parse(words: Sequence[str]) -> Call:
     command, length = find(words)
     if command is None:
         raise _unknown_command(words)
-    given, arguments = _split(command, words[length:])
-    return _call(command, given, arguments)
+    face = _face_flags(command, extra)
+    given, arguments = _split(command, spellings(command, face), words[length:])
+    return _call(command, given, arguments, face)
 
 
 def _unknown_command(words: Sequence[str]) -> Exception:
@@ -102,18 +106,20 @@ class _Spelling(NamedTuple):
     """What the spelling itself means: "false" for --no-check."""
 
 
-def spellings(command: Command) -> dict[str, _Spelling]:
+def _face_flags(command: Command, extra: Mapping[str, Flag] = MappingProxyType({})) -> dict[str, Flag]:
+    """Return the face's options for a command, less the words that its own options have taken."""
+    taken = {word for flag in command.flags.values() for word in flag.words.split()}
+    offered = {**(FACE_FLAGS if command.shows_table else {}), **extra}
+    free = {
+        name: [word for word in flag.words.split() if word not in taken] for name, flag in offered.items()
+    }
+    return {name: offered[name]._replace(words=" ".join(words)) for name, words in free.items() if words}
+
+
+def spellings(command: Command, face: Mapping[str, Flag] | None = None) -> dict[str, _Spelling]:
     """Return every word that is an option of the command."""
-    known = dict(command.flags)
-    if command.shows_table:
-        taken = {word for flag in known.values() for word in flag.words.split()}
-        known |= {
-            name: flag._replace(words=" ".join(word for word in flag.words.split() if word not in taken))
-            for name, flag in FACE_FLAGS.items()
-            if not set(flag.words.split()) <= taken
-        }
-    for name, instead in command.instead.items():
-        known[name] = Flag(instead.words, _SWITCH, instead.help)
+    known = {**command.flags, **(_face_flags(command) if face is None else face)}
+    known |= {name: Flag(other.words, _SWITCH, other.help) for name, other in command.instead.items()}
     found = {word: _Spelling(name, flag) for name, flag in known.items() for word in flag.words.split()}
     for name, flag in known.items():
         if flag.is_switch:
@@ -124,9 +130,10 @@ def spellings(command: Command) -> dict[str, _Spelling]:
 _SWITCH = FACE_FLAGS["json"].parse
 
 
-def _split(command: Command, words: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
+def _split(
+    command: Command, known: dict[str, _Spelling], words: Sequence[str]
+) -> tuple[dict[str, list[str]], list[str]]:
     """Part options from arguments; values are still words, several for an option given several times."""
-    known = spellings(command)
     given: dict[str, list[str]] = {}
     arguments: list[str] = []
     rest = list(words)
@@ -156,7 +163,8 @@ def _take_long(
     flag_word, equals, value = word.partition("=")
     spelling = known.get(flag_word)
     if spelling is None:
-        raise _wrong(command, f"no such option: {flag_word}", nearest(flag_word, known))
+        hint = nearest(flag_word, [spelling for spelling in known if spelling.startswith("--")])
+        raise _wrong(command, f"no such option: {flag_word}", hint)
     if not equals:
         value = _value(command, spelling, flag_word, rest)
     elif spelling.value is not None:
@@ -195,21 +203,26 @@ def _wrong(command: Command, message: str, hint: str = "", exit_code: int = 125)
     return WrongUsage(f"{command.name}: {message}", hint, usage(command), exit_code)
 
 
-def _call(command: Command, given: _Given, words: list[str]) -> Call:
+def _call(command: Command, given: _Given, words: list[str], face_flags: Mapping[str, Flag]) -> Call:
     table = command.flags
     try:
         options = normalise(command.options_type, _values(given, table)) if command.options_type else {}
-        face = {
-            name: flag.read(given[name][-1])
-            for name, flag in FACE_FLAGS.items()
-            if name in given and name not in table
-        }
+        face = {name: flag.read(given[name][-1]) for name, flag in face_flags.items() if name in given}
     except InvalidInput as error:
         raise _wrong(command, error.message, error.hint) from None
-    method = next(
-        (other.method for name, other in command.instead.items() if given.get(name, [""])[-1] == "true"), ""
-    )
-    return Call(command, _arguments(command, words), options, face, method)
+    method = _other_method(command, given)
+    return Call(command, _arguments(command, words), options, face, method, _is_attached(command, method))
+
+
+def _other_method(command: Command, given: _Given) -> str:
+    chosen = [other for name, other in command.instead.items() if given.get(name, [""])[-1] == "true"]
+    return chosen[-1].method if chosen else ""
+
+
+def _is_attached(command: Command, other: str) -> bool:
+    """Say whether the method, or the one called instead, takes a sink for output."""
+    code = (command.sibling(other) if other else command.method).__code__
+    return "sink" in code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
 
 
 def _values(given: _Given, table: dict[str, Flag]) -> dict[str, Any]:

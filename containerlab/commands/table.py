@@ -80,12 +80,19 @@ class Command(NamedTuple):
     @property
     def name(self) -> str:
         """The shortest words for it, for messages."""
-        return " ".join(min(self.paths, key=len))
+        shortest: tuple[str, ...] = min(self.paths, key=len)
+        return " ".join(shortest)
 
     @property
     def owner(self) -> str:
         """The engine's attribute whose method it is: containers, images, …"""
         return self.method.__qualname__.split(".")[0].lower()
+
+    def sibling(self, name: str) -> Callable[..., Any]:
+        """Return another method of the same class."""
+        owner = self.method.__globals__[self.method.__qualname__.split(".")[0]]
+        method: Callable[..., Any] = getattr(owner, name)
+        return method
 
     def hints(self) -> dict[str, Any]:
         return typing.get_type_hints(self.method, include_extras=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import msgspec
 
 from containerlab import units
-from containerlab.backends.base import ExitStatus, StepInfo, Usage
-from containerlab.errors import ContainerFailed, LabError
+from containerlab.backends.base import StepInfo, Usage
+from containerlab.errors import ContainerFailed
 from containerlab.views import html
 
 __all__ = ["Interrupted", "Output", "RunResult"]
@@ -171,24 +170,3 @@ class Interrupted(KeyboardInterrupt):
 
     def _render_traceback_(self) -> list[str]:
         return [f"Interrupted: {self.message}"]
-
-
-def result_of(status: ExitStatus, output: Output, *, started: float, **facts: Any) -> RunResult:
-    """Put a result together; `started` is the monotonic time of the call."""
-    return RunResult(
-        exit_code=status.exit_code,
-        pieces=output.joined(),
-        wall_s=time.monotonic() - started,
-        started_at=status.started_at,
-        finished_at=status.finished_at,
-        usage=status.usage,
-        oom_killed=status.oom_killed,
-        is_truncated=output.is_truncated,
-        **facts,
-    )
-
-
-def raise_start_error(status: ExitStatus) -> None:
-    """Tell that a program never ran, if so."""
-    if status.error:
-        raise LabError(status.error)

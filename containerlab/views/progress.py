@@ -6,13 +6,14 @@ then at most four times a second, and the last picture is cleared: the result sp
 
 from __future__ import annotations
 
+import io
 import sys
 import time
-from typing import Protocol, TextIO
+from typing import Any, BinaryIO, Protocol, TextIO
 
 from containerlab import units
 
-__all__ = ["Bar", "Canvas", "NotebookCanvas", "TerminalCanvas", "canvas"]
+__all__ = ["Bar", "Canvas", "Counted", "NotebookCanvas", "TerminalCanvas", "canvas"]
 
 _SHOW_AFTER_S = 1.0
 _REDRAW_S = 0.25
@@ -76,6 +77,23 @@ def canvas(stream: TextIO | None = None) -> Canvas:
     return TerminalCanvas(target) if target.isatty() else _Nowhere()
 
 
+class Counted(io.RawIOBase):
+    """A file whose reading moves a bar."""
+
+    def __init__(self, file: BinaryIO, bar: Bar) -> None:
+        self._file = file
+        self._bar = bar
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        self._bar.update(len(data))
+        return len(data)
+
+
 class Bar:
     """How far some work is.
 
@@ -87,7 +105,7 @@ class Bar:
         self.what = what
         self.total_bytes = total_bytes
         self.done_bytes = 0
-        self._canvas = place or canvas()
+        self._canvas = place or _Nowhere()
         self._next_draw = time.monotonic() + _SHOW_AFTER_S
         self._is_drawn = False
 

@@ -1,0 +1,184 @@
+"""The command line: words in, values printed, an exit code out. What the words mean is in `commands`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from containerlab.errors import ContainerFailed, LabError, SetupFailed
+
+if TYPE_CHECKING:
+    from containerlab.commands import Call
+    from containerlab.engine.engine import Engine
+
+__all__ = ["main"]
+
+_FACES = {"demo": "containerlab.demo", "runtime": "containerlab.ociruntime"}
+"""Words that another face answers: its `main` gets the words that follow."""
+
+
+class _Settings(NamedTuple):
+    """Options of the program itself; they stand before the command."""
+
+    home: str | None
+    with_traceback: bool
+    words: list[str]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code as Docker's: 125, 126, 127, 128 + signal, the program's."""
+    settings = _settings(list(sys.argv[1:] if arguments is None else arguments))
+    try:
+        return _dispatch(settings)
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python must not complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt as interrupt:
+        if settings.with_traceback:
+            raise
+        _complain(getattr(interrupt, "message", "interrupted"))
+        return getattr(getattr(interrupt, "result", None), "exit_code", 130)
+    except LabError as error:
+        if settings.with_traceback:
+            raise
+        _complain(error.message, error.hint, getattr(error, "usage", ""))
+        return _exit_code(error, settings.words)
+
+
+def _settings(words: list[str]) -> _Settings:
+    home, with_traceback = None, bool(os.environ.get("CONTAINERLAB_TRACEBACK"))
+    while words:
+        if words[0] == "--traceback":
+            with_traceback = True
+        elif words[0] == "--home" and len(words) > 1:
+            home = words.pop(1)
+        elif words[0].startswith("--home="):
+            home = words[0].partition("=")[2]
+        else:
+            break
+        words.pop(0)
+    return _Settings(home, with_traceback, words)
+
+
+def _dispatch(settings: _Settings) -> int:
+    first, *rest = settings.words or [""]
+    if first in _FACES:
+        return int(import_module(_FACES[first]).main(rest) or 0)
+    if first == "completion":
+        return _print_completion(rest)
+    from containerlab.commands import HelpWanted, help_text, parse
+    from containerlab.engine.engine import Engine
+
+    with Engine(settings.home) as engine:
+        if first == "__complete":
+            return _complete(engine, rest)
+        try:
+            call = parse(["version"] if first in ("--version", "-v") else settings.words)
+        except HelpWanted as wanted:
+            print(help_text(wanted.path))
+            return 0
+        return _perform(engine, call)
+
+
+def _perform(engine: Engine, call: Call) -> int:
+    """Call the method once for each name; one that fails does not keep the others from their turn."""
+    calls = list(call.each())
+    exit_code = 0
+    for each in calls:
+        try:
+            exit_code = _perform_one(engine, each) or exit_code
+        except LabError as error:
+            if len(calls) == 1:
+                raise
+            _complain(error.message, error.hint)
+            exit_code = 1
+    return exit_code
+
+
+def _perform_one(engine: Engine, call: Call) -> int:
+    from containerlab.engine.logs import Logs
+    from containerlab.engine.result import RunResult
+    from containerlab.printing import lines, write_logs
+
+    value = _call(engine, call)
+    if isinstance(value, RunResult):
+        for notice in value.notices:
+            _complain(notice)
+        return value.exit_code
+    if isinstance(value, Logs):
+        write_logs(value)
+        return 0
+    for line in lines(value, call.face):
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    return 0
+
+
+def _call(engine: Engine, call: Call) -> Any:
+    if not call.is_attached:
+        return call.on(engine)
+    from containerlab.engine import attach, terminal
+
+    interactive = call.options.get("interactive", call.command.name == "attach")
+    has_terminal = bool(call.options.get("tty", False))
+    if has_terminal and interactive and not os.isatty(0):
+        from containerlab.errors import InvalidInput
+
+        raise InvalidInput("standard input is not a terminal", "leave out -t")
+    keys = terminal.parse_keys(call.options.get("detach_keys", "ctrl-p,ctrl-q"))
+    keyboard = attach.Keyboard(0, keys if has_terminal else b"") if interactive else None
+    proxied = call.options.get("sig_proxy", True) and not has_terminal
+    conduct = terminal.Conduct(signals=proxied, terminal=has_terminal)
+    try:
+        with conduct, terminal.raw(0 if has_terminal and interactive else -1):
+            return call.on(engine, sink=_write, input=keyboard, on_session=conduct.attached)
+    except attach.Detached:
+        return None
+
+
+def _write(stream: str, chunk: bytes) -> None:
+    from containerlab.printing import write_all
+
+    write_all(1 if stream == "stdout" else 2, chunk)
+
+
+def _complain(message: str, hint: str = "", usage: str = "") -> None:
+    sys.stdout.flush()
+    bold, plain = ("\x1b[1m", "\x1b[0m") if sys.stderr.isatty() and "NO_COLOR" not in os.environ else ("", "")
+    sys.stderr.write(f"{bold}conlab:{plain} {message}\n")
+    for name, text in (("hint", hint), ("usage", usage)):
+        if text:
+            sys.stderr.write(f"  {name}: {text}\n")
+
+
+def _exit_code(error: LabError, words: Sequence[str]) -> int:
+    if isinstance(error, ContainerFailed):
+        return int(getattr(error.result, "exit_code", 1))
+    usage_code = getattr(error, "exit_code", None)
+    if isinstance(error, SetupFailed) or usage_code is not None:
+        return int(usage_code or 125)
+    verbs = [word for word in words[:2] if word != "container"]
+    return 125 if verbs[:1] in (["run"], ["create"]) else 1
+
+
+def _complete(engine: Engine, words: Sequence[str]) -> int:
+    from containerlab.commands import complete
+    from containerlab.engine.names import names
+
+    for candidate in complete(words, lambda kind: names(engine, kind)):
+        print(candidate)
+    return 0
+
+
+def _print_completion(words: Sequence[str]) -> int:
+    from containerlab.shell_completion import SCRIPTS
+
+    if len(words) != 1 or words[0] not in SCRIPTS:
+        _complain("which shell?", f"one of {', '.join(SCRIPTS)}", "conlab completion bash|zsh|fish")
+        return 125
+    print(SCRIPTS[words[0]])
+    return 0

@@ -1,0 +1,145 @@
+"""The columns of the tables that the engine returns."""
+
+from __future__ import annotations
+
+from containerlab import units
+from containerlab.backends.base import ContainerInfo
+from containerlab.views.table import Column
+
+__all__ = ["CHANGES", "CONTAINERS", "EVENTS", "FACILITIES", "HISTORY", "IMAGES", "PROCESSES", "STEPS"]
+
+
+def _status(info: ContainerInfo) -> str:
+    match info.status:
+        case "running" | "paused":
+            note = " (paused)" if info.status == "paused" else ""
+            return f"Up {units.format_age(info.started_at).removesuffix(' ago')}{note}"
+        case "exited":
+            return f"Exited ({info.exit_code}) {units.format_age(info.finished_at)}"
+    return info.status.capitalize()
+
+
+CONTAINERS = (
+    Column("id", "CONTAINER ID", lambda row: row.info.id, "id", "ID"),
+    Column("image", "IMAGE", lambda row: row.info.image, "text", "Image"),
+    Column("command", "COMMAND", lambda row: row.info.command, "command", "Command"),
+    Column("created", "CREATED", lambda row: row.info.created, "age", "RunningFor"),
+    Column("status", "STATUS", lambda row: _status(row.info), "state", "Status"),
+    Column("name", "NAMES", lambda row: row.info.name, "name", "Names"),
+    Column("state", "STATE", lambda row: row.info.status, "state", "State", is_visible=False),
+    Column("created_at", "CREATED AT", lambda row: row.info.created, "time", "CreatedAt", is_visible=False),
+    Column("exit_code", "EXIT CODE", lambda row: row.info.exit_code, "number", "ExitCode", is_visible=False),
+    Column("pid", "PID", lambda row: row.info.pid, "number", "Pid", is_visible=False),
+    Column("labels", "LABELS", lambda row: row.info.labels, "text", "Labels", is_visible=False),
+    Column("ports", "PORTS", lambda row: row.info.detail.get("ports", ""), "text", "Ports", is_visible=False),
+)
+
+
+IMAGES = (
+    Column("repository", "REPOSITORY", lambda row: row.repository, "name", "Repository"),
+    Column("tag", "TAG", lambda row: row.tag, "text", "Tag"),
+    Column("id", "IMAGE ID", lambda row: row.info.id, "id", "ID"),
+    Column("created", "CREATED", lambda row: row.info.created, "age", "CreatedSince"),
+    Column("size_bytes", "SIZE", lambda row: row.info.size_bytes, "size", "Size"),
+    Column("digest", "DIGEST", lambda row: row.info.digest, "text", "Digest", is_visible=False),
+    Column("platform", "PLATFORM", lambda row: row.info.platform, "text", "Platform", is_visible=False),
+    Column("name", "NAME", lambda row: row.name, "name", "Name", is_visible=False),
+)
+
+HISTORY = (
+    Column("layer", "LAYER", lambda row: row.layer or "<none>", "id", "ID"),
+    Column("created", "CREATED", lambda row: row.created, "age", "CreatedSince"),
+    Column("created_by", "CREATED BY", lambda row: [row.created_by], "command", "CreatedBy"),
+    Column("size_bytes", "SIZE", lambda row: row.size_bytes, "size", "Size"),
+    Column("comment", "COMMENT", lambda row: row.comment, "text", "Comment"),
+)
+
+PROCESSES = (
+    Column("uid", "UID", lambda row: row.uid, "number", "UID"),
+    Column("pid", "PID", lambda row: row.pid, "number", "PID"),
+    Column("ppid", "PPID", lambda row: row.ppid, "number", "PPID"),
+    Column("started_at", "STARTED", lambda row: row.started_at, "age", "Started"),
+    Column("cpu_s", "CPU", lambda row: row.cpu_s, "seconds", "CPU"),
+    Column("rss_bytes", "RSS", lambda row: row.rss_bytes, "size", "RSS"),
+    Column("command", "COMMAND", lambda row: [row.command], "command", "Command"),
+)
+
+CHANGES = (
+    Column("kind", "KIND", lambda row: row.kind, "text", "Kind"),
+    Column("path", "PATH", lambda row: row.path, "name", "Path"),
+)
+
+EVENTS = (
+    Column("time", "TIME", lambda row: row.time, "time", "Time"),
+    Column("kind", "TYPE", lambda row: row.kind, "text", "Type"),
+    Column("action", "ACTION", lambda row: row.action, "text", "Action"),
+    Column("id", "ID", lambda row: row.id, "id", "ID"),
+    Column("attributes", "ATTRIBUTES", lambda row: row.attributes, "text", "Attributes"),
+)
+
+STEPS = (
+    Column("number", "STEP", lambda row: row.number, "number", "Step"),
+    Column("who", "WHO", lambda row: row.who, "text", "Who"),
+    Column("call", "CALL", lambda row: row.call, "text", "Call"),
+    Column("why", "WHY", lambda row: row.why, "text", "Why"),
+)
+
+FACILITIES = (
+    Column("name", "FACILITY", lambda row: row.name, "name", "Name"),
+    Column("available", "HERE", lambda row: "yes" if row.available else "no", "text", "Available"),
+    Column("reason", "REASON", lambda row: row.reason, "text", "Reason"),
+    Column("costs", "WITHOUT IT", lambda row: row.costs, "text", "Costs"),
+    Column("how", "HOW TO GET IT", lambda row: row.how, "text", "How"),
+)
+
+VOLUMES = (
+    Column("driver", "DRIVER", lambda row: "local", "text", "Driver"),
+    Column("name", "VOLUME NAME", lambda row: row.name, "name", "Name"),
+    Column("path", "MOUNTPOINT", lambda row: row.path, "text", "Mountpoint"),
+    Column("created", "CREATED", lambda row: row.created, "age", "CreatedAt", is_visible=False),
+    Column("labels", "LABELS", lambda row: row.labels, "text", "Labels", is_visible=False),
+    Column("size_bytes", "SIZE", lambda row: row.size_bytes, "size", "Size", is_visible=False),
+)
+
+PORTS = (
+    Column("container", "CONTAINER PORT", lambda row: row["container"], "text", "ContainerPort"),
+    Column("host", "HOST", lambda row: row["host"], "text", "Host"),
+)
+
+REPAIRS = (
+    Column("what", "WHAT", lambda row: row[0], "text", "What"),
+    Column("done", "DONE", lambda row: row[1], "text", "Done"),
+)
+
+SPACE = (
+    Column("kind", "TYPE", lambda row: row.kind, "name", "Type"),
+    Column("total", "TOTAL", lambda row: row.total, "number", "TotalCount"),
+    Column("active", "ACTIVE", lambda row: row.active, "number", "Active"),
+    Column("size_bytes", "SIZE", lambda row: row.size_bytes, "size", "Size"),
+    Column("reclaimable_bytes", "RECLAIMABLE", lambda row: row.reclaimable_bytes, "size", "Reclaimable"),
+)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "-"
+
+
+CAPABILITIES = (
+    Column("name", "CAPABILITY", lambda row: row.name, "name", "Name"),
+    Column("effective", "EFFECTIVE", lambda row: _yes(row.effective), "text", "Effective"),
+    Column("permitted", "PERMITTED", lambda row: _yes(row.permitted), "text", "Permitted"),
+    Column("bounding", "BOUNDING", lambda row: _yes(row.bounding), "text", "Bounding"),
+    Column("is_dockers", "DOCKER'S DEFAULT", lambda row: _yes(row.is_dockers), "text", "Docker"),
+)
+
+LIMITS = (
+    Column("directory", "DIRECTORY", lambda row: row.directory, "text", "Directory"),
+    Column("file", "FILE", lambda row: row.file, "name", "File"),
+    Column("value", "VALUE", lambda row: row.value, "text", "Value"),
+)
+
+
+STATS = (
+    Column("id", "CONTAINER ID", lambda row: row[0].id, "id", "ID"),
+    Column("name", "NAME", lambda row: row[0].name, "name", "Name"),
+)

@@ -1,0 +1,194 @@
+"""The verbs of images. Each method is a command too; the words that call it stand above it."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Unpack
+
+from containerlab import units
+from containerlab.backends import base
+from containerlab.backends.base import HistoryEntry, ImageInfo
+from containerlab.commands.table import Argument, ImageName, command
+from containerlab.engine import changes, columns, copying, filters
+from containerlab.engine.inspection import Inspection, of_image
+from containerlab.errors import NotFound, Unsupported
+from containerlab.options import verbs
+from containerlab.options.flag import normalise
+from containerlab.views import html
+from containerlab.views.progress import Bar, Counted
+from containerlab.views.table import Table
+
+if TYPE_CHECKING:
+    from containerlab.engine.engine import Engine
+
+__all__ = ["Image", "Images"]
+
+NewName = Annotated[str, Argument("NAME[:TAG]", "image")]
+Archive = Annotated[str, Argument("FILE|-", "file")]
+Program = Annotated[str, Argument("PROGRAM", "file")]
+Suite = Annotated[str, Argument("SUITE")]
+
+
+class Image(html.Shown):
+    """An image under one of its names; `info` is all that is known about it."""
+
+    def __init__(self, info: ImageInfo, name: str = "") -> None:
+        self.info = info
+        self.name = name or (info.names[0] if info.names else "")
+
+    @property
+    def id(self) -> str:
+        return self.info.id
+
+    @property
+    def repository(self) -> str:
+        return self._parts()[0]
+
+    @property
+    def tag(self) -> str:
+        return self._parts()[1]
+
+    def _parts(self) -> tuple[str, str]:
+        """A colon before a slash belongs to a registry's port, not to a tag."""
+        before, colon, tag = self.name.rpartition(":")
+        if not self.name:
+            return "<none>", "<none>"
+        return (before, tag) if colon and "/" not in tag else (self.name, "<none>")
+
+    def to_text(self) -> str:
+        info = self.info
+        size = units.format_size(info.size_bytes)
+        layers = f"{len(info.layers)} layer{'' if len(info.layers) == 1 else 's'}"
+        short = self.id.removeprefix("sha256:")[:12]
+        return f"{self.name or '<none>'} · {short} · {size} in {layers} · {info.platform}"
+
+    def __repr__(self) -> str:
+        return f"<Image {self.name or self.id[:19]}>"
+
+
+class Images:
+    """The images of an engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def _backend(self) -> base.Backend:
+        return self._engine.backend
+
+    def _maker(self) -> base.ImageMaker:
+        if not isinstance(self._backend, base.ImageMaker):
+            raise Unsupported(f"the {self._backend.name} backend cannot make images of this")
+        return self._backend
+
+    # looking
+
+    @command("image ls", "image list", "images")
+    def list(self, pattern: NewName = "", **options: Unpack[verbs.ImageListOptions]) -> Table[Image]:
+        """List images, newest first; those without a name too with --all."""
+        given = normalise(verbs.ImageListOptions, options)
+        infos = filters.images(self._backend.images(), given, pattern)
+        return Table([Image(info, name) for info in infos for name in info.names or ("",)], columns.IMAGES)
+
+    def get(self, name: ImageName, platform: str | None = None) -> Image:
+        """Return an image by its name, id, or the beginning of its id."""
+        info = self._backend.image(name, platform)
+        return Image(info, name if name in info.names else "")
+
+    @command("image inspect")
+    def inspect(self, *names: ImageName) -> Inspection:
+        """Return all that is known about images, laid out as Docker does."""
+        return Inspection([of_image(self._backend.image(name)) for name in names])
+
+    @command("image history", "history")
+    def history(self, name: ImageName) -> Table[HistoryEntry]:
+        """List how an image was made, newest first."""
+        return Table(self._maker().history(name), columns.HISTORY)
+
+    # in and out
+
+    @command("image load", "load")
+    def load(self, **options: Unpack[verbs.LoadOptions]) -> tuple[str, ...]:
+        """Read images from an archive or a directory, whatever its format; return their names."""
+        path = normalise(verbs.LoadOptions, options).get("input")
+        if path and os.path.isdir(path):
+            return tuple(self._maker().load_directory(path))
+        with self._source(path or "-") as file:
+            return tuple(self._backend.load(file))
+
+    @contextmanager
+    def _source(self, path: str) -> Iterator[BinaryIO]:
+        """Open an archive; `-` is standard input. Reading it shows how far it is."""
+        if path == "-":
+            yield sys.stdin.buffer
+            return
+        if not os.path.exists(path):
+            raise NotFound(f"no such file: {path}")
+        what = f"read {os.path.basename(path)}"
+        with open(path, "rb") as file, Bar(what, os.path.getsize(path), self._engine.canvas) as bar:
+            yield io.BufferedReader(Counted(file, bar), 1 << 20)
+
+    @command("image save", "save")
+    def save(self, *names: ImageName, **options: Unpack[verbs.SaveOptions]) -> None:
+        """Write images into an archive, with all their layers."""
+        given = normalise(verbs.SaveOptions, options)
+        archive_format = given.get("archive_format", "docker-archive")
+        if archive_format == "oci-layout":
+            self._maker().save_directory(names, _directory(given))
+            return
+        with copying.output(given.get("output")) as file:
+            self._backend.save(names, file, archive_format)
+
+    @command("image import", "import")
+    def import_(self, file: Archive, name: NewName = "", **options: Unpack[verbs.ImportOptions]) -> Image:
+        """Make an image of a root file system in a tar archive, compressed or not."""
+        given = normalise(verbs.ImportOptions, options)
+        extra = {key: value for key, value in given.items() if key in ("message", "platform")}
+        with self._source(file) as source:
+            config = {**changes.config(given.get("change", ())), **extra}
+            return Image(self._maker().import_rootfs(source, name, config))
+
+    @command("image from-host")
+    def from_host(
+        self, name: NewName = "lab/base", *programs: Program, **options: Unpack[verbs.FromHostOptions]
+    ) -> Image:
+        """Make an image of programs of this host with their libraries; a shell, coreutils and Python if none
+        is named."""
+        given = normalise(verbs.FromHostOptions, options)
+        return Image(self._maker().from_host(name, programs, **given), name)
+
+    @command("image from-debootstrap")
+    def from_debootstrap(
+        self, suite: Suite, name: NewName = "", **options: Unpack[verbs.DebootstrapOptions]
+    ) -> Image:
+        """Make an image of a Debian or Ubuntu suite, with debootstrap."""
+        given = normalise(verbs.DebootstrapOptions, options)
+        return Image(self._maker().from_debootstrap(name or f"debian:{suite}", suite, given))
+
+    # changing
+
+    @command("image tag", "tag")
+    def tag(self, name: ImageName, target: NewName) -> None:
+        """Give an image another name."""
+        self._backend.tag(name, target)
+
+    @command("image rm", "image remove", "rmi", each=True)
+    def remove(self, name: ImageName, **options: Unpack[verbs.ImageRemoveOptions]) -> tuple[str, ...]:
+        """Take a name away from an image, and the image with its last name; say what was done."""
+        return tuple(self._backend.remove_image(name, **normalise(verbs.ImageRemoveOptions, options)))
+
+    @command("image prune")
+    def prune(self, **options: Unpack[verbs.PruneOptions]) -> base.Pruned:
+        """Remove images without a name; with --all every image that no container uses."""
+        given = normalise(verbs.PruneOptions, options)
+        return self._maker().prune_images(every=given.get("all", False))
+
+
+def _directory(given: dict[str, Any]) -> str:
+    if "output" not in given:
+        raise NotFound("no directory to write to", "give --output DIRECTORY")
+    return str(given["output"])

@@ -1,0 +1,56 @@
+"""Options of `run` and `create` before the backend sees them: read once, files folded in, own ones apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, cast
+
+from containerlab.errors import InvalidInput
+from containerlab.options import values as v
+from containerlab.options.container import RunOptions
+from containerlab.options.flag import normalise
+
+__all__ = ["Prepared", "prepare", "variables"]
+
+_OWN = ("check", "explain", "timeout", "detach_keys", "sig_proxy", "cidfile", "quiet", "attach", "pull")
+
+
+class Prepared(NamedTuple):
+    """Options for the backend, and those that the engine follows itself."""
+
+    container: RunOptions
+    own: dict[str, Any]
+
+
+def prepare(given: Mapping[str, Any]) -> Prepared:
+    """Part and complete what a caller gave.
+
+    >>> prepare({"memory": "1k", "check": True})
+    Prepared(container={'memory': 1024}, own={'check': True})
+    """
+    options = normalise(RunOptions, given)
+    own = {name: options.pop(name) for name in _OWN if name in options}
+    if "env_file" in options:
+        options["env"] = (*variables(options.pop("env_file")), *options.get("env", ()))
+    if "label_file" in options:
+        lines = (line for path in options.pop("label_file") for line in _lines(path, "--label-file"))
+        options["label"] = dict(map(v.pair, lines)) | options.get("label", {})
+    return Prepared(cast(RunOptions, options), own)
+
+
+def variables(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Read files of variables, one `NAME=value` a line, `#` begins a comment."""
+    read = [v.environment(line) for path in paths for line in _lines(path, "--env-file")]
+    return tuple(variable for variable in read if "=" in variable)
+
+
+def _lines(path: str, option: str) -> Iterator[str]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidInput(f"{option}: cannot read {path}: {reason}", "give a text file") from error
+    for line in text.splitlines():
+        if line.strip() and not line.lstrip().startswith("#"):
+            yield line.lstrip()

@@ -1,0 +1,27 @@
+"""Scripts that let shells complete `conlab`: they ask `conlab __complete` for what may come next."""
+
+from __future__ import annotations
+
+__all__ = ["SCRIPTS"]
+
+_BASH = """\
+_conlab() {
+    local IFS=$'\\n'
+    COMPREPLY=($(conlab __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+    [[ ${#COMPREPLY[@]} -eq 0 ]] && compopt -o default 2>/dev/null
+}
+complete -F _conlab conlab"""
+
+_ZSH = """\
+#compdef conlab
+_conlab() {
+    local -a found
+    found=("${(@f)$(conlab __complete "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+    if [[ -n "$found" ]]; then compadd -Q -a found; else _files; fi
+}
+compdef _conlab conlab"""
+
+_FISH = """\
+complete -c conlab -a '(conlab __complete (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'"""
+
+SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
