@@ -43,7 +43,7 @@ def test_wrong_name_is_an_attribute_error() -> None:
         containerlab.no_such_name  # noqa: B018
 
 
-def test_wheel_brings_the_types_and_no_tests(tmp_path: Path) -> None:
+def test_wheel_brings_types_and_pages_and_no_tests(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
     shutil.copytree(REPOSITORY / "containerlab", source / "containerlab")
@@ -63,7 +63,7 @@ def test_wheel_brings_the_types_and_no_tests(tmp_path: Path) -> None:
     subprocess.run([*words, str(source)], check=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert "containerlab/py.typed" in names
+    assert {"containerlab/py.typed", "containerlab/demo/page.html"} <= set(names)
     assert {name.split("/")[0] for name in names} == {
         "containerlab",
         f"{wheel.name.split('-py3')[0]}.dist-info",

@@ -1,0 +1,220 @@
+"""What the demo shows: each scene runs containers and returns what was seen as a value."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import statistics
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from containerlab import units
+from containerlab.demo.watch import Watched, watch
+from containerlab.views import html
+
+if TYPE_CHECKING:
+    from containerlab.engine.engine import Engine
+    from containerlab.metrics.series import Series
+
+__all__ = ["IMAGE", "SCENES", "Scene"]
+
+IMAGE = "lab/base"
+RUNS = 30
+
+
+class Scene(NamedTuple):
+    """Something that happened.
+
+    number: what it comes to, in two or three words, with `unit` saying of what.
+    short: the same as a line for a terminal.
+    command: as it would be typed.
+    resource: which picture of the series shows it, or nothing.
+    table: HTML.
+    """
+
+    title: str
+    story: str
+    number: str
+    unit: str
+    short: str
+    command: str = ""
+    output: str = ""
+    series: Series | None = None
+    resource: str = ""
+    table: str = ""
+    notices: tuple[str, ...] = ()
+
+
+# --- a container sees another machine ----------------------------------------------------------------
+
+_QUESTIONS = {
+    "What is the host's name?": "hostname",
+    "Which process am I?": "echo $$",
+    "Which user am I?": "id -u",
+    "How many processes are there?": "ls -d /proc/[0-9]* | wc -l",
+    "Which network interfaces are there?": "ls /sys/class/net | tr '\\n' ' '",
+    "What lies in the root directory?": "ls / | tr '\\n' ' '",
+}
+
+
+def alone(engine: Engine) -> Scene:
+    """Ask the same questions outside and inside, and compare the namespaces."""
+    with engine.containers.start(IMAGE, ["sleep", "60"], name="demo-inside", hostname="inside") as container:
+        script = "; ".join(f'echo "$({question})"' for question in _QUESTIONS.values())
+        inside = container.exec(["sh", "-c", script]).stdout.splitlines()
+        namespaces = engine.see.ns(container.name)
+        rows = zip(_QUESTIONS, _outside(script), inside, strict=True)
+        private = sum(len(set(row.ids.values())) == len(row.ids) for row in namespaces)
+        notices = container.info.notices
+    asked = html.table(
+        (("", False), ("the host says", False), ("the container says", False)),
+        [[html.text(_shortened(cell)) for cell in row] for row in rows],
+    )
+    return Scene(
+        "The same kernel, another world",
+        "A container is a process like any other. Only its namespaces differ: each decides what it sees of "
+        "one kind of thing. Equal numbers below are one namespace, different numbers are two.",
+        f"{private} of {len(namespaces.rows)}",
+        "namespaces of its own",
+        f"process {inside[1]} on host {inside[0]!r}, {private} namespaces of its own",
+        f"conlab run -d --name demo-inside --hostname inside {IMAGE} sleep 60; conlab ns demo-inside",
+        table=asked + namespaces.to_html(),
+        notices=notices,
+    )
+
+
+def _outside(script: str) -> list[str]:
+    import subprocess
+
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
+    return done.stdout.splitlines()
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+# --- limits ------------------------------------------------------------------------------------------
+
+CORES = 0.5
+_BUSY = ["timeout", "3", "sh", "-c", "while :; do :; done"]
+
+
+def throttled(engine: Engine) -> Scene:
+    """Let a loop that never rests have half a core."""
+    seen = watch(engine, IMAGE, _BUSY, cpus=CORES)
+    got_cores = seen.status.usage.cpu_s / max(seen.status.finished_at - seen.status.started_at, 1e-9)
+    last = seen.series.last
+    periods = (last and last.throttled_periods) or 0
+    held = f"held back in {periods} periods of 0.1 s" if periods else "not held back: there was no limit"
+    return Scene(
+        "Held back: half a core",
+        "The loop wants a whole core. In each tenth of a second the kernel lets it run for 50 ms; then it "
+        "waits for the next one. The shade shows how much of the time it waited.",
+        f"{got_cores:.2f} cores",
+        f"used, {CORES:g} allowed",
+        f"used {got_cores:.2f} of {CORES:g} cores, {held}",
+        _typed(_BUSY, cpus=CORES),
+        series=seen.series,
+        resource="cpu",
+        notices=seen.notices,
+    )
+
+
+MEMORY = "64m"
+_GREEDY = """
+import time
+held = []
+for mib in range(4, 100, 4):
+    held.append(b"x" * (4 << 20))
+    print(f"I hold {mib} MiB", flush=True)
+    time.sleep(0.06)
+"""
+
+
+def out_of_memory(engine: Engine) -> Scene:
+    """Let a program take 4 MiB again and again, up to its limit of 64 MiB and beyond."""
+    command = ["python3", "-c", _GREEDY]
+    seen = watch(engine, IMAGE, command, memory=MEMORY, memory_swap=MEMORY)
+    peak = units.format_size(seen.status.usage.peak_memory_bytes or 0)
+    code = seen.status.exit_code
+    killed = f"killed by the kernel at {peak} (exit code {code})"
+    return Scene(
+        "Out of memory: 64 MiB and no more",
+        "The program takes 4 MiB again and again. When its cgroup is full and nothing can be given back, the "
+        "kernel kills it: exit code 137 is 128 + 9, the number of SIGKILL. The host never noticed.",
+        peak,
+        "most, 64 MiB allowed" if seen.was_counted else "most; nothing limited it",
+        killed if seen.status.oom_killed else f"took {peak} and was not killed: there was no limit",
+        _typed(["python3", "-c", "…"], memory=MEMORY, memory_swap=MEMORY),
+        output=_tail(seen),
+        series=seen.series,
+        resource="memory",
+        notices=seen.notices,
+    )
+
+
+PIDS = 16
+_FERTILE = """
+import os, time
+refused = 0
+for number in range(40):
+    try:
+        if os.fork() == 0:
+            time.sleep(60)
+    except BlockingIOError:
+        refused += 1
+    time.sleep(0.03)
+print(f"{40 - refused} children started, {refused} refused: Resource temporarily unavailable", flush=True)
+"""
+
+
+def too_many(engine: Engine) -> Scene:
+    """Let a program start 40 processes where 16 are allowed."""
+    seen = watch(engine, IMAGE, ["python3", "-c", _FERTILE], pids_limit=PIDS)
+    most = max((sample.pids or 0 for sample in seen.series), default=0)
+    return Scene(
+        "A fork bomb that fizzles out",
+        "The program tries to start 40 processes. From the sixteenth on the kernel says no, and to this "
+        "program only. When the first process of a container ends, all others end with it.",
+        f"{most} processes",
+        f"at once, {PIDS} allowed" if seen.was_counted else "at once; nothing limited them",
+        seen.output.strip() or f"ended with exit code {seen.status.exit_code}",
+        _typed(["python3", "-c", "…"], pids_limit=PIDS),
+        output=_tail(seen),
+        series=seen.series,
+        resource="pids",
+        notices=seen.notices,
+    )
+
+
+def _tail(seen: Watched, lines: int = 4) -> str:
+    return "\n".join(seen.output.strip().splitlines()[-lines:])
+
+
+def _typed(command: list[str], **options: Any) -> str:
+    flags = [f"--{name.replace('_', '-')} {value}" for name, value in options.items()]
+    return " ".join(["conlab run", *flags, IMAGE, shlex.join(command)])
+
+
+# --- speed -------------------------------------------------------------------------------------------
+
+
+def quick(engine: Engine) -> Scene:
+    """Run a container again and again, each time a new one."""
+    runs = [engine.containers.run(IMAGE, ["true"], rm=True, network="none") for _ in range(RUNS + 1)]
+    times_ms = [result.wall_s * 1000 for result in runs[1:]]
+    median_ms = statistics.median(times_ms)
+    return Scene(
+        "Quick enough not to think about it",
+        f"{RUNS} containers one after the other, each with namespaces, cgroup, root file system, filter and "
+        f"log of its own, made, run and removed: from {min(times_ms):.1f} to {max(times_ms):.1f} ms each, on "
+        f"{os.cpu_count()} processors.",
+        f"{median_ms:.1f} ms",
+        "from the call to the exit code",
+        f"{RUNS} containers, {median_ms:.1f} ms each (median)",
+        f"conlab run --rm --network none {IMAGE} true",
+    )
+
+
+SCENES: tuple[Callable[[Engine], Scene], ...] = (alone, throttled, out_of_memory, too_many, quick)

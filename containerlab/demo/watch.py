@@ -1,0 +1,83 @@
+"""Run a container in the background and sample it until it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from containerlab.errors import LabError
+from containerlab.metrics.sampler import Sampler
+from containerlab.metrics.series import Series
+
+if TYPE_CHECKING:  # the engine offers the demo, not the other way round
+    from containerlab.backends.base import ExitStatus
+    from containerlab.engine.engine import Engine
+    from containerlab.metrics.sample import Sample
+
+__all__ = ["Watched", "watch"]
+
+INTERVAL_S = 0.04
+PATIENCE_S = 60.0
+
+
+class Watched(NamedTuple):
+    """What a container did: how it ended, what it printed, and what it used at each moment."""
+
+    status: ExitStatus
+    output: str
+    series: Series
+    notices: tuple[str, ...]
+
+    @property
+    def was_counted(self) -> bool:
+        """Whether a cgroup counted, so that limits could hold."""
+        return any(sample.source == "cgroup" for sample in self.series)
+
+
+class _Meter:
+    """Asks the engine for a sample whenever one is wanted."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
+        self._name = name
+
+    def read(self) -> Sample:
+        """Return what was used until now; raises ProcessLookupError when the container has ended."""
+        try:
+            return self._engine.containers.sample(self._name)
+        except LabError as error:
+            raise ProcessLookupError(str(error)) from error
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def watch(engine: Engine, image: str, command: Sequence[str], **options: Any) -> Watched:
+    """Run a container to its end and return all that was seen; it is removed afterwards."""
+    with engine.containers.start(image, command, **options) as container:
+        with Sampler(_Meter(engine, container.id), INTERVAL_S) as sampler:
+            status = container.wait(timeout=PATIENCE_S)
+        output = container.logs().to_text()
+        return Watched(status, output, _with_end(sampler.series, status), container.info.notices)
+
+
+def _with_end(series: Series, status: ExitStatus) -> Series:
+    """Add what the monitor counted last: an OOM kill takes the cgroup along before the next sample."""
+    last = series.last
+    if last is None or last.source != "cgroup" or status.finished_at <= last.time:
+        return series
+    usage = status.usage
+    end = msgspec.structs.replace(
+        last,
+        time=status.finished_at,
+        clock_s=last.clock_s + status.finished_at - last.time,
+        cpu_s=usage.cpu_s,
+        cpu_throttled_s=usage.throttled_s,
+        memory_bytes=usage.peak_memory_bytes if status.oom_killed else last.memory_bytes,
+        memory_peak_bytes=usage.peak_memory_bytes,
+        oom_kills=max(last.oom_kills or 0, int(status.oom_killed)),
+    )
+    series.append(end)
+    return series
