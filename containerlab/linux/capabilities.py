@@ -6,6 +6,7 @@ is done before it.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -175,28 +176,36 @@ def _notices(missing: frozenset[str]) -> tuple[str, ...]:
 # --- what the child does; Source of all: capabilities(7), prctl(2) ------------------------------
 
 _PR_SET_KEEPCAPS = 8
+_PR_CAPBSET_READ = 23
 _PR_CAPBSET_DROP = 24
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 
-def drop_bounding(keep: int, present: int | None = None) -> None:
+def drop_bounding(keep: int) -> None:
     """Drop every capability from the bounding set but those of the mask `keep`.
 
-    `present` is the mask of the set as it is; without it /proc/self/status is read. Needs CAP_SETPCAP.
+    Drops without asking first which are there: /proc may be a forgery of the container's image, and asking
+    the kernel costs as much as dropping. Needs CAP_SETPCAP if there is anything to drop.
     """
-    rest = (mask_of_bounding() if present is None else present) & ~keep
-    while rest:
-        lowest = rest & -rest
-        syscalls.prctl(_PR_CAPBSET_DROP, lowest.bit_length() - 1)
-        rest ^= lowest
+    for bit in range(64):
+        if keep >> bit & 1:
+            continue
+        try:
+            syscalls.prctl(_PR_CAPBSET_DROP, bit)
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                return  # beyond the last one that this kernel knows
+            if _is_in_bounding(bit):
+                raise
 
 
-def mask_of_bounding() -> int:
-    """Return the bounding set of this process as a mask, with bits that have no name here too."""
-    with open("/proc/self/status", "rb") as file:
-        return next(int(line[7:], 16) for line in file if line.startswith(b"CapBnd"))
+def _is_in_bounding(bit: int) -> bool:
+    try:
+        return syscalls.prctl(_PR_CAPBSET_READ, bit) == 1
+    except OSError:  # not known to this kernel
+        return False
 
 
 def clear_ambient() -> None:
