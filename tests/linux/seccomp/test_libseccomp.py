@@ -83,8 +83,8 @@ def test_default_profile(library: Libseccomp, machine: str, capabilities: frozen
         assert {ours.verdict(arch, number) for number in range(newest + 1, 1000)} == {bpf.ENOSYS}
 
 
-# One action a profile, as where two differ libseccomp sorts the rules by its own lights; none of these
-# has an int argument.
+# One rule a call: of several with different actions libseccomp sorts the conditions by its own lights, and
+# 2.5.4 loses one of (LT 0) and (LT 2**32). None of these calls has an int argument.
 NAMES = ("read", "write", "close", "mmap", "munmap", "sendfile", "mprotect", "tee", "brk", "chdir")
 CORNERS = (0, 1, 2, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x100000000, 0x100000001, 2**63, 2**64 - 1)
 OPERATORS = ("NE", "LT", "LE", "EQ", "GE", "GT")
@@ -103,7 +103,7 @@ masks = st.builds(
 )
 rules = st.builds(
     Rule,
-    st.lists(st.sampled_from(NAMES), min_size=1, max_size=2).map(tuple),
+    st.tuples(st.sampled_from(NAMES)),
     st.just("SCMP_ACT_ERRNO"),
     st.just(9),
     st.lists(args | masks, max_size=3, unique_by=lambda arg: arg.argument).map(tuple),
@@ -111,7 +111,7 @@ rules = st.builds(
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(rules, min_size=1, max_size=6))
+@given(st.lists(rules, min_size=1, max_size=6, unique_by=lambda rule: rule.names))
 def test_any_conditions(rules: list[Rule]) -> None:
     seccomp = Seccomp("SCMP_ACT_ALLOW", rules=tuple(rules))
     ours = bpf.Program(compile_filter(seccomp, "x86_64"))
