@@ -1,0 +1,137 @@
+"""Read from an ELF file what its loader needs: the interpreter, the libraries, where to look for them.
+
+Source: elf(5); System V gABI, "Program Header" and "Dynamic Section"; ld.so(8).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import BinaryIO, NamedTuple
+
+__all__ = ["Elf", "NotElf", "read"]
+
+_PT_LOAD, _PT_DYNAMIC, _PT_INTERP = 1, 2, 3
+_DT_NULL, _DT_NEEDED, _DT_STRTAB, _DT_RPATH, _DT_RUNPATH = 0, 1, 5, 15, 29
+_MOST_SEGMENTS = 1 << 12
+_MOST_BYTES = 1 << 20
+
+
+class NotElf(ValueError):
+    """The file is no ELF file, or a damaged one."""
+
+
+class Elf(NamedTuple):
+    """What an ELF file needs.
+
+    bits: 32 or 64. machine: the number of its architecture (e_machine). interpreter: path of its loader,
+    empty for a library or a static program. needed: names of libraries. runpath: directories to look in,
+    `$ORIGIN` as it stands there; from RPATH when there is no RUNPATH.
+    """
+
+    bits: int
+    machine: int
+    interpreter: str
+    needed: tuple[str, ...]
+    runpath: tuple[str, ...]
+
+
+class _Format(NamedTuple):
+    header: struct.Struct
+    segment: struct.Struct
+    dynamic: struct.Struct
+    columns: tuple[int, int, int, int]
+    """Where in a segment's fields type, offset, virtual address and size in the file stand."""
+
+
+def _format(ident: bytes) -> tuple[int, _Format]:
+    if len(ident) < 16 or ident[:4] != b"\x7fELF" or ident[4] not in (1, 2) or ident[5] not in (1, 2):
+        raise NotElf("not an ELF file")
+    order = "<" if ident[5] == 1 else ">"
+    if ident[4] == 1:
+        return 32, _Format(
+            struct.Struct(f"{order}16xHHIIIIIHHH"),
+            struct.Struct(f"{order}8I"),
+            struct.Struct(f"{order}iI"),
+            (0, 1, 2, 4),
+        )
+    return 64, _Format(
+        struct.Struct(f"{order}16xHHIQQQIHHH"),
+        struct.Struct(f"{order}II6Q"),
+        struct.Struct(f"{order}qQ"),
+        (0, 2, 3, 5),
+    )
+
+
+def read(path: str | os.PathLike[str]) -> Elf:
+    """Read an ELF file.
+
+    Raises: NotElf, OSError.
+    """
+    with open(path, "rb") as file:
+        return _read(file)
+
+
+def _read(file: BinaryIO) -> Elf:
+    start = file.read(64)
+    bits, form = _format(start)
+    try:
+        _, machine, _, _, at, _, _, _, size, count = form.header.unpack_from(start)
+        if size != form.segment.size or count > _MOST_SEGMENTS:
+            raise NotElf("damaged program headers")
+        table = [form.segment.unpack(_bytes(file, at + i * size, size)) for i in range(count)]
+        segments = [tuple(row[column] for column in form.columns) for row in table]
+        interpreter = ""
+        for kind, offset, _, length in segments:
+            if kind == _PT_INTERP:
+                interpreter = os.fsdecode(_bytes(file, offset, length).rstrip(b"\0"))
+        needed, runpath = _dynamic(file, form, segments)
+    except (struct.error, OverflowError) as error:
+        raise NotElf(f"damaged ELF file: {error}") from error
+    return Elf(bits, machine, interpreter, needed, runpath)
+
+
+def _dynamic(
+    file: BinaryIO, form: _Format, segments: list[tuple[int, ...]]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    entries: list[tuple[int, int]] = []
+    for kind, offset, _, length in segments:
+        if kind == _PT_DYNAMIC:
+            raw = _bytes(file, offset, length - length % form.dynamic.size)
+            entries += form.dynamic.iter_unpack(raw)
+    tags = [tag for tag, _ in entries]
+    if _DT_NULL in tags:
+        entries = entries[: tags.index(_DT_NULL)]
+    last = dict(entries)
+    if _DT_STRTAB not in last:
+        return (), ()
+    strings = _file_offset(segments, last[_DT_STRTAB])
+    needed = tuple(_string(file, strings + value) for tag, value in entries if tag == _DT_NEEDED)
+    paths = last.get(_DT_RUNPATH, last.get(_DT_RPATH))
+    runpath = () if paths is None else tuple(filter(None, _string(file, strings + paths).split(":")))
+    return needed, runpath
+
+
+def _file_offset(segments: list[tuple[int, ...]], address: int) -> int:
+    for kind, offset, start, length in segments:
+        if kind == _PT_LOAD and start <= address < start + length:
+            return offset + address - start
+    raise NotElf("damaged ELF file: an address outside of all segments")
+
+
+def _bytes(file: BinaryIO, offset: int, length: int) -> bytes:
+    if length > _MOST_BYTES:
+        raise NotElf("damaged ELF file: a table of impossible size")
+    file.seek(offset)
+    data = file.read(length)
+    if len(data) != length:
+        raise NotElf("damaged ELF file: it is cut off")
+    return data
+
+
+def _string(file: BinaryIO, offset: int) -> str:
+    file.seek(offset)
+    text, zero, _ = file.read(4096).partition(b"\0")
+    if not zero:
+        raise NotElf("damaged ELF file: a name without end")
+    return os.fsdecode(text)
