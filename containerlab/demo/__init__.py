@@ -1,1 +1,5 @@
 """The demo: containers under limits on this very machine, drawn into one page."""
+
+from containerlab.demo.command import main
+
+__all__ = ["main"]

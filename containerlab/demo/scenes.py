@@ -177,8 +177,10 @@ def too_many(engine: Engine) -> Scene:
         "A fork bomb that fizzles out",
         "The program tries to start 40 processes. From the sixteenth on the kernel says no, and to this "
         "program only. When the first process of a container ends, all others end with it.",
-        f"{most} processes",
-        f"at once, {PIDS} allowed" if seen.was_counted else "at once; nothing limited them",
+        str(most),
+        f"processes at once, {PIDS} allowed"
+        if seen.was_counted
+        else "processes at once; nothing limited them",
         seen.output.strip() or f"ended with exit code {seen.status.exit_code}",
         _typed(["python3", "-c", "…"], pids_limit=PIDS),
         output=_tail(seen),
