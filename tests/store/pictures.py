@@ -68,6 +68,15 @@ def write_index(images: Images, platforms: Sequence[str]) -> Descriptor:
     return images.blobs.write(documents.encode(index), documents.OCI_INDEX)
 
 
+def needed(images: Images) -> set[str]:
+    """Return the digests of all blobs that images have."""
+    return {
+        digest
+        for image in images.list()
+        for digest in (image.manifest_digest, image.id, *(layer.digest for layer in image.layers))
+    }
+
+
 def is_complete(images: Images) -> bool:
     """Read and verify every blob of every image."""
     for image in images.list():
