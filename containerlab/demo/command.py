@@ -30,5 +30,5 @@ def main(words: Sequence[str] = ()) -> int:
     from containerlab.engine.engine import Engine
 
     with Engine() as engine:
-        print(play(engine, *words, say=lambda line: print(line, flush=True)))
+        print(play(engine, words[0] if words else "demo"))
     return 0

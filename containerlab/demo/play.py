@@ -22,6 +22,10 @@ __all__ = ["Report", "play"]
 Say = Callable[[str], None]
 
 
+def _print(line: str) -> None:
+    print(line, flush=True)
+
+
 class Report(NamedTuple):
     """The demo's page; `lacking` is what the machine does not allow, a sentence each."""
 
@@ -33,7 +37,7 @@ class Report(NamedTuple):
         return f"Open {self.path.resolve()} ({self.path.stat().st_size // 1024} KiB) in a browser."
 
 
-def play(engine: Engine, directory: str | os.PathLike[str] = "demo", say: Say = print) -> Report:
+def play(engine: Engine, directory: str | os.PathLike[str] = "demo", say: Say = _print) -> Report:
     """Run containers under limits, say a line about each, and write DIRECTORY/report.html.
 
     Raises: NotPermitted when no container can run here; Unsupported without the packages that draw.
