@@ -88,10 +88,7 @@ class Containers:
         id_ = self._created(image, command, container, own, ephemeral=True)
 
         def finish(status: ExitStatus) -> RunResult:
-            info = self._backend.inspect(id_)
-            if container.get("rm"):
-                self._removed(id_)
-            return program.result(status, steps=steps, **_facts(info, container))
+            return program.result(status, steps=steps, **_facts(program.session.info, container))
 
         try:
             program = Program(self._backend.start_attached(id_), sink, attach.source_of(input), started)
@@ -157,7 +154,7 @@ class Containers:
         with suppress(NotFound):
             self._backend.remove(id_, force=True, volumes=True)
 
-    @command("container start", each=True, instead={"attach": _ATTACHED})
+    @command("container start", "start", each=True, instead={"attach": _ATTACHED})
     def resume(self, name: ContainerName, **options: Unpack[verbs.ResumeOptions]) -> str:
         """Start a container that was created or has ended."""
         self._backend.start(name)

@@ -1,0 +1,68 @@
+"""Tables: text for terminals, HTML for notebooks, frames for computing."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+
+from containerlab.views.table import Column, Table
+
+
+class Thing(NamedTuple):
+    id: str
+    name: str
+    size_bytes: int | None
+
+
+COLUMNS = (
+    Column("id", "ID", lambda row: row.id, "id"),
+    Column("name", "NAME", lambda row: row.name, "name"),
+    Column("size_bytes", "SIZE", lambda row: row.size_bytes, "size"),
+)
+THINGS = Table([Thing("a" * 64, "web", 64 << 20), Thing("b" * 64, "db", None)], COLUMNS)
+
+
+def test_text_is_aligned_and_narrow() -> None:
+    assert THINGS.to_text().splitlines() == [
+        "ID            NAME    SIZE",
+        "aaaaaaaaaaaa  web   64 MiB",
+        "bbbbbbbbbbbb  db         -",
+    ]
+
+
+def test_rows_are_the_objects_themselves() -> None:
+    assert THINGS[0] is THINGS["web"] is THINGS["aaaa"] is next(iter(THINGS))
+    assert [thing.name for thing in THINGS[1:]] == ["db"]
+    with pytest.raises(KeyError):
+        THINGS["nothing"]
+
+
+def test_frame_has_units_in_its_names() -> None:
+    frame = THINGS.to_frame()
+    assert list(frame.columns) == ["id", "name", "size_bytes"]
+    assert frame["size_bytes"][0] == 64 << 20
+
+
+@pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", '"><b>'])
+def test_html_escapes_what_containers_say(hostile: str) -> None:
+    shown = Table([Thing("a", hostile, 1)], COLUMNS, title=hostile).to_html()
+    assert hostile not in shown
+    assert "<script" not in shown
+    assert "<img" not in shown
+
+
+def test_text_keeps_control_sequences_out_of_the_terminal() -> None:
+    shown = Table([Thing("a", "\x1b[31mred\nnext\u202e", 1)], COLUMNS).to_text()
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    assert len(shown.splitlines()) == 2
+
+
+def test_empty_table_shows_its_headings() -> None:
+    assert Table([], COLUMNS).to_text() == "ID  NAME  SIZE"
+    assert list(Table([], COLUMNS).to_frame().columns) == ["id", "name", "size_bytes"]
+
+
+def test_notebook_gets_both_forms() -> None:
+    assert set(THINGS._repr_mimebundle_()) == {"text/plain", "text/html"}
