@@ -54,9 +54,13 @@ class Blobs:
 
     def leased_since(self) -> float:
         """Return when the oldest lease that is held now began, or infinity."""
-        held = [e for e in os.scandir(self._home.temporary) if e.name.startswith(_LEASE) and is_held(e.path)]
-        # Nothing is ever written into the directory, so that its time is that of its making.
-        return min((entry.stat().st_mtime for entry in held), default=math.inf)
+        began = [math.inf]
+        for entry in os.scandir(self._home.temporary):
+            with contextlib.suppress(FileNotFoundError):
+                # Nothing is ever written into the directory, so that its time is that of its making.
+                if entry.name.startswith(_LEASE) and is_held(entry.path):
+                    began.append(entry.stat().st_mtime)
+        return min(began)
 
     def path(self, digest: str) -> Path:
         """Return where the blob is, or would be."""
