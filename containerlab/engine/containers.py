@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar, Unpack, cast
 from containerlab.backends import base
 from containerlab.backends.base import Change, ContainerInfo, ExitStatus, ImageInfo, Process, Session, Sink
 from containerlab.commands.table import Args, Argument, ContainerName, ImageName, Instead, command
-from containerlab.engine import attach, changes, columns, copying, filters, prepare
+from containerlab.engine import attach, columns, filters, prepare
 from containerlab.engine.container import Container
 from containerlab.engine.inspection import Inspection, of_container
 from containerlab.engine.logs import Logs
@@ -389,11 +389,15 @@ class Containers:
     @command("container cp", "cp")
     def copy(self, source: CopyPath, target: CopyPath, **options: Unpack[verbs.CopyOptions]) -> None:
         """Copy files out of a container or into it; `-` is a tar stream on standard input or output."""
+        from containerlab.engine import copying
+
         copying.copy(self._files(), source, target, normalise(verbs.CopyOptions, options))
 
     @command("container export", "export")
     def export(self, name: ContainerName, **options: Unpack[verbs.ExportOptions]) -> None:
         """Write the file system of a container as a tar archive."""
+        from containerlab.engine import copying
+
         with copying.output(normalise(verbs.ExportOptions, options).get("output")) as file:
             self._files().get_archive(name, "/.", file)
 
@@ -403,6 +407,8 @@ class Containers:
     ) -> ImageInfo:
         """Make an image of what a container changed."""
         given = normalise(verbs.CommitOptions, options)
+        from containerlab.engine import changes
+
         config = changes.config(given.get("change", ()))
         extra = {key: value for key, value in given.items() if key != "change"}
         return self._files().commit(name, target, {**config, **extra})

@@ -6,7 +6,6 @@ What containers print, and the names people give, are untrusted text: whatever i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 from typing import Any
 
 __all__ = ["Shown", "details", "pre", "table", "text"]
@@ -33,7 +32,12 @@ def text(value: object) -> str:
     >>> text("<script>")
     '&lt;script&gt;'
     """
-    return escape("".join(character if _is_harmless(character) else "�" for character in str(value)))
+    harmless = "".join(character if _is_harmless(character) else "�" for character in str(value))
+    return harmless.translate(_ESCAPES)
+
+
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
+"""As html.escape has them; that module brings the tables of all named characters, 4 ms of every start."""
 
 
 def _is_harmless(character: str) -> bool:

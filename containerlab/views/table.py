@@ -5,7 +5,6 @@ A table keeps the objects that it shows: iterate over it, index it, or filter it
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
@@ -140,6 +139,8 @@ class Table(html.Shown, Sequence[Row], Generic[Row]):
         return [{column.key: _plain(column.value(row)) for column in self.columns} for row in self.rows]
 
     def to_json(self) -> str:
+        import json
+
         return json.dumps(self.to_records(), indent=2, ensure_ascii=False)
 
     def to_frame(self) -> pandas.DataFrame:

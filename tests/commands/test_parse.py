@@ -102,8 +102,8 @@ def test_table_options_are_the_faces() -> None:
 @given(st.lists(st.text(max_size=6), max_size=6))
 def test_any_words_make_a_call_or_a_clear_error(words: list[str]) -> None:
     try:
-        parse(["run", *words])
-    except WrongUsage as error:
-        assert error.message
+        assert parse(["run", *words]).command.name == "run"
     except HelpWanted:
         assert "--help" in words
+    except WrongUsage:
+        return
