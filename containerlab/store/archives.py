@@ -21,7 +21,7 @@ from containerlab.oci import digest as digests
 from containerlab.oci import image as documents
 from containerlab.oci.image import Descriptor, Index, Manifest
 from containerlab.store import docker_archive, lookup, oci_layout, removal
-from containerlab.store.images import Image, Images
+from containerlab.store.images import Images
 from containerlab.store.index import NAME_ANNOTATION
 from containerlab.store.sources import Archive, Directory, Source
 
@@ -67,7 +67,7 @@ def _load(images: Images, source: Archive | Directory) -> list[str]:
         )
     images.put_all(found)
     named = {descriptor.digest for name, descriptor in found if name}
-    result = [name or images.get(d.digest).id for name, d in found if name or d.digest not in named]
+    result = [name or _ids(images, root)[0] for name, root in found if name or root.digest not in named]
     return list(dict.fromkeys(result))
 
 
@@ -75,14 +75,13 @@ def _docker_names(
     images: Images, source: Source, found: Sequence[tuple[str | None, Descriptor]]
 ) -> list[tuple[str | None, Descriptor]]:
     """Docker writes names into both documents, other tools only into manifest.json."""
-    by_id = {
-        document.config.digest: root
-        for _, root in found
-        for _, document in images.walk(root)
-        if isinstance(document, Manifest)
-    }
+    by_id = {image_id: root for _, root in found for image_id in _ids(images, root)}
     items = [(docker_archive.image_id(source, item), item) for item in docker_archive.items(source)]
     return [(name, by_id[i]) for i, item in items if i in by_id for name in docker_archive.names(item)]
+
+
+def _ids(images: Images, root: Descriptor) -> list[str]:
+    return [document.config.digest for _, document in images.walk(root) if isinstance(document, Manifest)]
 
 
 def save(images: Images, names: Sequence[str], output: BinaryIO, archive_format: str = FORMATS[0]) -> None:
@@ -99,7 +98,9 @@ def save(images: Images, names: Sequence[str], output: BinaryIO, archive_format:
         chosen = _choose(images, names)
         files = _documents(chosen)
         if archive_format == "docker-archive":
-            files[docker_archive.MANIFEST] = docker_archive.encode([(c.name, c.image) for c in chosen])
+            files[docker_archive.MANIFEST] = docker_archive.encode(
+                [(c.name, images.get(c.words)) for c in chosen]
+            )
         blobs = _blobs(images, chosen)
         for folder in sorted({"blobs", *(os.path.dirname(_path(blob)) for blob in blobs)}):
             output.write(_header(folder, None))
@@ -133,19 +134,22 @@ def save_directory(images: Images, names: Sequence[str], path: Path) -> None:
 
 
 class _Chosen(NamedTuple):
+    words: str
+    """What the user wrote."""
     name: str
-    """In full, empty when the image was chosen by an id."""
-    image: Image
+    """In full, empty when that was an id."""
+    descriptor: Descriptor
 
 
 def _choose(images: Images, names: Sequence[str]) -> list[_Chosen]:
     if not names:
         raise errors.InvalidInput("no image was named", "name one or more")
     with images.database.reading() as connection:
-        full = [lookup.find(connection, name).name for name in names]
-    chosen = [_Chosen(each, images.get(name)) for each, name in zip(full, names, strict=True)]
-    unique = {(each.name, each.image.manifest_digest): each for each in chosen}
-    return [unique[key] for key in sorted(unique)]
+        matches = [(words, lookup.find(connection, words)) for words in names]
+    chosen = {
+        (match.name, match.image.digest): _Chosen(words, match.name, match.image) for words, match in matches
+    }
+    return [chosen[key] for key in sorted(chosen)]
 
 
 def _documents(chosen: Sequence[_Chosen]) -> dict[str, bytes]:
@@ -156,14 +160,14 @@ def _documents(chosen: Sequence[_Chosen]) -> dict[str, bytes]:
 def _entry(chosen: _Chosen) -> Descriptor:
     """Podman takes the first annotation for the name, Docker the second."""
     names = {NAME_ANNOTATION: chosen.name, oci_layout.CONTAINERD_NAME: chosen.name} if chosen.name else {}
-    return msgspec.structs.replace(chosen.image.descriptor, annotations=names)
+    return msgspec.structs.replace(chosen.descriptor, annotations=names)
 
 
 def _blobs(images: Images, chosen: Sequence[_Chosen]) -> list[Descriptor]:
     """Return all blobs, sorted; of an index, manifests that are not complete in the store are left out."""
     found: dict[str, Descriptor] = {}
     for each in chosen:
-        for descriptor, document in images.walk(each.image.descriptor):
+        for descriptor, document in images.walk(each.descriptor):
             parts = (document.config, *document.layers) if isinstance(document, Manifest) else ()
             if all(map(images.blobs.keep, parts)):
                 found |= {blob.digest: blob for blob in (descriptor, *parts)}

@@ -13,6 +13,7 @@ from containerlab.store.assemble import Layer, assemble
 from containerlab.store.blobs import Blobs
 from containerlab.store.compression import Readable, Tee, begun, format_of, opened
 from containerlab.store.images import Images
+from containerlab.store.sources import entries
 
 __all__ = ["load"]
 
@@ -49,6 +50,6 @@ def _store(blobs: Blobs, stream: Readable) -> tuple[Descriptor, str]:
             plain = Tee(opened(Tee(stream, writer.write)), hasher.update)
         else:
             plain = Tee(opened(stream), hasher.update, writer.write)
-        if sum(1 for _ in tar_read.Reader(plain.read)) == 0:
+        if sum(1 for _ in entries(tar_read.Reader(plain.read))) == 0:
             raise errors.InvalidInput("the archive of the root file system is empty", "see `tar -t`")
         return writer.commit(media_type or documents.OCI_LAYER), hasher.digest()

@@ -9,6 +9,7 @@ import os
 import posixpath
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -19,7 +20,7 @@ from containerlab.store import tar_read
 from containerlab.store.blobs import Blobs
 from containerlab.store.compression import opened
 
-__all__ = ["Archive", "Directory", "Source"]
+__all__ = ["Archive", "Directory", "Source", "entries"]
 
 _BLOB = re.compile(r"blobs/(sha256|sha512)/([0-9a-f]+)")
 _DOCUMENT = re.compile(r"[^/]*\.json|oci-layout|repositories")
@@ -86,7 +87,7 @@ class Archive:
         self._stored: dict[str, Descriptor] = {}
         self._links: dict[str, str] = {}
         reader = tar_read.Reader(opened(stream).read)
-        for count, entry in enumerate(reader):
+        for count, entry in enumerate(entries(reader)):
             if count == _MOST_MEMBERS:
                 raise errors.HostileArchive(f"the archive has more than {_MOST_MEMBERS} members")
             self._take(entry, reader)
@@ -151,6 +152,19 @@ class Archive:
             for _, piece in reader.data():
                 writer.write(piece)
             return writer.commit()
+
+
+def entries(reader: tar_read.Reader) -> Iterator[tar_read.Entry]:
+    """Go through an archive; what is wrong before its first member is said of the whole."""
+    count = 0
+    try:
+        for entry in reader:
+            count += 1
+            yield entry
+    except errors.CorruptContent as error:
+        if count:
+            raise
+        raise errors.CorruptContent(f"this is not a tar archive: {error.message}", "see `file`") from error
 
 
 def _expected(name: str, size: int) -> Descriptor | None:
