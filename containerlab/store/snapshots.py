@@ -168,7 +168,9 @@ def _fuse(lowers: Sequence[Path], upper: Path | None) -> Mount:
 
 
 def _copy(root: Path, lowers: Sequence[Path], idmap: IdMap) -> Snapshot:
-    trees.perform(idmap, "containerlab.store.copy", [str(root), *(str(lower) for lower in reversed(lowers))])
+    trees.perform(
+        idmap, "containerlab.store.copy", ["layers", str(root), *(str(lower) for lower in reversed(lowers))]
+    )
     return Snapshot("copy", (), root, None)
 
 

@@ -1,0 +1,161 @@
+"""Named volumes: directories that outlive containers.
+
+volumes/<name>/volume.json   when and with which labels it was made
+volumes/<name>/_data/        what containers see
+volumes/<name>/filling       there while the content of an image is copied in; then it is done again
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from containerlab import errors
+from containerlab.linux import idmap as idmaps
+from containerlab.linux.idmap import IdMap
+from containerlab.store import trees
+from containerlab.store.home import Home
+
+__all__ = ["Volume", "Volumes"]
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
+
+InUse = Callable[[str], Sequence[str]]
+"""Returns the names of the containers that have a volume."""
+
+
+class Volume(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a volume."""
+
+    name: str
+    created: float
+    """Seconds since the epoch."""
+    labels: dict[str, str] = {}
+
+
+class Volumes:
+    """The volumes of a home; safe for many processes."""
+
+    def __init__(self, home: Home, idmap: IdMap | None = None) -> None:
+        self._home = home
+        self._idmap = idmap
+
+    def path(self, name: str) -> Path:
+        """Return the directory that containers see.
+
+        Raises: InvalidInput for what cannot be a name.
+        """
+        return self._directory(name) / "_data"
+
+    def create(self, name: str, labels: Mapping[str, str] | None = None) -> Volume:
+        """Make a volume.
+
+        Raises: AlreadyExists, InvalidInput.
+        """
+        volume = Volume(name=name, created=time.time(), labels=dict(labels or {}))
+        directory = self._directory(name)
+        with self._home.scratch("volume-") as scratch:
+            fresh = scratch / "new"
+            (fresh / "_data").mkdir(parents=True)
+            (fresh / "_data").chmod(0o755)
+            (fresh / "volume.json").write_bytes(msgspec.json.encode(volume))
+            try:
+                fresh.rename(directory)
+            except OSError as error:
+                raise errors.AlreadyExists(
+                    f"there is a volume {name} already", "choose another name"
+                ) from error
+        return volume
+
+    def ensure(self, name: str) -> Path:
+        """Return the directory that containers see, made if there is no such volume yet."""
+        path = self.path(name)
+        if not path.exists():
+            with contextlib.suppress(errors.AlreadyExists):  # somebody else was faster
+                self.create(name)
+        return path
+
+    def get(self, name: str) -> Volume:
+        """Return what is known of a volume.
+
+        Raises: NotFound with the nearest name.
+        """
+        try:
+            raw = (self._directory(name) / "volume.json").read_bytes()
+            return msgspec.json.decode(raw, type=Volume)
+        except FileNotFoundError:
+            raise errors.NotFound.named("volume", name, os.listdir(self._home.volumes)) from None
+        except msgspec.MsgspecError as error:
+            raise errors.CorruptContent(f"volume {name} has a damaged volume.json: {error}") from error
+
+    def list(self) -> tuple[Volume, ...]:
+        """Return all volumes by name."""
+        return tuple(
+            self.get(name) for name in sorted(filter(_NAME.fullmatch, os.listdir(self._home.volumes)))
+        )
+
+    def size_bytes(self, name: str) -> int:
+        """Return what the files of a volume take on disk."""
+        return int(trees.perform(self.idmap, "containerlab.store.usage", [str(self.path(name))]))
+
+    def fill(self, name: str, lowers: Sequence[Path], target: str, idmap: IdMap) -> None:
+        """Copy what an image has at a path into an empty volume, owner and mode of the directory too.
+
+        lowers: the image's unpacked layers, topmost first.
+        """
+        directory = self._directory(name)
+        data, filling = directory / "_data", directory / "filling"
+        if any(os.scandir(data)) and not filling.exists():
+            return
+        with self._home.lock(f"volume-{name}"):
+            if any(os.scandir(data)) and not filling.exists():
+                return
+            filling.touch()
+            words = ["content", str(data), target, *map(str, lowers)]
+            trees.perform(idmap, "containerlab.store.copy", words)
+            filling.unlink()
+
+    def remove(self, name: str, in_use: InUse) -> None:
+        """Remove a volume with all that is in it.
+
+        Raises: NotFound; Conflict while a container has it.
+        """
+        directory = self._directory(name)
+        with self._home.lock(f"volume-{name}"):
+            self.get(name)
+            if users := in_use(name):
+                raise errors.Conflict(
+                    f"volume {name} is in use by {', '.join(users)}", "remove the container first"
+                )
+            with self._home.scratch("gone-") as scratch:
+                directory.rename(scratch / "volume")
+                trees.remove(scratch / "volume", self.idmap)
+
+    def prune(self, in_use: InUse) -> tuple[str, ...]:
+        """Remove all volumes that no container has, and return their names."""
+        removed = []
+        for volume in self.list():
+            with contextlib.suppress(errors.Conflict, errors.NotFound):
+                self.remove(volume.name, in_use)
+                removed.append(volume.name)
+        return tuple(removed)
+
+    @property
+    def idmap(self) -> IdMap:
+        """Whose ids the files belong to."""
+        if self._idmap is None:
+            self._idmap = idmaps.choose()
+        return self._idmap
+
+    def _directory(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise errors.InvalidInput(
+                f"{name!r} cannot be the name of a volume", "use letters, digits, '_', '.' and '-'"
+            )
+        return self._home.volumes / name
