@@ -6,10 +6,12 @@ import gzip
 import io
 import json
 import os
+import shutil
 import subprocess
 import tarfile
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -352,3 +354,51 @@ def test_podman_reads_ours_and_we_read_its(
         assert archives.load(other, file) == ["quay.io/lab/base:1"]
     assert other.get("quay.io/lab/base:1").diff_ids == images.get("quay.io/lab/base:1").diff_ids
     assert pictures.is_complete(other)
+
+
+@pytest.fixture
+def docker() -> Iterator[Callable[..., str]]:
+    """Yield a way to call a Docker daemon of the test's own."""
+    if not shutil.which("dockerd"):
+        pytest.skip("Docker is not installed")
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        host = f"unix://{folder}/socket"
+        flags = [
+            "--data-root",
+            f"{folder}/data",
+            "--exec-root",
+            f"{folder}/exec",
+            "--pidfile",
+            f"{folder}/pid",
+        ]
+        alone = ["--storage-driver", "vfs", "--bridge", "none", "--iptables=false", "--ip6tables=false"]
+        with open(f"{folder}/log", "wb") as log:
+            daemon = subprocess.Popen(["dockerd", "-H", host, *flags, *alone], stderr=log)
+        try:
+            deadline = time.monotonic() + 30
+            while subprocess.run(["docker", "-H", host, "version"], capture_output=True).returncode:
+                if daemon.poll() is not None or time.monotonic() > deadline:
+                    pytest.skip(f"dockerd does not start here: {Path(folder, 'log').read_text()[-300:]}")
+            yield lambda *words: run("docker", "-H", host, *words)
+        finally:
+            daemon.terminate()
+            daemon.wait()
+
+
+@pytest.mark.root
+@pytest.mark.slow
+def test_docker_reads_ours_and_we_read_its(
+    images: Images, other: Images, tmp_path: Path, docker: Callable[..., str]
+) -> None:
+    pictures.put(images, "lab/base", "shared", "a")
+    pictures.put(images, "quay.io/x:1", "shared", "b")
+    ours, theirs = tmp_path / "ours.tar", tmp_path / "theirs.tar"
+    ours.write_bytes(saved(images, "lab/base", "quay.io/x:1"))
+    assert docker("load", "-i", ours).splitlines() == [
+        "Loaded image: lab/base:latest",
+        "Loaded image: quay.io/x:1",
+    ]
+    docker("save", "-o", theirs, "lab/base", "quay.io/x:1")
+    with open(theirs, "rb") as file:
+        assert archives.load(other, file) == ["lab/base:latest", "quay.io/x:1"]
+    assert [image.id for image in other.list()] == [image.id for image in images.list()]
