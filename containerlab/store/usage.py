@@ -1,28 +1,57 @@
-"""How much a tree takes on disk; runs as a process in the user namespace whose ids the files have."""
+"""What images take on disk, as blobs: layers that several share are counted once."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable
 
-__all__ = ["main", "size_bytes"]
+import msgspec
 
+from containerlab.store.images import Images
 
-def main(words: Sequence[str]) -> int:
-    """Print the size of the tree that the word names."""
-    print(size_bytes(words[0]))
-    return 0
+__all__ = ["ImageUsage", "measure", "total_bytes"]
 
 
-def size_bytes(path: str) -> int:
-    """Return the bytes that all files of a tree take on disk, each file counted once."""
-    seen = set()
-    total = 0
-    for directory, _, names, fd in os.fwalk(path):
-        del directory
-        for name in names:
-            found = os.stat(name, dir_fd=fd, follow_symlinks=False)
-            if (found.st_dev, found.st_ino) not in seen:
-                seen.add((found.st_dev, found.st_ino))
-                total += found.st_blocks * 512
-    return total
+class ImageUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """The blobs of one image: configuration, manifests and layers of all platforms that are there."""
+
+    digest: str
+    """What its names lead to."""
+    size_bytes: int
+    shared_bytes: int
+    """Of that, what other images need too."""
+
+    @property
+    def unique_bytes(self) -> int:
+        """What removing it would free."""
+        return self.size_bytes - self.shared_bytes
+
+
+def measure(images: Images) -> list[ImageUsage]:
+    """Measure every image, in the order of their digests."""
+    contents = _contents(images)
+    owners = Counter(blob for blobs in contents.values() for blob in blobs)
+    sizes = {blob: images.blobs.size(blob) for blob in owners}
+    return [
+        ImageUsage(
+            digest=digest,
+            size_bytes=sum(sizes[blob] for blob in blobs),
+            shared_bytes=sum(sizes[blob] for blob in blobs if owners[blob] > 1),
+        )
+        for digest, blobs in sorted(contents.items())
+    ]
+
+
+def total_bytes(images: Images, digests: Iterable[str]) -> int:
+    """Return what these images take together."""
+    contents = _contents(images)
+    return sum(map(images.blobs.size, {blob for digest in digests for blob in contents.get(digest, ())}))
+
+
+def _contents(images: Images) -> dict[str, set[str]]:
+    with images.database.reading() as connection:
+        rows = connection.execute("SELECT image, digest FROM contents WHERE kind = 'blob'").fetchall()
+    contents: dict[str, set[str]] = {}
+    for image, digest in rows:
+        contents.setdefault(image, set()).add(digest)
+    return contents

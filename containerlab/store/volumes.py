@@ -102,7 +102,7 @@ class Volumes:
 
     def size_bytes(self, name: str) -> int:
         """Return what the files of a volume take on disk."""
-        return int(trees.perform(self.idmap, "containerlab.store.usage", [str(self.path(name))]))
+        return int(trees.perform(self.idmap, "containerlab.store.tree_size", [str(self.path(name))]))
 
     def fill(self, name: str, lowers: Sequence[Path], target: str, idmap: IdMap) -> None:
         """Copy what an image has at a path into an empty volume, owner and mode of the directory too.
