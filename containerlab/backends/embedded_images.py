@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,11 +12,14 @@ import msgspec
 
 from containerlab.backends.base import HistoryEntry, ImageInfo, Pruned
 from containerlab.oci import changes
-from containerlab.oci.image import Config, Descriptor, ImageConfig, RootFS, format_time, parse_time
+from containerlab.oci.image import Config, Descriptor, History, ImageConfig, RootFS, format_time, parse_time
 from containerlab.oci.platform import Platform
 from containerlab.store import removal
+from containerlab.store.assemble import Layer, assemble
 from containerlab.store.home import Home
 from containerlab.store.images import Image, Images
+from containerlab.store.layer_writer import Committed
+from containerlab.store.layers import Layers
 from containerlab.store.usage import ImageUsage, measure
 
 __all__ = ["EmbeddedImages"]
@@ -24,12 +28,19 @@ __all__ = ["EmbeddedImages"]
 class EmbeddedImages:
     """Does what `Backend` and `ImageMaker` ask of images.
 
-    `in_use` gives the names of the containers that were made from an image id.
+    in_use: gives the names of the containers that were made from an image id.
+    held_layers: gives the diff ids of all layers that containers stand on.
     """
 
-    def __init__(self, home: Home, in_use: Callable[[str], list[str]] = lambda image_id: []) -> None:
+    def __init__(
+        self,
+        home: Home,
+        in_use: Callable[[str], list[str]] = lambda image_id: [],
+        held_layers: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
         self.store = Images(home)
         self._in_use = in_use
+        self._held_layers = held_layers
 
     # looking
 
@@ -89,8 +100,20 @@ class EmbeddedImages:
 
         fields = dict(config)
         message, platform = str(fields.pop("message", "")), fields.pop("platform", None)
-        new = _new_config(fields, platform)
+        new = _new_config(changes.merge(Config(), fields), platform)
         return self._info(rootfs_archive.load(self.store, source, name or None, new, message).digest)
+
+    def from_host(self, name: str, programs: Sequence[str] = (), *, python: bool | None = None) -> ImageInfo:
+        """Make an image of programs of this host with their libraries.
+
+        Without programs: a shell, coreutils and the like. The running Python comes along when `python` is
+        true or, left out, when no programs are named.
+        """
+        from containerlab.store.from_host import from_host
+
+        with removal.leased(self.store):
+            made = from_host(self.store.blobs, programs or None, python=python)
+            return self._bring_in(name, made.layers, made.history, made.config)
 
     # changing
 
@@ -100,27 +123,55 @@ class EmbeddedImages:
 
     def remove_image(self, name: str, *, force: bool = False) -> list[str]:
         """Remove a name, and the image with its last; return a line for each thing that is gone."""
-        return removal.remove(self.store, name, self._in_use, force=force)
+        lines = removal.remove(self.store, name, self._in_use, force=force)
+        self._drop_layers()
+        return lines
 
     def prune_images(self, *, every: bool = False) -> Pruned:
         """Remove images without a name, or every one that no container uses."""
         removed, freed_bytes = removal.prune(self.store, self._in_use, everything=every)
+        self._drop_layers()
         return Pruned(removed=tuple(removed), freed_bytes=freed_bytes)
+
+    def _drop_layers(self) -> None:
+        """Remove the unpacked layers that no image and no container has."""
+        layers = Layers(self.store.home)
+        needed = {*self.store.referenced_diff_ids(), *self._held_layers()}
+        for diff_id in layers.unreferenced(needed):
+            layers.remove(diff_id)
+
+    def _bring_in(
+        self, name: str, layers: Sequence[Committed], history: Sequence[str], config: Config
+    ) -> ImageInfo:
+        created = format_time(_now())
+        stack = [
+            Layer(layer.descriptor, layer.diff_id, History(created=created, created_by=line))
+            for layer, line in zip(layers, history, strict=True)
+        ]
+        descriptor = assemble(self.store.blobs, stack, _new_config(config))
+        self.store.put(name, descriptor)
+        return self._info(descriptor.digest)
 
     def _info(self, digest: str) -> ImageInfo:
         return _info(self.store.get(digest))
 
 
-def _new_config(fields: Mapping[str, Any], platform: str | None = None) -> ImageConfig:
+def _new_config(config: Config, platform: str | None = None) -> ImageConfig:
     target = Platform.parse(platform) if platform else Platform.host()
     return ImageConfig(
-        created=format_time(time.time()),
+        created=format_time(_now()),
         architecture=target.architecture,
         os=target.os,
         variant=target.variant,
-        config=changes.merge(Config(), fields),
+        config=config,
         rootfs=RootFS(),
     )
+
+
+def _now() -> float:
+    """Return the time to note; SOURCE_DATE_EPOCH stops it, as reproducible-builds.org describes."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    return float(epoch) if epoch.isdigit() else time.time()
 
 
 def _info(image: Image) -> ImageInfo:
