@@ -123,16 +123,9 @@ class Images:
         with self.database.reading() as connection:
             rows = connection.execute("SELECT media_type, digest, size FROM images").fetchall()
             roots = [lookup.descriptor(row) for row in rows]
-            found = [
-                (
-                    root,
-                    lookup.names_of(connection, root.digest),
-                    lookup.platforms(connection, lookup.Match(root)),
-                )
-                for root in roots
-            ]
-        images = [self._image(root, names, _for_host(offered)) for root, names, offered in found]
-        return tuple(sorted(images, key=lambda image: (not image.names, image.names, image.id)))
+            found = [(root, *_about(connection, root)) for root in roots]
+        images = [self._listed(*each) for each in found]
+        return tuple(sorted(filter(None, images), key=lambda image: (not image.names, image.names, image.id)))
 
     def names(self) -> tuple[str, ...]:
         """Return all names, as users write them."""
@@ -207,35 +200,18 @@ class Images:
                 )
         return read
 
-    def _insert(
-        self,
-        connection: sqlite3.Connection,
-        root: Descriptor,
-        manifests: _Manifests,
-    ) -> None:
-        contents = {(descriptor.digest, "blob") for descriptor, _ in self.walk(root)}
-        for _, read in manifests:
-            contents |= {(blob.digest, "blob") for blob in (read.manifest.config, *read.manifest.layers)}
-            contents |= {(diff_id, "layer") for diff_id in read.config.rootfs.diff_ids}
-        connection.execute(
-            "INSERT OR IGNORE INTO images VALUES (?, ?, ?)", (root.digest, root.media_type, root.size)
-        )
-        connection.executemany(
-            "INSERT OR IGNORE INTO contents VALUES (?, ?, ?)", [(root.digest, *c) for c in contents]
-        )
-        connection.executemany(
-            "INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?, ?)",
-            [
-                (
-                    root.digest,
-                    d.digest,
-                    read.manifest.config.digest,
-                    str(d.platform or read.config.platform),
-                    i,
-                )
-                for i, (d, read) in enumerate(manifests)
-            ],
-        )
+    def _insert(self, connection: sqlite3.Connection, root: Descriptor, manifests: _Manifests) -> None:
+        contents = {(root.digest, found.digest, "blob") for found, _ in self.walk(root)}
+        rows = []
+        for position, (found, read) in enumerate(manifests):
+            config, platform = read.manifest.config, found.platform or read.config.platform
+            rows.append((root.digest, found.digest, config.digest, str(platform), position))
+            contents |= {(root.digest, blob.digest, "blob") for blob in (config, *read.manifest.layers)}
+            contents |= {(root.digest, diff_id, "layer") for diff_id in read.config.rootfs.diff_ids}
+        plain = (root.digest, root.media_type, root.size)
+        connection.execute("INSERT OR IGNORE INTO images VALUES (?, ?, ?)", plain)
+        connection.executemany("INSERT OR IGNORE INTO contents VALUES (?, ?, ?)", contents)
+        connection.executemany("INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?, ?)", rows)
 
     def _restore(self, connection: sqlite3.Connection) -> None:
         """Fill a new database from index.json: the way back when state.db was lost."""
@@ -247,8 +223,26 @@ class Images:
             if name := descriptor.annotations.get(index.NAME_ANNOTATION):
                 lookup.assign(connection, Reference.parse(name).full(), descriptor.digest)
 
+    def _listed(
+        self, root: Descriptor, names: tuple[str, ...], offered: Sequence[tuple[str, Platform]]
+    ) -> Image | None:
+        """Return an image, or None when somebody removed it since it was listed."""
+        try:
+            return self._image(root, names, _for_host(offered))
+        except errors.CorruptContent:
+            with self.database.reading() as connection:
+                if connection.execute("SELECT 1 FROM images WHERE digest = ?", (root.digest,)).fetchone():
+                    raise
+            return None
+
     def _image(self, root: Descriptor, names: tuple[str, ...], digest: str) -> Image:
-        read = self._read(digest)
+        try:
+            read = self._read(digest)
+        except (errors.NotFound, errors.CorruptContent) as error:
+            raise errors.CorruptContent(
+                f"image {' '.join(names) or root.digest} is damaged: {error.message}",
+                "remove it with `image rm`, then load or pull it again",
+            ) from error
         return Image(
             descriptor=root,
             names=names,
@@ -274,7 +268,13 @@ class Images:
         return read
 
 
-def _choose(name: str, offered: list[tuple[str, Platform]], wanted: Platform | None) -> str:
+def _about(
+    connection: sqlite3.Connection, root: Descriptor
+) -> tuple[tuple[str, ...], Sequence[tuple[str, Platform]]]:
+    return lookup.names_of(connection, root.digest), lookup.platforms(connection, lookup.Match(root))
+
+
+def _choose(name: str, offered: Sequence[tuple[str, Platform]], wanted: Platform | None) -> str:
     if wanted is None and len(offered) == 1:
         return offered[0][0]
     platforms = [platform for _, platform in offered]
@@ -287,7 +287,7 @@ def _choose(name: str, offered: list[tuple[str, Platform]], wanted: Platform | N
     return offered[best][0]
 
 
-def _for_host(offered: list[tuple[str, Platform]]) -> str:
+def _for_host(offered: Sequence[tuple[str, Platform]]) -> str:
     return offered[Platform.host().best([platform for _, platform in offered]) or 0][0]
 
 

@@ -205,6 +205,19 @@ def test_several_come_in_all_or_none(images: Images) -> None:
     assert images.list() == ()
 
 
+def test_a_damaged_image_is_named_and_can_be_removed(images: Images, home: Home) -> None:
+    pictures.put(images, "good", "good")
+    pictures.put(images, "bad", "bad")
+    images.blobs.path(images.get("bad").id).write_bytes(b"{}")
+    again = Images(home)
+    for ask in (lambda: again.get("bad"), again.list):
+        with pytest.raises(CorruptContent, match="image bad:latest is damaged"):
+            ask()
+    removal.remove(again, "bad", unused)
+    assert [image.names for image in again.list()] == [("good:latest",)]
+    again.close()
+
+
 # --- platforms
 
 
