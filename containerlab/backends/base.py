@@ -215,6 +215,9 @@ class Facility(msgspec.Struct, frozen=True, kw_only=True):
 class Session(Protocol):
     """A process that somebody is attached to: a container's first one, or one made by `exec`."""
 
+    info: ContainerInfo
+    """The container as it was when the session began; with --rm nothing else tells of it afterwards."""
+
     def pump(self, sink: Sink, timeout_s: float | None = None) -> ExitStatus | None:
         """Hand output to `sink` until the process has ended and its output is drained, then say how.
 

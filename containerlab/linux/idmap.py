@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from containerlab.linux.namespaces import CLONE_NEWNS, CLONE_NEWUSER
 
-if TYPE_CHECKING:  # this module is loaded by every monitor: what only its user needs is imported where it is used
+if (
+    TYPE_CHECKING
+):  # this module is loaded by every monitor: what only its user needs is imported where it is used
     import subprocess
     from collections.abc import Sequence
 
@@ -20,11 +22,11 @@ __all__ = ["HOST", "IdMap", "Range", "choose", "run", "write"]
 
 
 class Range(NamedTuple):
-    """`count` ids from `inside` on stand for those from `outside` on."""
+    """`length` ids from `inside` on stand for those from `outside` on."""
 
     inside: int
     outside: int
-    count: int
+    length: int
 
 
 class IdMap(NamedTuple):
@@ -46,7 +48,7 @@ class IdMap(NamedTuple):
 
 def _outside(ranges: tuple[Range, ...], inside: int) -> int:
     for r in ranges:
-        if r.inside <= inside < r.inside + r.count:
+        if r.inside <= inside < r.inside + r.length:
             return r.outside + inside - r.inside
     raise ValueError(f"id {inside} is not in the user namespace's map")
 
@@ -146,7 +148,7 @@ def _newidmap(tool: str, pid: int, ranges: tuple[Range, ...]) -> None:
 
 
 def _lines(ranges: tuple[Range, ...]) -> str:
-    return "".join(f"{r.inside} {r.outside} {r.count}\n" for r in ranges)
+    return "".join(f"{r.inside} {r.outside} {r.length}\n" for r in ranges)
 
 
 def _put(pid: int, file: str, text: str) -> None:

@@ -17,25 +17,25 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_
     pass
 
 
-class User(_Document):
+class User(_Document, frozen=True):
     uid: int = 0
     gid: int = 0
     umask: int | None = None
     additional_gids: tuple[int, ...] = ()
 
 
-class Box(_Document):
+class Box(_Document, frozen=True):
     height: int
     width: int
 
 
-class Rlimit(_Document):
+class Rlimit(_Document, frozen=True):
     type: str
     soft: int
     hard: int
 
 
-class Capabilities(_Document):
+class Capabilities(_Document, frozen=True):
     bounding: tuple[str, ...] = ()
     effective: tuple[str, ...] = ()
     permitted: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ class Capabilities(_Document):
     ambient: tuple[str, ...] = ()
 
 
-class Process(_Document):
+class Process(_Document, frozen=True):
     cwd: str
     args: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
@@ -61,18 +61,18 @@ class Process(_Document):
     exec_cpu_affinity: dict[str, Any] | None = msgspec.field(name="execCPUAffinity", default=None)
 
 
-class Root(_Document):
+class Root(_Document, frozen=True):
     path: str
     readonly: bool = False
 
 
-class IdMapping(_Document):
+class IdMapping(_Document, frozen=True):
     container_id: int = msgspec.field(name="containerID")
     host_id: int = msgspec.field(name="hostID")
     size: int
 
 
-class MountPoint(_Document):
+class MountPoint(_Document, frozen=True):
     destination: str
     type: str = ""
     source: str = ""
@@ -81,14 +81,14 @@ class MountPoint(_Document):
     gid_mappings: tuple[IdMapping, ...] = ()
 
 
-class Hook(_Document):
+class Hook(_Document, frozen=True):
     path: str
     args: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
     timeout: int | None = None
 
 
-class Hooks(_Document):
+class Hooks(_Document, frozen=True):
     prestart: tuple[Hook, ...] = ()
     create_runtime: tuple[Hook, ...] = ()
     create_container: tuple[Hook, ...] = ()
@@ -97,12 +97,12 @@ class Hooks(_Document):
     poststop: tuple[Hook, ...] = ()
 
 
-class Namespace(_Document):
+class Namespace(_Document, frozen=True):
     type: str
     path: str = ""
 
 
-class Device(_Document):
+class Device(_Document, frozen=True):
     type: str
     path: str
     major: int = 0
@@ -112,7 +112,7 @@ class Device(_Document):
     gid: int | None = None
 
 
-class DeviceRule(_Document):
+class DeviceRule(_Document, frozen=True):
     allow: bool
     type: str = "a"
     major: int | None = None
@@ -120,7 +120,7 @@ class DeviceRule(_Document):
     access: str = ""
 
 
-class Memory(_Document):
+class Memory(_Document, frozen=True):
     limit: int | None = None
     reservation: int | None = None
     swap: int | None = None
@@ -133,7 +133,7 @@ class Memory(_Document):
     check_before_update: bool | None = None
 
 
-class Cpu(_Document):
+class Cpu(_Document, frozen=True):
     shares: int | None = None
     quota: int | None = None
     burst: int | None = None
@@ -145,24 +145,24 @@ class Cpu(_Document):
     idle: int | None = None
 
 
-class Pids(_Document):
+class Pids(_Document, frozen=True):
     limit: int | None = None
 
 
-class WeightDevice(_Document):
+class WeightDevice(_Document, frozen=True):
     major: int
     minor: int
     weight: int | None = None
     leaf_weight: int | None = None
 
 
-class ThrottleDevice(_Document):
+class ThrottleDevice(_Document, frozen=True):
     major: int
     minor: int
     rate: int
 
 
-class BlockIO(_Document):
+class BlockIO(_Document, frozen=True):
     weight: int | None = None
     leaf_weight: int | None = None
     weight_device: tuple[WeightDevice, ...] = ()
@@ -172,12 +172,12 @@ class BlockIO(_Document):
     throttle_write_iops_device: tuple[ThrottleDevice, ...] = msgspec.field(name="throttleWriteIOPSDevice", default=())
 
 
-class HugepageLimit(_Document):
+class HugepageLimit(_Document, frozen=True):
     page_size: str
     limit: int
 
 
-class Resources(_Document):
+class Resources(_Document, frozen=True):
     devices: tuple[DeviceRule, ...] = ()
     memory: Memory | None = None
     cpu: Cpu | None = None
@@ -189,21 +189,21 @@ class Resources(_Document):
     unified: dict[str, str] = {}
 
 
-class SyscallArg(_Document):
+class SyscallArg(_Document, frozen=True):
     index: int
     value: int
     op: str
     value_two: int = 0
 
 
-class SyscallRule(_Document):
+class SyscallRule(_Document, frozen=True):
     names: tuple[str, ...]
     action: str
     errno_ret: int | None = None
     args: tuple[SyscallArg, ...] = ()
 
 
-class Seccomp(_Document):
+class Seccomp(_Document, frozen=True):
     default_action: str
     default_errno_ret: int | None = None
     architectures: tuple[str, ...] = ()
@@ -213,12 +213,12 @@ class Seccomp(_Document):
     syscalls: tuple[SyscallRule, ...] = ()
 
 
-class TimeOffset(_Document):
+class TimeOffset(_Document, frozen=True):
     secs: int = 0
     nanosecs: int = 0
 
 
-class Linux(_Document):
+class Linux(_Document, frozen=True):
     uid_mappings: tuple[IdMapping, ...] = ()
     gid_mappings: tuple[IdMapping, ...] = ()
     sysctl: dict[str, str] = {}
@@ -237,7 +237,7 @@ class Linux(_Document):
     time_offsets: dict[str, TimeOffset] = {}
 
 
-class Spec(_Document):
+class Spec(_Document, frozen=True):
     oci_version: str = "1.2.0"
     process: Process | None = None
     root: Root | None = None
@@ -254,17 +254,9 @@ _DECODER = msgspec.json.Decoder(Spec)
 
 
 def encode(spec: Spec) -> bytes:
-    """Write config.json."""
-    return _ENCODER.encode(_WithVersion.of(spec))
-
-
-class _WithVersion:
-    """`ociVersion` is required, so it must not be left out as a default."""
-
-    @staticmethod
-    def of(spec: Spec) -> dict[str, Any]:
-        builtins: dict[str, Any] = msgspec.to_builtins(spec)
-        return {"ociVersion": spec.oci_version, **builtins}
+    """Write config.json; its version stands there even when it is the default, since it is required."""
+    fields: dict[str, Any] = msgspec.to_builtins(spec)
+    return _ENCODER.encode({"ociVersion": spec.oci_version, **fields})
 
 
 def decode(raw: bytes) -> Spec:

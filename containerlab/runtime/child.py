@@ -7,16 +7,15 @@ be loaded then would come from the container (CVE-2019-14271). A failure goes ba
 
 from __future__ import annotations
 
+import _socket
 import errno
 import marshal
 import os
 import resource
+import signal
 import stat
 from collections.abc import Sequence
 from typing import Any, NoReturn
-
-import _signal
-import _socket
 
 from containerlab.linux import capabilities, netlink, syscalls, tty
 from containerlab.runtime import rootfs
@@ -46,9 +45,9 @@ def perform(scene: Scene, steps: Sequence[Step]) -> NoReturn:
 
 def _reset_signals() -> None:
     # Python and the launcher ignore these, and what is ignored stays so over execve.
-    for number in (_signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGINT, _signal.SIGCHLD):
-        _signal.signal(number, _signal.SIG_DFL)
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _report(channel: int, number: int, code: int, text: str) -> None:
@@ -88,6 +87,7 @@ def join_cgroups(scene: Scene) -> None:
     for fd in scene.attach:
         os.write(fd, b"0")
         os.close(fd)
+    scene.attach.clear()
 
 
 def hold_root(scene: Scene) -> None:
@@ -116,7 +116,7 @@ def new_keyring(scene: Scene, name: bytes) -> None:
 
 def die_with_parent(scene: Scene) -> None:
     """Ask for SIGKILL when the monitor dies."""
-    syscalls.prctl(_PR_SET_PDEATHSIG, _signal.SIGKILL)
+    syscalls.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def set_hostname(scene: Scene, name: bytes) -> None:
@@ -288,16 +288,17 @@ def close_descriptors(scene: Scene) -> None:
 
 def be_init(scene: Scene) -> None:
     """Let a child become the program, and as first process reap orphans and hand signals on to it."""
-    numbers = frozenset(_signal.valid_signals()) - {_signal.SIGKILL, _signal.SIGSTOP}
-    _signal.pthread_sigmask(_signal.SIG_BLOCK, numbers)
-    pid, _ = syscalls.clone3(0, exit_signal=_signal.SIGCHLD)
+    numbers = frozenset(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    pid = os.fork()  # not clone3, which filters answer with ENOSYS
     if pid == 0:
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         return
-    os.close(scene.channel)
+    # Not even standard input: its other end is among what this process has inherited.
+    syscalls.close_range(0)
     while True:
-        number = _signal.sigwait(numbers)
-        if number != _signal.SIGCHLD:
+        number = signal.sigwait(numbers)
+        if number != signal.SIGCHLD:
             os.kill(pid, number)
         else:
             _reap(pid)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import _socket
+import contextlib
 import os
 import select
 from collections.abc import Iterator
-
-import _socket
 
 from containerlab.runtime import wire
 
@@ -96,7 +96,8 @@ class Clients:
 
     def _accept(self, listener: _socket.socket) -> None:
         try:
-            fd, _ = listener._accept()  # the C module's accept; `socket` wraps it only to make an object
+            # The C module's accept, which `socket` wraps only to make an object; no stub knows it.
+            fd, _ = listener._accept()  # type: ignore[attr-defined]
         except OSError:
             return
         self._clients.append(_Client(_socket.socket(fileno=fd)))
@@ -117,6 +118,15 @@ class Clients:
         """Wait until everything is sent to all that are still there."""
         while any(client.pending for client in self._clients):
             self._wait()
+
+    def close(self) -> None:
+        """Hang up on all; what they have still sent is read first, or they would get a reset for it."""
+        for client in self._clients:
+            with contextlib.suppress(OSError):
+                client.sock.shutdown(_socket.SHUT_RD)
+                while client.sock.recv(65536):
+                    pass
+            client.sock.close()
 
     def _wait(self) -> None:
         poll = select.poll()

@@ -12,7 +12,15 @@ from containerlab.runtime.steps import Plan
 
 __all__ = ["Explained", "explain"]
 
-_ATTRIBUTES = {1: "RDONLY", 2: "NOSUID", 4: "NODEV", 8: "NOEXEC", 0x10: "NOATIME", 0x20: "STRICTATIME", 0x80: "NODIRATIME"}
+_ATTRIBUTES = {
+    1: "RDONLY",
+    2: "NOSUID",
+    4: "NODEV",
+    8: "NOEXEC",
+    0x10: "NOATIME",
+    0x20: "STRICTATIME",
+    0x80: "NODIRATIME",
+}
 
 
 class Explained(NamedTuple):
@@ -25,18 +33,32 @@ class Explained(NamedTuple):
 
 def explain(plan: Plan) -> Iterator[Explained]:
     """Yield everything that is done for a plan, in order."""
-    yield Explained("fork()", "the launcher forks a monitor, so that the notebook's own process never has to", "launcher")
+    yield Explained(
+        "fork()", "the launcher forks a monitor, so that the notebook's own process never has to", "launcher"
+    )
     yield from _cgroups(plan)
     for join in plan.joins:
         target = join.path or "the container's pidfd"
-        yield Explained(f"setns({target}, {_namespaces(join.flags)})", "enter namespaces that exist already", "go-between")
-    flags = " | ".join(("CLONE_PIDFD", *_namespaces(plan.new_namespaces).split(" | "))) if plan.new_namespaces else "CLONE_PIDFD"
+        yield Explained(
+            f"setns({target}, {_namespaces(join.flags)})", "enter namespaces that exist already", "go-between"
+        )
+    flags = (
+        " | ".join(("CLONE_PIDFD", *_namespaces(plan.new_namespaces).split(" | ")))
+        if plan.new_namespaces
+        else "CLONE_PIDFD"
+    )
     isolates = "; ".join(kind.isolates for kind in KINDS if plan.new_namespaces & kind.flag)
-    yield Explained(f"clone3({flags})", f"make the first process, with its own {isolates}" if isolates else "make the process", "monitor")
+    yield Explained(
+        f"clone3({flags})",
+        f"make the first process, with its own {isolates}" if isolates else "make the process",
+        "monitor",
+    )
     if plan.new_namespaces & CLONE_NEWUSER and plan.idmap:
         tool = "newuidmap, newgidmap" if plan.idmap.kind == "subids" else "write"
-        ranges = ", ".join(f"{r.inside} {r.outside} {r.count}" for r in plan.idmap.uids)
-        yield Explained(f'{tool}("/proc/PID/uid_map", "{ranges}")', "say which host ids its ids stand for", "monitor")
+        ranges = ", ".join(f"{r.inside} {r.outside} {r.length}" for r in plan.idmap.uids)
+        yield Explained(
+            f'{tool}("/proc/PID/uid_map", "{ranges}")', "say which host ids its ids stand for", "monitor"
+        )
     for name, arguments in plan.steps:
         call, why = _TEXTS[name](*arguments)
         yield Explained(call, why, "init")
@@ -71,7 +93,9 @@ def _mount_root(root: str, sources: Sequence[Any]) -> tuple[str, str]:
     )
 
 
-def _mount_filesystem(target: str, fstype: str, source: str, attributes: int, options: Sequence[str]) -> tuple[str, str]:
+def _mount_filesystem(
+    target: str, fstype: str, source: str, attributes: int, options: Sequence[str]
+) -> tuple[str, str]:
     settings = "".join(f'; fsconfig("{option}")' for option in options)
     call = f'fsopen("{fstype}"){settings}; fsmount({_attributes(attributes)}); move_mount(→ "{target}")'
     return call, _PURPOSES.get(fstype, "a file system of its own")
@@ -89,7 +113,10 @@ _PURPOSES = {
 def _bind(source: str, target: str, recursive: bool, attributes: int, propagation: int) -> tuple[str, str]:
     tree = "OPEN_TREE_CLONE" + (" | AT_RECURSIVE" if recursive else "")
     change = f"; mount_setattr({_attributes(attributes)})" if attributes else ""
-    return f'open_tree("{source}", {tree}){change}; move_mount(→ "{target}")', "show a file or directory of the host there"
+    return (
+        f'open_tree("{source}", {tree}){change}; move_mount(→ "{target}")',
+        "show a file or directory of the host there",
+    )
 
 
 def _list(items: Sequence[Any], most: int = 6) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 from collections.abc import Sequence
 from typing import Any
-
-import _signal
 
 __all__ = ["HookFailed", "run", "state"]
 
@@ -24,7 +23,9 @@ def state(container_id: str, status: str, pid: int, bundle: str) -> dict[str, An
     return {"ociVersion": "1.2.0", "id": container_id, "status": status, "pid": pid, "bundle": bundle}
 
 
-def run(hooks: Sequence[tuple[str, str, Sequence[str], Sequence[str], float]], kind: str, about: dict[str, Any]) -> None:
+def run(
+    hooks: Sequence[tuple[str, str, Sequence[str], Sequence[str], float]], kind: str, about: dict[str, Any]
+) -> None:
     """Run the hooks of one kind, in order, with the state on their standard input.
 
     Raises: HookFailed when one of a kind that must succeed does not.
@@ -37,11 +38,13 @@ def run(hooks: Sequence[tuple[str, str, Sequence[str], Sequence[str], float]], k
             raise HookFailed(5, f"{kind} hook {path} ended with status {os.waitstatus_to_exitcode(status)}")
 
 
-def _run_one(path: str, arguments: Sequence[str], environment: Sequence[str], stdin: bytes, timeout_s: float) -> int:
+def _run_one(
+    path: str, arguments: Sequence[str], environment: Sequence[str], stdin: bytes, timeout_s: float
+) -> int:
     reader, writer = os.pipe()
     variables = dict(entry.split("=", 1) for entry in environment if "=" in entry)
     try:
-        pid = os.posix_spawn(path, arguments, variables, file_actions=[(os.POSIX_SPAWN_DUP2, reader, 0)])
+        pid = os.posix_spawn(path, list(arguments), variables, file_actions=[(os.POSIX_SPAWN_DUP2, reader, 0)])
     except OSError as error:
         raise HookFailed(error.errno, f"hook {path}: {error.strerror}") from error
     finally:
@@ -59,6 +62,6 @@ def _wait(pid: int, timeout_s: float) -> int:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     if timeout_s and not poll.poll(timeout_s * 1000):
-        _signal.pidfd_send_signal(pidfd, _signal.SIGKILL)
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
     os.close(pidfd)
     return os.waitpid(pid, 0)[1]

@@ -9,7 +9,7 @@ import functools
 import json
 import os
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from containerlab.errors import NotPermitted
 from containerlab.linux import capabilities, idmap, procfs
@@ -90,10 +90,10 @@ def _key() -> list[str | int]:
     return [procfs.boot_id(), os.uname().release, os.geteuid(), os.getegid(), *places, *bounds]
 
 
-def _read(cache: str, key: list[str | int]) -> dict[str, object] | None:
+def _read(cache: str, key: list[str | int]) -> dict[str, Any] | None:
     try:
         with open(cache) as file:
-            found = json.load(file)
+            found: dict[str, Any] = json.load(file)
     except (FileNotFoundError, ValueError):
         return None
     return found if found.get("key") == key else None
@@ -106,11 +106,15 @@ def _try(chosen: IdMap) -> dict[str, str]:
     package = __file__.removesuffix("/containerlab/runtime/host.py")
     argv = [sys.executable, "-I", "-S", "-c", _TRIAL, package]
     try:
-        process = idmap.run(chosen, argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = idmap.run(
+            chosen, argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         stdout, stderr = process.communicate()
         return dict(json.loads(stdout))
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else stderr.decode(errors="replace").strip()[-300:]
+        reason = (
+            error.strerror if isinstance(error, OSError) else stderr.decode(errors="replace").strip()[-300:]
+        )
         return {"namespaces": str(reason)}
 
 

@@ -7,12 +7,11 @@ the client's socket first, then those the plan names.
 
 from __future__ import annotations
 
+import _socket
 import gc
 import marshal
 import os
-
-import _signal
-import _socket
+import signal
 
 from containerlab.runtime import monitor, steps
 
@@ -24,8 +23,8 @@ _MOST_DESCRIPTORS = 16
 def main(fd: int) -> None:
     """Serve the client behind a descriptor until it hangs up."""
     control = _socket.socket(fileno=fd)
-    _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
-    _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Objects that no collector touches stay on pages that all monitors share.
     gc.disable()
     gc.freeze()
@@ -62,7 +61,7 @@ def _become_monitor(control: _socket.socket, body: bytes, descriptors: list[int]
     code = 1
     try:
         control.close()
-        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         launch, plan = marshal.loads(body)
         monitor.look_after(monitor.Launch(*launch), steps.unpack(plan), descriptors[0], descriptors[1:])
         code = 0

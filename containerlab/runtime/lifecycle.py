@@ -116,7 +116,9 @@ class Connection:
         while self.state is None and not self.ended:
             self._waiting += [frame for frame in self._receive() if not self._take(*frame)]
         if self.state is None:
-            raise SetupFailed("the monitor died while the container was set up", "see monitor.log in the home")
+            raise SetupFailed(
+                "the monitor died while the container was set up", "see monitor.log in the home"
+            )
         return self.state
 
     def pump(self, sink: Callable[[str, bytes], None], timeout_s: float | None = None) -> bool:
@@ -143,7 +145,10 @@ class Connection:
         return bool(poll.poll(None if until is None else max(0.0, until - time.monotonic()) * 1000))
 
     def _receive(self) -> Iterator[tuple[int, bytes]]:
-        data = self.sock.recv(1 << 18)
+        try:
+            data = self.sock.recv(1 << 18)
+        except ConnectionResetError:  # the monitor was killed with input unread
+            data = b""
         if not data:
             self.ended = True
         return self._reader.feed(data)
@@ -190,8 +195,12 @@ def attach(directory: str) -> Connection:
 def _setup_error(step: str, errno: int, text: str) -> SetupFailed:
     if step in ("find_program", "execute"):
         kind = CommandNotFound if errno in (2, 20) else CannotExecute
-        return kind(f"cannot execute the program: {text}", "look at the image's programs", step=step, errno=errno)
-    return SetupFailed(f"cannot set up the container: {step}: {text}", _HINTS.get(step, ""), step=step, errno=errno)
+        return kind(
+            f"cannot execute the program: {text}", "look at the image's programs", step=step, errno=errno
+        )
+    return SetupFailed(
+        f"cannot set up the container: {step}: {text}", _HINTS.get(step, ""), step=step, errno=errno
+    )
 
 
 _HINTS = {

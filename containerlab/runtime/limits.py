@@ -18,13 +18,15 @@ _PERIOD_USEC = 100_000
 _SMALLEST_MEMORY = 512 * 1024
 
 
-def resources(options: Mapping[str, Any]) -> oci.Resources:
+def resources(options: Mapping[str, Any], *, rules_devices: bool = True) -> oci.Resources:
     """Return linux.resources for the options of `run` and `update`.
+
+    rules_devices: in a user namespace no device can be made, and no rule for them is needed or possible.
 
     Raises: InvalidInput for limits that contradict each other.
     """
     return oci.Resources(
-        devices=_device_rules(options),
+        devices=_device_rules(options) if rules_devices else (),
         memory=_memory(options),
         cpu=_cpu(options),
         pids=_pids(options),
@@ -37,7 +39,9 @@ def _memory(options: Mapping[str, Any]) -> oci.Memory | None:
     if limit is not None and 0 < limit < _SMALLEST_MEMORY:
         raise InvalidInput(f"--memory {limit} is less than 512k", "no program starts in less")
     if swap is not None and swap != -1 and (limit is None or swap < limit):
-        raise InvalidInput("--memory-swap is memory and swap together", "set --memory too, to at most as much")
+        raise InvalidInput(
+            "--memory-swap is memory and swap together", "set --memory too, to at most as much"
+        )
     if limit and swap is None:
         swap = limit * 2
     swappiness = options.get("memory_swappiness")
@@ -90,7 +94,9 @@ def _io(options: Mapping[str, Any]) -> oci.BlockIO | None:
 
 
 def _throttle(rates: Sequence[tuple[str, int]]) -> tuple[oci.ThrottleDevice, ...]:
-    return tuple(oci.ThrottleDevice(major=major, minor=minor, rate=rate) for major, minor, rate in _devices(rates))
+    return tuple(
+        oci.ThrottleDevice(major=major, minor=minor, rate=rate) for major, minor, rate in _devices(rates)
+    )
 
 
 def _devices(rates: Sequence[tuple[str, int]]) -> list[tuple[int, int, int]]:
@@ -99,7 +105,9 @@ def _devices(rates: Sequence[tuple[str, int]]) -> list[tuple[int, int, int]]:
         try:
             status = os.stat(path)
         except OSError as error:
-            raise InvalidInput(f"cannot limit {path}: {error.strerror}", "name a block device, see `lsblk`") from error
+            raise InvalidInput(
+                f"cannot limit {path}: {error.strerror}", "name a block device, see `lsblk`"
+            ) from error
         if not stat.S_ISBLK(status.st_mode):
             raise InvalidInput(f"cannot limit {path}: it is no block device", "name one, see `lsblk`")
         found.append((os.major(status.st_rdev), os.minor(status.st_rdev), rate))
@@ -122,7 +130,9 @@ def _parse_rule(text: str) -> oci.DeviceRule:
     return oci.DeviceRule(allow=True, type=words[0], major=major, minor=minor, access=words[2])
 
 
-def rlimits(ulimits: Sequence[tuple[str, int, int]], *, may_raise: bool) -> tuple[tuple[oci.Rlimit, ...], list[str]]:
+def rlimits(
+    ulimits: Sequence[tuple[str, int, int]], *, may_raise: bool
+) -> tuple[tuple[oci.Rlimit, ...], list[str]]:
     """Return process.rlimits, and a notice for each that is clamped to what this process has."""
     limits, notices = [], []
     for name, soft, hard in ulimits:

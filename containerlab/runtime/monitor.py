@@ -13,10 +13,9 @@ import fcntl
 import json
 import os
 import select
+import signal
 import time
 from typing import Any, NamedTuple
-
-import _signal
 
 from containerlab.errors import SetupFailed
 from containerlab.linux import procfs
@@ -89,6 +88,7 @@ class Monitor:
         self.extra = extra
         self.state: dict[str, Any] = {"restarts": 0}
         self.log: LogWriter | None = None
+        self.lock = -1
 
     def run(self) -> None:
         """Start, watch, and start again while the policy says so."""
@@ -96,7 +96,9 @@ class Monitor:
             self._tell_failure("lock", errno.EBUSY, "the container is running already")
             return
         if self.launch.directory and self.launch.log:
-            self.log = LogWriter(self.launch.directory, self.launch.log_most_bytes, self.launch.log_most_files)
+            self.log = LogWriter(
+                self.launch.directory, self.launch.log_most_bytes, self.launch.log_most_files
+            )
         backoff_s = _FIRST_BACKOFF_S
         while self._run_once():
             if self.state["finished_at"] - self.state["started_at"] >= _STEADY_S:
@@ -115,8 +117,16 @@ class Monitor:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            os.close(fd)
             return False
+        self.lock = fd
         return True
+
+    def _unlock(self) -> None:
+        """Let others change the container before they are told that it has ended."""
+        if self.lock >= 0:
+            os.close(self.lock)
+            self.lock = -1
 
     def _run_once(self) -> bool:
         """Run the process once; say whether it should be started again."""
@@ -141,12 +151,16 @@ class Monitor:
         name = self.plan.steps[step][0] if step >= 0 else "prepare"
         exit_code = _exit_code_of_failure(name, code)
         self._remove_cgroup()
-        self._write_state(status="created", error=f"{name}: {text}", exit_code=exit_code, finished_at=time.time())
+        self._write_state(
+            status="created", error=f"{name}: {text}", exit_code=exit_code, finished_at=time.time()
+        )
         self._tell_failure(name, code, text)
 
     def _tell_failure(self, name: str, code: int, text: str) -> None:
+        self._unlock()
         self.clients.send(wire.FAILED, json.dumps({"step": name, "errno": code, "text": text}).encode())
         self.clients.flush()
+        self.clients.close()
 
     def _run_hooks(self, pid: int) -> None:
         for kind in ("prestart", "createRuntime"):
@@ -181,13 +195,13 @@ class Monitor:
 
     def _end_orphan(self, watch: Watch) -> None:
         watch.kill_at = time.monotonic() + self.launch.stop_timeout_s
-        self._signal(watch.spawned.pidfd, self.launch.stop_signal)
+        self.signal(watch.spawned.pidfd, self.launch.stop_signal)
 
-    def _signal(self, pidfd: int, number: int) -> None:
+    def signal(self, pidfd: int, number: int) -> None:
         if self.plan.cgroup and self.launch.directory:
             cgroups.thaw(self.plan.cgroup)
         try:
-            _signal.pidfd_send_signal(pidfd, number)
+            signal.pidfd_send_signal(pidfd, number)
         except ProcessLookupError:
             pass
 
@@ -198,7 +212,11 @@ class Monitor:
         code = os.waitstatus_to_exitcode(status)
         self._remove_cgroup()
         self._write_state(
-            status="exited", pid=0, exit_code=code if code >= 0 else 128 - code, finished_at=time.time(), **used
+            status="exited",
+            pid=0,
+            exit_code=code if code >= 0 else 128 - code,
+            finished_at=time.time(),
+            **used,
         )
         if used["oom_killed"]:
             self._emit("oom")
@@ -209,7 +227,9 @@ class Monitor:
         if self.plan.cgroup and self.launch.directory:
             used = usage(self.plan.cgroup)
             return {
-                "cpu_s": used.cpu_usec / 1e6 if used.cpu_usec is not None else rusage.ru_utime + rusage.ru_stime,
+                "cpu_s": used.cpu_usec / 1e6
+                if used.cpu_usec is not None
+                else rusage.ru_utime + rusage.ru_stime,
                 "peak_memory_bytes": used.peak_memory_bytes,
                 "throttled_s": (used.throttled_usec or 0) / 1e6,
                 "oom_killed": bool(used.oom_kills),
@@ -254,8 +274,10 @@ class Monitor:
             self._remove(path)
         if self.launch.remove:
             self._emit("destroy")
+        self._unlock()
         self.clients.send(wire.EXITED, json.dumps(self.state).encode())
         self.clients.flush()
+        self.clients.close()
 
     def _remove(self, path: str) -> None:
         """Remove what --rm takes along; what belongs to other ids waits for the next command's sweep."""

@@ -33,7 +33,20 @@ _ATTRIBUTES = {
     "strictatime": rootfs.ATTR_STRICTATIME,
     "nodiratime": rootfs.ATTR_NODIRATIME,
 }
-_IGNORED = ("rw", "defaults", "suid", "dev", "exec", "atime", "relatime", "async", "z", "Z", "nocopy", "tmpcopyup")
+_IGNORED = (
+    "rw",
+    "defaults",
+    "suid",
+    "dev",
+    "exec",
+    "atime",
+    "relatime",
+    "async",
+    "z",
+    "Z",
+    "nocopy",
+    "tmpcopyup",
+)
 
 
 class Surroundings(NamedTuple):
@@ -79,7 +92,7 @@ def container_plan(spec: Spec, around: Surroundings) -> Plan:
 
 def exec_plan(process: Process, flags: int, around: Surroundings) -> Plan:
     """Return how one more process comes to be in the namespaces (`flags`) behind a pidfd sent along."""
-    steps = [Step("protect"), Step("join_cgroups"), Step("new_session")]
+    steps = [Step("protect"), Step("new_session")]
     if flags & CLONE_NEWUSER and around.idmap:
         steps.append(Step("become", _first_ids(around.idmap)))
     if process.terminal:
@@ -102,7 +115,9 @@ def _namespaces(linux: Linux) -> tuple[int, tuple[Join, ...]]:
     for namespace in linux.namespaces:
         kind = BY_OCI_NAME.get(namespace.type)
         if kind is None:
-            raise InvalidInput(f"unknown namespace type {namespace.type!r}", f"known are {', '.join(BY_OCI_NAME)}")
+            raise InvalidInput(
+                f"unknown namespace type {namespace.type!r}", f"known are {', '.join(BY_OCI_NAME)}"
+            )
         if namespace.path:
             joins.append(Join(namespace.path, kind.flag))
         else:
@@ -135,7 +150,9 @@ def _arrive(new: int, joins: Sequence[Join], around: Surroundings, process: Proc
 
 def _build_root(spec: Spec, linux: Linux, new: int, around: Surroundings) -> Iterator[Step]:
     readonly = bool(spec.root and spec.root.readonly)
-    propagation = mounts.PROPAGATION.get(linux.rootfs_propagation or "rslave", mounts.MS_SLAVE | mounts.MS_REC)
+    propagation = mounts.PROPAGATION.get(
+        linux.rootfs_propagation or "rslave", mounts.MS_SLAVE | mounts.MS_REC
+    )
     yield Step("set_propagation", (propagation,))
     yield Step("mount_root", (around.root, tuple(tuple(mount) for mount in around.snapshot)))
     if spec.hooks and (spec.hooks.prestart or spec.hooks.create_runtime):
@@ -211,9 +228,7 @@ def _mount_cgroups(mount: MountPoint, attributes: int, around: Surroundings) -> 
         yield Step("set_attributes", (mount.destination, rootfs.ATTR_RDONLY))
 
 
-def _enter_root(
-    spec: Spec, linux: Linux, process: Process, new: int, around: Surroundings
-) -> Iterator[Step]:
+def _enter_root(spec: Spec, linux: Linux, process: Process, new: int, around: Surroundings) -> Iterator[Step]:
     if spec.hostname:
         yield Step("set_hostname", (os.fsencode(spec.hostname),))
     if spec.domainname:
@@ -223,7 +238,9 @@ def _enter_root(
         yield Step("open_terminal", (size.height, size.width) if size else (0, 0))
         yield Step("bind_console")
     if linux.sysctl:
-        yield Step("write_sysctls", (tuple((key.replace(".", "/"), value) for key, value in linux.sysctl.items()),))
+        yield Step(
+            "write_sysctls", (tuple((key.replace(".", "/"), value) for key, value in linux.sysctl.items()),)
+        )
     if linux.readonly_paths:
         yield Step("make_readonly", (tuple(linux.readonly_paths),))
     if linux.masked_paths:
@@ -234,7 +251,9 @@ def _enter_root(
 
 def _settle(process: Process) -> Iterator[Step]:
     yield Step("change_directory", (process.cwd,))
-    search = _environment(process).get(b"PATH", b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    search = _environment(process).get(
+        b"PATH", b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    )
     yield Step("find_program", (os.fsencode(process.args[0]), tuple(search.split(b":"))))
     if process.rlimits:
         yield Step("set_rlimits", (tuple((RLIMITS[r.type], r.soft, r.hard) for r in process.rlimits),))
@@ -248,7 +267,14 @@ def _environment(process: Process) -> dict[bytes, bytes]:
 def _become_program(process: Process, around: Surroundings) -> Iterator[Step]:
     user = process.user
     sets = process.capabilities
-    held = [capabilities.mask(names) for names in (sets.effective, sets.permitted, sets.inheritable, sets.ambient)] if sets else None
+    held = (
+        [
+            capabilities.mask(names)
+            for names in (sets.effective, sets.permitted, sets.inheritable, sets.ambient)
+        ]
+        if sets
+        else None
+    )
     filters = [Step("install_filter", each) for each in around.filters]
     yield Step("set_stdio", (user.uid, user.gid))
     yield Step("new_keyring", (b"_ses.containerlab",))

@@ -29,7 +29,10 @@ _NEVER = ("nosuid", "noexec", "nodev")
 MOUNTS = (
     MountPoint(destination="/proc", type="proc", source="proc", options=_NEVER),
     MountPoint(
-        destination="/dev", type="tmpfs", source="tmpfs", options=("nosuid", "strictatime", "mode=755", "size=65536k")
+        destination="/dev",
+        type="tmpfs",
+        source="tmpfs",
+        options=("nosuid", "strictatime", "mode=755", "size=65536k"),
     ),
     MountPoint(
         destination="/dev/pts",
@@ -40,7 +43,9 @@ MOUNTS = (
     MountPoint(destination="/sys", type="sysfs", source="sysfs", options=(*_NEVER, "ro")),
     MountPoint(destination="/sys/fs/cgroup", type="cgroup", source="cgroup", options=(*_NEVER, "ro")),
     MountPoint(destination="/dev/mqueue", type="mqueue", source="mqueue", options=_NEVER),
-    MountPoint(destination="/dev/shm", type="tmpfs", source="shm", options=(*_NEVER, "mode=1777", "size=65536k")),
+    MountPoint(
+        destination="/dev/shm", type="tmpfs", source="shm", options=(*_NEVER, "mode=1777", "size=65536k")
+    ),
 )
 
 DEVICE_RULES = (

@@ -64,7 +64,14 @@ def _make_one(parent: int, name: str, *, directory: bool) -> None:
     if directory:
         os.mkdir(name, 0o755, dir_fd=parent)
     else:
-        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=parent))
+        os.close(
+            os.open(
+                name,
+                os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC,
+                0o644,
+                dir_fd=parent,
+            )
+        )
 
 
 def set_propagation(scene: Scene, flags: int) -> None:
@@ -145,9 +152,7 @@ def _place(scene: Scene, target: str, fstype: str) -> int:
     return place
 
 
-def bind(
-    scene: Scene, source: str, target: str, recursive: bool, attributes: int, propagation: int
-) -> None:
+def bind(scene: Scene, source: str, target: str, recursive: bool, attributes: int, propagation: int) -> None:
     """Mount a file or directory of the host in the container."""
     flags = syscalls.OPEN_TREE_CLONE | (AT_RECURSIVE if recursive else 0)
     tree = syscalls.open_tree(AT_FDCWD, source, flags)
@@ -283,7 +288,9 @@ def write_sysctls(scene: Scene, values: Sequence[tuple[str, str]]) -> None:
         try:
             os.write(fd, value.encode())
         except OSError as error:
-            raise OSError(error.errno, f"sysctl {path.replace('/', '.')} = {value}: {error.strerror}") from error
+            raise OSError(
+                error.errno, f"sysctl {path.replace('/', '.')} = {value}: {error.strerror}"
+            ) from error
         finally:
             os.close(fd)
 

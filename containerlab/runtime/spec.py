@@ -76,10 +76,13 @@ def make(request: Request, host: Host) -> Outcome:
     """
     refuse_unsupported(request.options)
     options = request.options
-    namespaces, notices = _namespaces(request, host)
+    namespaces = _namespaces(request, host)
     own = {namespace.type for namespace in namespaces if not namespace.path}
     chosen = capabilities.chosen(
-        options.get("cap_add", ()), options.get("cap_drop", ()), bool(options.get("privileged")), host.bounding
+        options.get("cap_add", ()),
+        options.get("cap_drop", ()),
+        bool(options.get("privileged")),
+        host.bounding,
     )
     security = _Security.read(options)
     process, process_notices = _process(request, host, chosen.capabilities, security)
@@ -87,7 +90,7 @@ def make(request: Request, host: Host) -> Outcome:
         namespaces=namespaces,
         uid_mappings=_mappings(host.idmap.uids) if "user" in own else (),
         gid_mappings=_mappings(host.idmap.gids) if "user" in own else (),
-        resources=limits.resources(options),
+        resources=limits.resources(options, rules_devices=not host.is_rootless),
         cgroups_path=_cgroup_path(request),
         devices=_devices(options),
         sysctl=_sysctls(request, own, host),
@@ -104,14 +107,16 @@ def make(request: Request, host: Host) -> Outcome:
         annotations={str(key): str(value) for key, value in options.get("annotation", {}).items()},
         linux=linux,
     )
-    return Outcome(spec, (*notices, *chosen.notices, *process_notices, *security.notices))
+    return Outcome(spec, (*chosen.notices, *process_notices, *security.notices))
 
 
 def refuse_unsupported(options: Mapping[str, Any]) -> None:
     """Raise Unsupported for an option that nothing here would heed."""
     for name, alternative in _LATER.items():
         if options.get(name):
-            raise Unsupported(f"--{name.replace('_', '-')} is not there with the embedded engine", alternative)
+            raise Unsupported(
+                f"--{name.replace('_', '-')} is not there with the embedded engine", alternative
+            )
 
 
 def arguments(config: Config, command: Sequence[str], entrypoint: Sequence[str] | None) -> tuple[str, ...]:
@@ -149,7 +154,9 @@ class _Security(NamedTuple):
         if options.get("privileged"):
             profile, shown = "unconfined", True
         for text in options.get("security_opt", ()):
-            name, _, value = text.replace(":", "=", 1).partition("=") if "=" not in text else text.partition("=")
+            name, _, value = (
+                text.replace(":", "=", 1).partition("=") if "=" not in text else text.partition("=")
+            )
             match name, value:
                 case "no-new-privileges", ("" | "true" | "false"):
                     no_new = value != "false"
@@ -159,7 +166,9 @@ class _Security(NamedTuple):
                     shown = True
                 case "apparmor" | "label", str():
                     if value not in ("unconfined", "disable"):
-                        notices.append(f"--security-opt {text}: this engine applies no AppArmor or SELinux label")
+                        notices.append(
+                            f"--security-opt {text}: this engine applies no AppArmor or SELinux label"
+                        )
                 case _:
                     raise InvalidInput(
                         f"--security-opt {text!r} is not known",
@@ -205,7 +214,9 @@ def _oom_score(wanted: int | None, host: Host) -> tuple[int | None, tuple[str, .
         ours = int(file.read())
     if wanted >= ours or _may_raise(host):
         return wanted, ()
-    return ours, (f"--oom-score-adj {wanted} is below this process's own, which needs CAP_SYS_RESOURCE, so it is {ours}",)
+    return ours, (
+        f"--oom-score-adj {wanted} is below this process's own, which needs CAP_SYS_RESOURCE, so it is {ours}",
+    )
 
 
 def _hostname(request: Request) -> str:
@@ -217,11 +228,17 @@ def _hostname(request: Request) -> str:
     return name or request.id[:12]
 
 
-def _namespaces(request: Request, host: Host) -> tuple[tuple[oci.Namespace, ...], tuple[str, ...]]:
+def _namespaces(request: Request, host: Host) -> tuple[oci.Namespace, ...]:
     """Choose for each kind: a new one, the host's (left out), or somebody's (by path)."""
-    options, notices = request.options, []
+    options = request.options
     chosen = [oci.Namespace(type="mount")]
-    for option, kind in (("uts", "uts"), ("ipc", "ipc"), ("pid", "pid"), ("cgroupns", "cgroup"), ("time", "time")):
+    for option, kind in (
+        ("uts", "uts"),
+        ("ipc", "ipc"),
+        ("pid", "pid"),
+        ("cgroupns", "cgroup"),
+        ("time", "time"),
+    ):
         mode = options.get(option) or "private"
         if kind == "time" and "time" in host.refused:
             continue
@@ -236,13 +253,15 @@ def _namespaces(request: Request, host: Host) -> tuple[tuple[oci.Namespace, ...]
     elif host.is_rootless:
         chosen.append(oci.Namespace(type="user"))
     if user_mode not in ("", "host", "private") and not user_mode.startswith("container:"):
-        raise Unsupported(f"--userns {user_mode} is not there with the embedded engine", "use host or private")
+        raise Unsupported(
+            f"--userns {user_mode} is not there with the embedded engine", "use host or private"
+        )
     if user_mode == "private" and not host.is_rootless:
         raise Unsupported(
             "--userns private is not there for root with the embedded engine",
             "run as an ordinary user: then every container has a user namespace",
         )
-    return tuple(chosen), tuple(notices)
+    return tuple(chosen)
 
 
 def _network(request: Request) -> list[oci.Namespace]:
@@ -259,7 +278,9 @@ def _network(request: Request) -> list[oci.Namespace]:
 
 
 def _mappings(ranges: Sequence[tuple[int, int, int]]) -> tuple[oci.IdMapping, ...]:
-    return tuple(oci.IdMapping(container_id=inside, host_id=outside, size=count) for inside, outside, count in ranges)
+    return tuple(
+        oci.IdMapping(container_id=inside, host_id=outside, size=count) for inside, outside, count in ranges
+    )
 
 
 def _cgroup_path(request: Request) -> str:
@@ -283,11 +304,17 @@ def _sysctls(request: Request, own: set[str], host: Host) -> dict[str, str]:
 def _mounts(request: Request, own: set[str], host: Host) -> tuple[oci.MountPoint, ...]:
     options = request.options
     taken = {volume.destination for volume in request.volumes}
-    mounts = [_adapted(mount, request, own, host) for mount in posture.MOUNTS if mount.destination not in taken]
+    mounts = [
+        _adapted(mount, request, own, host) for mount in posture.MOUNTS if mount.destination not in taken
+    ]
     for name in ("resolv.conf", "hostname", "hosts"):
         if f"/etc/{name}" not in taken:
             source = f"{request.directory}/{name}"
-            mounts.append(oci.MountPoint(destination=f"/etc/{name}", type="bind", source=source, options=("rbind", "rprivate")))
+            mounts.append(
+                oci.MountPoint(
+                    destination=f"/etc/{name}", type="bind", source=source, options=("rbind", "rprivate")
+                )
+            )
     if options.get("privileged"):
         mounts = [_writable(mount) for mount in mounts]
     volumes = sorted(request.volumes, key=lambda volume: volume.destination.count("/"))
@@ -302,7 +329,9 @@ def _adapted(mount: oci.MountPoint, request: Request, own: set[str], host: Host)
         case "/dev/shm" if size := request.options.get("shm_size"):
             return _replace(mount, options=(*mount.options[:-1], f"size={size}"))
         case "/dev/mqueue" if request.options.get("ipc") == "host" and host.is_rootless:
-            return _replace(mount, type="bind", source="/dev/mqueue", options=("rbind", "nosuid", "noexec", "nodev"))
+            return _replace(
+                mount, type="bind", source="/dev/mqueue", options=("rbind", "nosuid", "noexec", "nodev")
+            )
         case "/dev/pts" if host.idmap.kind == "single":
             return _replace(mount, options=tuple(option for option in mount.options if option != "gid=5"))
         case "/proc" if "proc" in host.refused or (host.is_rootless and "pid" not in own):
@@ -344,7 +373,9 @@ def _device(host_path: str, inside: str) -> oci.Device:
         raise InvalidInput(f"--device {host_path} is no device", "use -v for files and directories")
     major, minor = os.major(status.st_rdev), os.minor(status.st_rdev)
     mode = stat.S_IMODE(status.st_mode)
-    return oci.Device(type=kind, path=inside, major=major, minor=minor, file_mode=mode, uid=status.st_uid, gid=status.st_gid)
+    return oci.Device(
+        type=kind, path=inside, major=major, minor=minor, file_mode=mode, uid=status.st_uid, gid=status.st_gid
+    )
 
 
 def _all_devices() -> list[str]:
@@ -352,5 +383,7 @@ def _all_devices() -> list[str]:
     for folder, folders, files in os.walk("/dev"):
         folders[:] = [name for name in folders if name not in ("pts", "shm", "mqueue", "fd", "hugepages")]
         paths = (os.path.join(folder, name) for name in files)
-        found += [path for path in paths if stat.S_IFMT(os.lstat(path).st_mode) in (stat.S_IFCHR, stat.S_IFBLK)]
+        found += [
+            path for path in paths if stat.S_IFMT(os.lstat(path).st_mode) in (stat.S_IFCHR, stat.S_IFBLK)
+        ]
     return [path for path in found if path not in ("/dev/console", "/dev/ptmx")]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import select
+import signal
 import time
 from collections.abc import Callable
 from typing import NamedTuple
-
-import _signal
 
 from containerlab.linux import tty
 from containerlab.runtime import wire
@@ -164,6 +163,6 @@ class Watch:
         elif self.kill_at and time.monotonic() >= self.kill_at:
             self.kill_at = time.monotonic() + 3600
             try:
-                _signal.pidfd_send_signal(self.spawned.pidfd, _signal.SIGKILL)
+                signal.pidfd_send_signal(self.spawned.pidfd, signal.SIGKILL)
             except ProcessLookupError:
                 pass

@@ -22,7 +22,9 @@ def check(sysctls: Mapping[str, str], *, own_ipc: bool, own_network: bool, own_u
     """Raise InvalidInput for what is not of a namespace of its own, or not well formed."""
     for key, value in sysctls.items():
         if not _KEY.fullmatch(key) or not _VALUE.fullmatch(value):
-            raise InvalidInput(f"--sysctl {key}={value} is not well formed", "write it as net.core.somaxconn=1024")
+            raise InvalidInput(
+                f"--sysctl {key}={value} is not well formed", "write it as net.core.somaxconn=1024"
+            )
         if not _is_own(key, own_ipc=own_ipc, own_network=own_network, own_uts=own_uts):
             raise InvalidInput(
                 f"--sysctl {key} belongs to the host, not to a namespace of the container",

@@ -15,7 +15,7 @@ import contextlib
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ import msgspec
 from containerlab.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from containerlab.linux.files import remove_tree, write_atomically
 from containerlab.linux.procfs import Identity, identify
+from containerlab.options.values import MountRequest
 from containerlab.store.home import Home
 
 __all__ = ["Record", "Records", "State"]
@@ -53,8 +54,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Kind of the id map that its files were made under."""
     snapshot: str = "overlay"
     """Kind of its snapshot, see store/snapshots.py."""
-    volumes: tuple[str, ...] = ()
-    """Named volumes in use."""
+    mounts: tuple[MountRequest, ...] = ()
+    """Every mount beside the usual ones; volumes have names."""
     anonymous: tuple[str, ...] = ()
     """Volumes made for this container alone, removed with it."""
 
@@ -108,8 +109,8 @@ class Records:
         """Return the identity of this process, as creator."""
         return identify(os.getpid())
 
-    def add(self, record: Record, files: dict[str, bytes], directories: tuple[str, ...]) -> None:
-        """Make a container's directory with its first files, under its name, all at once.
+    def add(self, record: Record) -> None:
+        """Make a container's directory with its record, under its name, all at once.
 
         Raises: AlreadyExists when the name is taken.
         """
@@ -117,10 +118,7 @@ class Records:
         draft = f"{self._home.temporary}/container-{record.id}"
         os.mkdir(draft, 0o700)
         try:
-            for directory in directories:
-                os.mkdir(f"{draft}/{directory}", 0o755)
-            for name, content in {"record.json": _ENCODER.encode(record), **files}.items():
-                _write(f"{draft}/{name}", content)
+            _write(f"{draft}/record.json", _ENCODER.encode(record))
             with self._home.lock("names"):
                 self._claim(record.name, record.id)
                 os.rename(draft, final)
@@ -228,14 +226,14 @@ class Records:
                 raise NotFound.named("container", container_id[:12])
             yield
 
-    def forget(self, record: Record) -> None:
-        """Remove a container's directory and name.
+    def forget(self, record: Record, remove: Callable[[Path], None]) -> None:
+        """Remove a container's directory, with `remove`, and its name.
 
-        Raises: Conflict when its monitor lives, PermissionError where files belong to mapped ids.
+        Raises: Conflict when its monitor lives.
         """
         if self.is_supervised(record.id):
             raise Conflict(f"container {record.name} is running", "stop it first, or use rm -f")
-        remove_tree(self.directory(record.id))
+        remove(Path(self.directory(record.id)))
         link = f"{self._names}/{record.name}"
         with contextlib.suppress(OSError):
             if os.readlink(link) == record.id:

@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import json
 import os
+import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, BinaryIO
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-import _signal
 import msgspec
 
+from containerlab import units
 from containerlab.backends.base import (
     ContainerInfo,
     Event,
     ExitStatus,
-    ImageInfo,
     LogLine,
     Process,
-    Pruned,
 )
 from containerlab.backends.embedded import executing, naming, output, processes, repair, starting
-from containerlab.backends.embedded.describing import describe
+from containerlab.backends.embedded.describing import describe, describe_start
+from containerlab.backends.embedded.mounting import Mounting
 from containerlab.backends.embedded.session import EmbeddedSession, status_of
-from containerlab.errors import Conflict, LabError, NotFound, TimedOut
+from containerlab.errors import Conflict, LabError, NotFound, TimedOut, Unsupported
 from containerlab.linux import procfs
 from containerlab.linux.cgroups import control
+from containerlab.linux.cgroups.plan import Plan as CgroupPlan
 from containerlab.oci import runtime as oci
 from containerlab.options.container import ExecOptions, RunOptions
 from containerlab.runtime import host as hosts
+from containerlab.runtime import wire
 from containerlab.runtime.host import Host
 from containerlab.runtime.lifecycle import Connection, Launcher, attach
 from containerlab.runtime.monitor import Launch
 from containerlab.runtime.spec import refuse_unsupported
+from containerlab.store import snapshots
 from containerlab.store.home import Home
+from containerlab.store.images import Images
+from containerlab.store.layers import Layers
 from containerlab.store.records import Record, Records, State
 
 __all__ = ["Embedded"]
@@ -48,6 +54,9 @@ class Embedded:
     def __init__(self, home: Home) -> None:
         self.home = home
         self.records = Records(home)
+        self._images = Images(home)
+        self._mounting = Mounting(None, self.records)  # type: ignore
+        self._layers: Layers | None = None
         self._launcher = Launcher(f"{home.root}/monitor.log")
         self._repaired = False
 
@@ -59,6 +68,13 @@ class Embedded:
     def host(self) -> Host:
         """Return what this host allows."""
         return hosts.look(f"{self.home.cache}/host-{os.geteuid()}.json")
+
+    @property
+    def layers(self) -> Layers:
+        """Return the unpacked layers of this home, under this host's id map."""
+        if self._layers is None:
+            self._layers = Layers(self.home, self.host.idmap)
+        return self._layers
 
     # --- containers: coming and going -----------------------------------------------------------
 
@@ -76,7 +92,7 @@ class Embedded:
         found = self._images.get(image, given.get("platform"))
         config = found.config.config
         container_id = self.records.new_id()
-        volumes = self._mounts.reserve(given, config, self.records)
+        mounts = self._mounting.choose(given, config)
         record = Record(
             id=container_id,
             name=given.get("name") or naming.invent(self.records.names()),
@@ -89,15 +105,16 @@ class Embedded:
             creator=self.records.myself() if ephemeral else None,
             auto_remove=bool(given.get("rm")),
             stop_signal=_stop_signal(given, config.stop_signal),
-            stop_timeout_s=given.get("stop_timeout", config.stop_timeout if config.stop_timeout is not None else 10.0),
+            stop_timeout_s=given.get(
+                "stop_timeout", config.stop_timeout if config.stop_timeout is not None else 10.0
+            ),
             labels={**config.labels, **given.get("label", {})},
             idmap=self.host.idmap.kind,
-            snapshot=self._snapshot_kind(),
-            volumes=volumes.named,
-            anonymous=volumes.anonymous,
+            snapshot=snapshots.trial(self.home, self.host.idmap).kind,
+            mounts=mounts.requests,
+            anonymous=mounts.anonymous,
         )
-        files = {"image.json": found.config_raw}
-        self.records.add(record, files, ())
+        self.records.add(record)
         try:
             self._decide(record)
         except BaseException:
@@ -108,9 +125,9 @@ class Embedded:
 
     def _decide(self, record: Record) -> starting.Decision:
         image = self._images.get(record.image_id)
-        lowers = self._layers.ensure(image)
+        lowers = self.layers.ensure(image)
         joined = starting.namespaces_of_others(self.records, record.options, self.host)
-        volumes = self._mounts.resolve(record, image.config.config, lowers)
+        volumes = self._mounting.resolve(record, lowers, self.host.idmap)
         return starting.decide(self.home, self.host, record, image.config.config, lowers, volumes, joined)
 
     def start(self, name: str) -> None:
@@ -118,27 +135,28 @@ class Embedded:
         connection, _ = self._launch(name, attached=False)
         try:
             connection.wait_started()
-            connection.send(_DETACH)
+            connection.send(wire.DETACH)
         finally:
             connection.close()
 
     def start_attached(self, name: str) -> EmbeddedSession:
         """Start a container that ends with its caller."""
-        connection, container_id = self._launch(name, attached=True)
-        return self._session(connection, container_id)
+        connection, decision = self._launch(name, attached=True)
+        directory = self.records.directory(decision.record.id)
+        return self._session(describe_start(decision.record, decision.kept, directory), connection)
 
-    def _launch(self, name: str, *, attached: bool) -> tuple[Connection, str]:
+    def _launch(self, name: str, *, attached: bool) -> tuple[Connection, starting.Decision]:
         container_id = self.records.find(name)
         with self.records.held(container_id):
             record = self.records.record(container_id)
             if self.records.is_supervised(container_id):
                 raise Conflict(f"container {record.name} is running already")
             decision = self._decide(record)
-            return starting.launch(self.home, self._launcher, decision, attached=attached), container_id
+            return starting.launch(self.home, self._launcher, decision, attached=attached), decision
 
-    def _session(self, connection: Connection, container_id: str) -> EmbeddedSession:
+    def _session(self, info: ContainerInfo, connection: Connection) -> EmbeddedSession:
         return EmbeddedSession(
-            connection, lambda number: self.signal(container_id, number), lambda: self._end_of(container_id)
+            info, connection, lambda number: self.signal(info.id, number), lambda: self._end_of(info.id)
         )
 
     def attach(self, name: str) -> EmbeddedSession:
@@ -148,7 +166,7 @@ class Embedded:
             connection = attach(self.records.directory(container_id))
         except (ConnectionRefusedError, FileNotFoundError) as error:
             raise Conflict(f"container {name} does not run", f"start it: conlab start {name}") from error
-        return self._session(connection, container_id)
+        return self._session(self._describe(container_id), connection)
 
     def exec(self, name: str, command: Sequence[str], options: ExecOptions) -> EmbeddedSession:
         """Start one more process in a running container."""
@@ -170,7 +188,12 @@ class Embedded:
         started = connection.wait_started()
         self._emit(self.records.record(container_id), "exec_start", command=" ".join(command))
         identity = procfs.Identity(started["pid"], started["start_ticks"], started["boot"])
-        return EmbeddedSession(connection, lambda number: _send(identity, number), lambda: ExitStatus(exit_code=137))
+        return EmbeddedSession(
+            self._describe(container_id),
+            connection,
+            lambda number: _send(identity, number),
+            lambda: ExitStatus(exit_code=137),
+        )
 
     def remove(self, name: str, *, force: bool = False, volumes: bool = False) -> None:
         """Remove a container and its files; with `force` also one that runs."""
@@ -187,7 +210,7 @@ class Embedded:
 
     def _kill_and_wait(self, container_id: str) -> None:
         with contextlib.suppress(LabError):
-            self.signal(container_id, _signal.SIGKILL)
+            self.signal(container_id, signal.SIGKILL)
         with contextlib.suppress(LabError):
             self.wait(container_id)
         # The exit code is on disk before the monitor ends; its lock is free when it has ended.
@@ -197,10 +220,9 @@ class Embedded:
     def _discard(self, record: Record, *, volumes: bool = True) -> None:
         with contextlib.suppress(NotFound), self.records.held(record.id):
             repair.repair(self.records, record.id)
-            self._remove_snapshot(record)
-            self.records.forget(record)
+            self.records.forget(record, lambda path: snapshots.remove(path, self.host.idmap))
         if volumes:
-            self._mounts.remove_anonymous(record)
+            self._mounting.remove_anonymous(record)
 
     # --- containers: signals and states ---------------------------------------------------------
 
@@ -208,11 +230,11 @@ class Embedded:
         """Send a signal to a container's first process; SIGKILL also reaches a paused one."""
         container_id, state = self._running(name)
         record = self.records.record(container_id)
-        if number in (record.stop_signal, _signal.SIGTERM, _signal.SIGKILL):
+        if number in (record.stop_signal, signal.SIGTERM, signal.SIGKILL):
             with open(f"{self.records.directory(container_id)}/stopping", "w"):
                 pass
         _send(state.identity, number)
-        if number == _signal.SIGKILL and (group := repair.cgroup_of(self.records, container_id)):
+        if number == signal.SIGKILL and (group := repair.cgroup_of(self.records, container_id)):
             control.thaw(group)
         self._emit(record, "kill", signal=str(int(number)))
 
@@ -255,6 +277,14 @@ class Embedded:
         self.records.rename(container_id, new_name)
         self._emit(self.records.record(container_id), "rename", oldName=name)
 
+    def _group_of(self, name: str) -> tuple[str, CgroupPlan]:
+        container_id, _ = self._running(name)
+        group = repair.cgroup_of(self.records, container_id)
+        if group is None:
+            reason = self.host.cgroups.why_not("freezer")
+            raise Unsupported(f"container {name} has no cgroup: {reason}", "run as root, or have one delegated")
+        return container_id, group
+
     def _running(self, name: str) -> tuple[str, State]:
         container_id = self.records.find(name)
         state = self.records.state(container_id)
@@ -262,7 +292,9 @@ class Embedded:
             repair.repair(self.records, container_id)
             state = self.records.state(container_id)
         if state.status != "running":
-            raise Conflict(f"container {name} does not run", f"it is {state.status}; start it: conlab start {name}")
+            raise Conflict(
+                f"container {name} does not run", f"it is {state.status}; start it: conlab start {name}"
+            )
         return container_id, state
 
     # --- containers: looking --------------------------------------------------------------------
@@ -276,9 +308,11 @@ class Embedded:
     def _describe(self, container_id: str) -> ContainerInfo:
         decided = repair.decision_of(self.records, container_id)
         directory = self.records.directory(container_id)
-        return describe(self.records.record(container_id), self.records.state(container_id), decided, directory)
+        return describe(
+            self.records.record(container_id), self.records.state(container_id), decided, directory
+        )
 
-    def list(self) -> list[ContainerInfo]:
+    def list(self) -> builtins.list[ContainerInfo]:
         """Return all containers, newest first."""
         self._repair(again=True)
         found = []
@@ -301,7 +335,7 @@ class Embedded:
             tail=tail,
         )
 
-    def processes(self, name: str) -> list[Process]:
+    def processes(self, name: str) -> builtins.list[Process]:
         """Return the processes of a running container."""
         return processes.of_container(self._running(name)[1].pid)
 
@@ -318,7 +352,7 @@ class Embedded:
         self._repaired = True
         self.check()
 
-    def check(self) -> list[tuple[str, str]]:
+    def check(self) -> builtins.list[tuple[str, str]]:
         """Repair all containers and clear what is half-made; return (what, what was done)."""
         done = []
         for container_id in repair.repair_all(self.records):
@@ -337,8 +371,36 @@ class Embedded:
             "id": record.id,
             "attributes": {"name": record.name, "image": record.image, **attributes},
         }
-        fd = os.open(f"{self.home.root}/events.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(
+            f"{self.home.root}/events.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
         try:
             os.write(fd, json.dumps(event).encode() + b"\n")
         finally:
             os.close(fd)
+
+
+def _ignore(stream: str, chunk: bytes) -> None:
+    """Take output that nobody wants."""
+
+
+def _send(identity: procfs.Identity, number: int) -> None:
+    """Send a signal to this very process; to one that has ended, nothing."""
+    try:
+        pidfd = procfs.open_pidfd(identity)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(pidfd)
+
+
+def _stop_signal(options: dict[str, Any], of_image: str) -> int:
+    return int(options.get("stop_signal") or (units.signal_number(of_image) if of_image else signal.SIGTERM))
+
+
+def _stop_timeout(options: dict[str, Any], of_image: int | None) -> float:
+    return float(options.get("stop_timeout", 10.0 if of_image is None else of_image))

@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 
 from containerlab.backends.base import ContainerInfo
-from containerlab.backends.embedded.repair import Decided
+from containerlab.backends.embedded.starting import Decided
 from containerlab.linux.cgroups import control
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
 from containerlab.store.records import Record, State
 
-__all__ = ["describe"]
+__all__ = ["describe", "describe_start"]
 
 
 def describe(record: Record, state: State, decided: Decided, directory: str) -> ContainerInfo:
@@ -21,6 +21,19 @@ def describe(record: Record, state: State, decided: Decided, directory: str) -> 
     status = state.status
     if status == "running" and group is not None and control.is_frozen(group):
         status = "paused"
+    detail = _detail(record, state, decided, group, directory)
+    return _info(record, state, decided, status, {**detail, "spec": _spec(directory)})
+
+
+def describe_start(record: Record, decided: Decided, directory: str) -> ContainerInfo:
+    """Return a container as it is about to start, from what is in memory."""
+    group = CgroupPlan.restore(decided.cgroup) if decided.cgroup else None
+    return _info(record, State(), decided, "created", _detail(record, State(), decided, group, directory))
+
+
+def _info(
+    record: Record, state: State, decided: Decided, status: str, detail: dict[str, Any]
+) -> ContainerInfo:
     return ContainerInfo(
         id=record.id,
         name=record.name,
@@ -37,7 +50,7 @@ def describe(record: Record, state: State, decided: Decided, directory: str) -> 
         error=state.error,
         labels=record.labels,
         notices=decided.notices,
-        detail=_detail(record, state, decided, group, directory),
+        detail=detail,
     )
 
 
@@ -54,7 +67,7 @@ def _detail(
         "log": f"{directory}/log",
         "snapshot": {"kind": decided.snapshot or record.snapshot, "layers": record.layers},
         "idmap": record.idmap,
-        "volumes": record.volumes,
+        "mounts": [request._asdict() for request in record.mounts],
         "anonymous_volumes": record.anonymous,
         "restarts": state.restarts,
         "usage": {
@@ -69,7 +82,6 @@ def _detail(
             for w in (group.writes if group else ())
             if w.controller != "devices"
         ],
-        "spec": _spec(directory),
     }
 
 

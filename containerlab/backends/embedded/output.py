@@ -83,11 +83,13 @@ def _parse_line(raw: bytes) -> LogLine | None:
     try:
         stamp, stream, tag, text = raw.rstrip(b"\n").split(b" ", 3)
         moment = datetime.datetime.strptime(stamp[:19].decode(), "%Y-%m-%dT%H:%M:%S")
-        seconds = moment.replace(tzinfo=datetime.timezone.utc).timestamp() + float(b"0" + stamp[19:-1])
+        seconds = moment.replace(tzinfo=datetime.UTC).timestamp() + float(b"0" + stamp[19:-1])
     except ValueError:
         return None  # the last line of a monitor that was killed while it wrote
     partial = tag == b"P"
-    return LogLine(time=seconds, stream=stream.decode(), text=text if partial else text + b"\n", partial=partial)
+    return LogLine(
+        time=seconds, stream=stream.decode(), text=text if partial else text + b"\n", partial=partial
+    )
 
 
 def read_events(path: str, *, since: float, until: float, follow: bool) -> Iterator[Event]:

@@ -8,11 +8,11 @@ the truth: "dead", with exit code 137 and the reason that the real one is lost.
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
 from pathlib import Path
 
 import msgspec
-import _signal
 
 from containerlab.backends.embedded.starting import Decided
 from containerlab.errors import LabError
@@ -75,7 +75,7 @@ def _is_abandoned(record: Record, state: State) -> bool:
 def _bury(records: Records, container_id: str, state: State) -> None:
     with contextlib.suppress(ProcessLookupError):
         pidfd = procfs.open_pidfd(state.identity)
-        _signal.pidfd_send_signal(pidfd, _signal.SIGKILL)
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
     if group := cgroup_of(records, container_id):
         control.kill(group)
         control.remove(group)

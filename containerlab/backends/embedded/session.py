@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from containerlab.backends.base import ExitStatus, Sink, Usage
+from containerlab.backends.base import ContainerInfo, ExitStatus, Sink, Usage
 from containerlab.runtime import wire
 from containerlab.runtime.lifecycle import Connection
 
@@ -15,7 +15,10 @@ __all__ = ["EmbeddedSession", "status_of"]
 class EmbeddedSession:
     """Implements `base.Session` over a connection to a monitor."""
 
-    def __init__(self, connection: Connection, on_signal: Callable[[int], None], lost: Callable[[], ExitStatus]) -> None:
+    def __init__(
+        self, info: ContainerInfo, connection: Connection, on_signal: Callable[[int], None], lost: Callable[[], ExitStatus]
+    ) -> None:
+        self.info = info
         self._connection = connection
         self._on_signal = on_signal
         self._lost = lost
@@ -54,7 +57,7 @@ class EmbeddedSession:
 def status_of(state: dict[str, Any]) -> ExitStatus:
     """Return how a process ended, from its monitor's words."""
     return ExitStatus(
-        exit_code=state.get("exit_code") if state.get("exit_code") is not None else 125,
+        exit_code=125 if state.get("exit_code") is None else state["exit_code"],
         oom_killed=state.get("oom_killed", False),
         started_at=state.get("started_at", 0.0),
         finished_at=state.get("finished_at", 0.0),

@@ -46,6 +46,11 @@ class Decision(NamedTuple):
     snapshot: Snapshot
     notices: tuple[str, ...]
 
+    @property
+    def kept(self) -> Decided:
+        """Return what later commands need of it."""
+        return Decided(cgroup=self.plan.cgroup, notices=self.notices, snapshot=self.snapshot.kind)
+
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
     """What `decision.json` keeps of it for later commands."""
@@ -148,14 +153,17 @@ def namespaces_of_others(records: Records, options: Mapping[str, Any], host: Hos
 def _join_user(joined: dict[str, str], path: str) -> None:
     if joined.setdefault("user", path) != path:
         raise InvalidInput(
-            "namespaces of two containers cannot be joined at once without root", "join those of one container"
+            "namespaces of two containers cannot be joined at once without root",
+            "join those of one container",
         )
 
 
 def _running_pid(records: Records, name: str, option: str) -> int:
     state = records.state(records.find(name))
     if state.status != "running" or not is_alive(state.identity):
-        raise Conflict(f"--{option} container:{name}: that container does not run", f"start it: conlab start {name}")
+        raise Conflict(
+            f"--{option} container:{name}: that container does not run", f"start it: conlab start {name}"
+        )
     return state.pid
 
 
@@ -165,10 +173,7 @@ def launch(home: Home, launcher: Launcher, decision: Decision, *, attached: bool
     directory = home.containers / record.id
     etc_files.write(directory, decision.spec, record.options)
     (directory / "config.json").write_bytes(oci.encode(decision.spec))
-    decided = Decided(
-        cgroup=decision.plan.cgroup, notices=decision.notices, snapshot=decision.snapshot.kind
-    )
-    (directory / "decision.json").write_bytes(msgspec.json.encode(decided))
+    (directory / "decision.json").write_bytes(msgspec.json.encode(decision.kept))
     _forget_stop(directory)
     return launcher.launch(_orders(home, record, attached=attached), decision.plan)
 
