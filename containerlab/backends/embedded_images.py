@@ -10,10 +10,12 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from containerlab import errors
 from containerlab.backends.base import HistoryEntry, ImageInfo, Pruned
 from containerlab.oci import changes
 from containerlab.oci.image import Config, Descriptor, History, ImageConfig, RootFS, format_time, parse_time
 from containerlab.oci.platform import Platform
+from containerlab.oci.reference import Reference
 from containerlab.store import removal
 from containerlab.store.assemble import Layer, assemble
 from containerlab.store.home import Home
@@ -111,8 +113,24 @@ class EmbeddedImages:
         """
         from containerlab.store.from_host import from_host
 
+        Reference.parse(name)  # a wrong name must not be found out after all the work
         with removal.leased(self.store):
             made = from_host(self.store.blobs, programs or None, python=python)
+            return self._bring_in(name, made.layers, made.history, made.config)
+
+    def from_debootstrap(self, name: str, suite: str, options: Mapping[str, Any]) -> ImageInfo:
+        """Make an image of a Debian or Ubuntu release; options: `mirror` and `variant`."""
+        from containerlab.store.debootstrap import from_debootstrap
+
+        Reference.parse(name)
+        if options.get("include"):
+            raise errors.Unsupported(
+                "from-debootstrap adds no packages",
+                "install them in a container of the image, then commit it",
+            )
+        with removal.leased(self.store):
+            variant = options.get("variant", "minbase")
+            made = from_debootstrap(self.store.home, suite, options.get("mirror"), variant=variant)
             return self._bring_in(name, made.layers, made.history, made.config)
 
     # changing

@@ -8,6 +8,7 @@ from containerlab import errors
 from containerlab.oci import digest as digests
 from containerlab.oci import image as documents
 from containerlab.oci.image import Descriptor, History, ImageConfig
+from containerlab.oci.reference import Reference
 from containerlab.store import removal, tar_read
 from containerlab.store.assemble import Layer, assemble
 from containerlab.store.blobs import Blobs
@@ -33,6 +34,8 @@ def load(images: Images, stream: Readable, name: str | None, config: ImageConfig
     Raises: CorruptContent when it is no tar archive or is cut off, InvalidInput when it is empty, and then
         nothing remains.
     """
+    if name:
+        Reference.parse(name)  # a wrong name must not be found out after all the work
     with removal.leased(images):
         layer, diff_id = _store(images.blobs, stream)
         history = History(created=documents.format_time(time.time()), created_by="import", comment=comment)

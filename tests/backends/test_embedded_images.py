@@ -165,6 +165,18 @@ def test_the_same_host_gives_the_same_image(verbs: EmbeddedImages, monkeypatch: 
     assert verbs.from_host("one", ["true"]).digest == verbs.from_host("two", ["true"]).digest
 
 
+def test_a_wrong_release_leaves_nothing(verbs: EmbeddedImages) -> None:
+    for name, suite, options in (
+        ("x", "no/such", {}),
+        ("Not A Name", "bookworm", {}),
+        ("x", "a", {"include": ["vim"]}),
+    ):
+        with pytest.raises(LabError):
+            verbs.from_debootstrap(name, suite, options)
+    assert list(verbs.store.blobs.digests()) == []
+    assert os.listdir(verbs.store.home.temporary) == []
+
+
 # --- taking away
 
 
