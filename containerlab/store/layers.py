@@ -81,11 +81,17 @@ class Layers:
         points). whole: `upper` is no upper directory but a whole file system.
         The caller holds a lease of the blob store.
         """
-        what = "tree" if whole else "change-set"
+        return self._pack(["tree" if whole else "change-set", os.fspath(upper), *skip], compression)
+
+    def commit_copy(self, root: Path, lowers: Sequence[Path], *, compression: str = "gzip") -> Committed:
+        """Store as a blob how a snapshot that is a copy differs from its layers, topmost first."""
+        return self._pack(["copy", os.fspath(root), *map(os.fspath, lowers)], compression)
+
+    def _pack(self, words: Sequence[str], compression: str) -> Committed:
         process = trees.inside(
             self.idmap,
             "containerlab.store.packer",
-            [what, os.fspath(upper), *skip],
+            words,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -97,7 +103,7 @@ class Layers:
                 layer.write(chunk)
             complaint = process.stderr.read()
             if process.wait():
-                raise errors.NotPermitted(f"reading {upper} failed: {_last_line(complaint)}")
+                raise errors.NotPermitted(f"reading {words[1]} failed: {_last_line(complaint)}")
             return layer.commit()
 
     def unpacked(self) -> set[str]:

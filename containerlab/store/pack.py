@@ -10,14 +10,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from containerlab.linux import syscalls
 from containerlab.store import overlay
 from containerlab.store import tar_write as tar
 from containerlab.store.tar_write import Member
 
-__all__ = ["write_change_set", "write_tree"]
+__all__ = ["write_change_set", "write_changes", "write_tree"]
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -63,6 +63,23 @@ def write_tree(parent: int, name: bytes, write: Write, as_name: bytes) -> None:
     packer.end()
 
 
+def write_changes(root: int, write: Write, changes: Iterable[tuple[str, str]]) -> None:
+    """Write the given (kind, absolute path) changes of an open tree as a layer; see `store.changes`."""
+    packer = _Packer(write, whiteouts=True)
+    for kind, text in changes:
+        path = os.fsencode(text).lstrip(b"/")
+        above, _, name = path.rpartition(b"/")
+        if kind == "D":
+            packer.delete(path)
+            continue
+        parent = syscalls.openat2(root, above or b".", _OPEN_DIRECTORY, 0, _WITHOUT_LINKS)
+        try:
+            packer.entry(parent, name, path, os.stat(name, dir_fd=parent, follow_symlinks=False))
+        finally:
+            os.close(parent)
+    packer.end()
+
+
 class _Packer:
     def __init__(self, write: Write, *, whiteouts: bool) -> None:
         self._write = write
@@ -101,8 +118,7 @@ class _Packer:
     def entry(self, directory: int, name: bytes, full: bytes, found: os.stat_result) -> None:
         """Write one file, directory, link or node."""
         if self._whiteouts and overlay.is_whiteout(found, directory, name):
-            above, slash, last = full.rpartition(b"/")
-            self._put(Member(above + slash + b".wh." + last, tar.FILE))
+            self.delete(full)
         elif stat.S_ISREG(found.st_mode):
             self._file(directory, name, full)
         elif stat.S_IFMT(found.st_mode) in _KINDS:
@@ -112,6 +128,11 @@ class _Packer:
             elif stat.S_ISDIR(found.st_mode):
                 member = member._replace(name=full + b"/")
             self._put(self._linked(member, found))
+
+    def delete(self, full: bytes) -> None:
+        """Write that what lower layers have under a name is gone."""
+        above, slash, last = full.rpartition(b"/")
+        self._put(Member(above + slash + b".wh." + last, tar.FILE))
 
     def _file(self, directory: int, name: bytes, full: bytes) -> None:
         fd = os.open(name, _OPEN_FILE, dir_fd=directory)

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from containerlab.store import pack
+from containerlab.store.changes import compare
 
 __all__ = ["main"]
 
 
 def main(words: Sequence[str]) -> int:
-    """Write `change-set DIRECTORY SKIP…` or `tree DIRECTORY`."""
-    what, directory, *skip = words
+    """Write `change-set DIRECTORY SKIP…`, `tree DIRECTORY` or `copy DIRECTORY LOWER…`.
+
+    The last is a copy of merged layers, topmost first, from which it is told apart.
+    """
+    what, directory, *rest = words
     root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     if what == "change-set":
-        pack.write_change_set(root, _write, frozenset(map(os.fsencode, skip)))
+        pack.write_change_set(root, _write, frozenset(map(os.fsencode, rest)))
+    elif what == "copy":
+        found = compare(Path(directory), [Path(lower) for lower in rest], complete=True, stubs=())
+        pack.write_changes(root, _write, found)
     else:
         pack.write_tree(root, b".", _write, b"")
     return 0
