@@ -94,9 +94,9 @@ class Containers:
             program = Program(self._backend.start_attached(id_), sink, attach.source_of(input), started)
             if on_session:
                 on_session(program.session)
-            result = supervise(program, Ending({**container, **own}), finish)
+            result = supervise(program, _ending(program.session.info, {**container, **own}), finish)
         except SetupFailed:
-            self._removed(id_)
+            self._discard(id_, container)
             raise
         return result.check() if own.get("check") else result
 
@@ -113,7 +113,7 @@ class Containers:
         try:
             self._backend.start(id_)
         except SetupFailed:
-            self._removed(id_)
+            self._discard(id_, container)
             raise
         return self.get(id_)
 
@@ -149,10 +149,11 @@ class Containers:
             file.write(id_)
         return id_
 
-    def _removed(self, id_: str) -> None:
-        # With --rm the container's own monitor may have been faster.
-        with suppress(NotFound):
-            self._backend.remove(id_, force=True, volumes=True)
+    def _discard(self, id_: str, options: RunOptions) -> None:
+        """Remove a container that could not be started; with --rm it goes away by itself."""
+        if not options.get("rm"):
+            with suppress(NotFound):
+                self._backend.remove(id_, force=True, volumes=True)
 
     @command("container start", "start", each=True, instead={"attach": _ATTACHED})
     def resume(self, name: ContainerName, **options: Unpack[verbs.ResumeOptions]) -> str:
@@ -226,7 +227,8 @@ class Containers:
         def finish(status: ExitStatus) -> RunResult:
             return program.result(status, name=name, command=tuple(words))
 
-        result = supervise(program, Ending(given), finish)
+        ending = Ending(given, signal.SIGTERM, "its container goes on")
+        result = supervise(program, ending, finish)
         return result.check() if given.get("check") else result
 
     def exec_detached(self, name: ContainerName, command: Args, **options: Unpack[ExecOptions]) -> None:
@@ -439,6 +441,12 @@ def _exec_options(given: ExecOptions) -> ExecOptions:
     if "env_file" in options:
         options["env"] = (*prepare.variables(options.pop("env_file")), *options.get("env", ()))
     return cast(ExecOptions, options)
+
+
+def _ending(info: ContainerInfo, options: dict[str, Any]) -> Ending:
+    number = info.detail.get("stop_signal") or signal.SIGTERM
+    kept = f"the container is kept: `logs {info.name}` shows what it printed"
+    return Ending(options, number, "the container was removed" if options.get("rm") else kept)
 
 
 def _facts(info: ContainerInfo, options: RunOptions) -> dict[str, Any]:

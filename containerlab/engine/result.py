@@ -163,10 +163,11 @@ _RECORDED = [name for name in RunResult.__struct_fields__ if name != "pieces"]
 class Interrupted(KeyboardInterrupt):
     """The stop button was pressed: the program was asked to end, and was ended; `result` says how."""
 
-    def __init__(self, message: str, result: RunResult | None = None) -> None:
+    def __init__(self, message: str, hint: str = "", result: RunResult | None = None) -> None:
         super().__init__(message)
         self.message = message
+        self.hint = hint
         self.result = result
 
     def _render_traceback_(self) -> list[str]:
-        return [f"Interrupted: {self.message}"]
+        return [f"Interrupted: {self.message}", f"  {self.hint}"]

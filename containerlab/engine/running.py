@@ -78,9 +78,10 @@ class Program:
 
 
 class Ending:
-    """How a program is to be stopped: its signal, its grace, and how long it may run."""
+    """How a program is to be stopped: its signal, its grace, how long it may run, what is left then."""
 
-    def __init__(self, options: Mapping[str, Any], default_signal: int = signal.SIGTERM) -> None:
+    def __init__(self, options: Mapping[str, Any], default_signal: int, aftermath: str) -> None:
+        self.aftermath = aftermath
         self.signal: int = options.get("stop_signal", default_signal)
         self.grace_s: float = options.get("stop_timeout", _GRACE_S)
         self.timeout_s: float | None = options.get("timeout")
@@ -97,7 +98,7 @@ def supervise(program: Program, ending: Ending, finish: Callable[[ExitStatus], R
     except KeyboardInterrupt:
         ended, by = program.end(ending)
         result = finish(ended) if ended else None
-        raise Interrupted(_told("stopped", program, ended, by), result) from None
+        raise Interrupted(_told("stopped", program, ended, by), ending.aftermath, result) from None
     except TimedOut as error:
         ended, by = program.end(ending)
         if ended:

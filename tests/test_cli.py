@@ -1,0 +1,221 @@
+"""`conlab` from outside: real processes, real containers, exit codes as Docker's."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import busybox
+
+pytestmark = [pytest.mark.root, pytest.mark.system("busybox-static"), pytest.mark.slow]
+IMAGE = busybox.NAME
+
+
+@pytest.fixture(scope="module")
+def home(base: Path) -> Iterator[Path]:
+    place = base / "cli"
+    busybox.engine(place).close()
+    yield place
+    words = [sys.executable, "-m", "containerlab", "--home", str(place), "ps", "-aq", "--no-trunc"]
+    assert subprocess.run(words, check=True, capture_output=True, text=True).stdout == ""
+
+
+class Conlab:
+    def __init__(self, home: Path) -> None:
+        self.words = [sys.executable, "-m", "containerlab", "--home", str(home)]
+
+    def __call__(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [*self.words, *words], input=stdin, capture_output=True, timeout=60, check=False
+        )
+
+    def text(self, *words: str) -> str:
+        done = self(*words)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()
+
+
+@pytest.fixture
+def conlab(home: Path) -> Conlab:
+    return Conlab(home)
+
+
+@pytest.fixture
+def container(conlab: Conlab) -> Iterator[str]:
+    name = "sleeper"
+    conlab.text("run", "-d", "--name", name, IMAGE, "sh", "-c", "echo out; echo err >&2; sleep 1000")
+    yield name
+    conlab("rm", "-f", name)
+
+
+def test_output_is_exact_to_the_byte_and_streams_stay_apart(conlab: Conlab) -> None:
+    data = bytes(range(256)) * 64
+    done = conlab("run", "-i", "--rm", IMAGE, "sh", "-c", "cat; echo err >&2", stdin=data)
+    assert (done.returncode, done.stdout, done.stderr) == (0, data, b"err\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["run", "--rm", IMAGE, "sh", "-c", "exit 3"], 3),
+        (["run", "--rm", IMAGE, "no-such-program"], 127),
+        (["run", "--rm", IMAGE, "/etc"], 126),
+        (["run", "--rm", "no/such-image", "true"], 125),
+        (["run", "--no-such-option", IMAGE], 125),
+        (["run", "--memory", "lots", IMAGE], 125),
+        (["run"], 1),
+        (["no-such-command"], 1),
+        (["rm", "no-such-container"], 1),
+        (["ps", "--no-such-option"], 125),
+    ],
+)
+def test_exit_code_is_dockers_and_nothing_is_left(conlab: Conlab, words: list[str], code: int) -> None:
+    done = conlab(*words)
+    assert done.returncode == code, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert conlab.text("ps", "-aq") == ""
+
+
+def test_error_is_one_line_with_a_hint(conlab: Conlab) -> None:
+    lines = conlab("run", "--memry", "1m", IMAGE).stderr.decode().splitlines()
+    assert lines == [
+        "conlab: run: no such option: --memry",
+        "  hint: did you mean --memory?",
+        "  usage: conlab run [OPTIONS] IMAGE [COMMAND [ARG...]]",
+    ]
+
+
+def test_life_of_a_detached_container(conlab: Conlab, container: str) -> None:
+    assert conlab.text("ps", "--format", "{{.Names}} {{.State}}") == f"{container} running\n"
+    assert conlab.text("exec", container, "echo", "-n", "inside") == "inside"
+    logs = conlab("logs", container)
+    assert (logs.stdout, logs.stderr) == (b"out\n", b"err\n")
+    assert conlab.text("stop", "-t", "0", container) == f"{container}\n"
+    assert conlab.text("wait", container) == "137\n"
+    assert (
+        conlab.text("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", container)
+        == "exited 137\n"
+    )
+    assert conlab.text("rm", container) == f"{container}\n"
+
+
+def test_a_failing_name_does_not_keep_others_from_their_turn(conlab: Conlab, container: str) -> None:
+    done = conlab("rm", "-f", "no-such-one", container)
+    assert done.returncode == 1
+    assert done.stdout.decode() == f"{container}\n"
+    assert b"no such container: no-such-one" in done.stderr
+
+
+def test_every_form_of_a_table(conlab: Conlab, container: str) -> None:
+    (row,) = json.loads(conlab.text("ps", "--json"))
+    assert row["name"] == container
+    assert conlab.text("ps", "-q") == row["id"][:12] + "\n"
+    assert conlab.text("ps", "-q", "--no-trunc") == row["id"] + "\n"
+    assert json.loads(conlab.text("ps", "--format", "json"))["id"] == row["id"]
+    heading, line = conlab.text("ps", "--format", r"table {{.Names}}\t{{.Image}}").splitlines()
+    assert heading.split() == ["NAMES", "IMAGE"]
+    assert line.split()[0] == container
+    assert "\x1b" not in conlab.text("ps")
+
+
+def test_signals_are_handed_on(conlab: Conlab) -> None:
+    script = "trap 'echo got it; exit 7' TERM; echo ready; while :; do sleep 0.05; done"
+    words = [*conlab.words, "run", "--rm", IMAGE, "sh", "-c", script]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.read() == b"got it\n"
+    assert process.returncode == 7
+
+
+def test_second_interrupt_stops_what_ignores_the_first(conlab: Conlab) -> None:
+    script = "trap 'echo ignored' INT; trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done"
+    words = [*conlab.words, "run", "--rm", IMAGE, "sh", "-c", script]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == b"ignored\n"
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+    assert process.returncode == 9
+
+
+class Terminal:
+    """A command on a terminal of its own."""
+
+    def __init__(self, words: list[str]) -> None:
+        self.pid, self.master = pty.fork()
+        if self.pid == 0:
+            os.execv(words[0], words)
+        self.seen = b""
+
+    def expect(self, text: bytes) -> None:
+        while text not in self.seen:
+            assert select.select([self.master], [], [], 30)[0], self.seen
+            self.seen += os.read(self.master, 65536)
+
+    def exit_code(self) -> int:
+        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        os.close(self.master)
+        return code
+
+
+def test_terminal_passes_keys_and_detaches(conlab: Conlab) -> None:
+    terminal = Terminal([*conlab.words, "run", "-it", "--name", "shell", IMAGE, "sh"])
+    try:
+        terminal.expect(b"# ")
+        os.write(terminal.master, b"echo $((6*7))\n")
+        terminal.expect(b"\n42")
+        os.write(terminal.master, b"\x10\x11")
+        assert terminal.exit_code() == 0
+        assert conlab.text("ps", "--format", "{{.Names}}") == "shell\n"
+    finally:
+        conlab("rm", "-f", "shell")
+
+
+def test_closed_pipe_is_no_error(conlab: Conlab, container: str) -> None:
+    command = " ".join([*conlab.words, "ps", "-a", "|", "true"])
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=False, timeout=60)
+    assert done.stderr == b""
+
+
+def test_completion_knows_names_and_scripts_are_valid(conlab: Conlab, container: str) -> None:
+    assert conlab.text("__complete", "exec", "sl").split() == [container]
+    assert f"{IMAGE}:latest" in conlab.text("__complete", "run", "test/").split()
+    for shell in ("bash", "zsh", "fish"):
+        assert "conlab __complete" in conlab.text("completion", shell)
+    subprocess.run(["bash", "-n"], input=conlab.text("completion", "bash"), text=True, check=True)
+
+
+def test_copy_both_ways(conlab: Conlab, container: str, tmp_path: Path) -> None:
+    (tmp_path / "tree" / "deep").mkdir(parents=True)
+    (tmp_path / "tree" / "deep" / "file").write_text("content")
+    conlab.text("cp", str(tmp_path / "tree"), f"{container}:/tmp/")
+    assert conlab.text("exec", container, "cat", "/tmp/tree/deep/file") == "content"
+    conlab.text("cp", f"{container}:/tmp/tree/deep/file", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_text() == "content"
+    conlab.text("cp", f"{container}:/tmp/tree/.", str(tmp_path / "whole"))
+    assert (tmp_path / "whole" / "deep" / "file").read_text() == "content"
+
+
+def test_dry_run_does_nothing(conlab: Conlab) -> None:
+    shown = conlab.text("run", "--dry-run", "-m", "64m", IMAGE, "true")
+    assert "mount" in shown
+    assert conlab.text("ps", "-aq") == ""
+
+
+def test_namespaces_of_a_container_are_its_own(conlab: Conlab, container: str) -> None:
+    rows = {row["kind"]: row for row in json.loads(conlab.text("ns", container, "--json"))}
+    assert rows["mnt"]["host"].strip() != rows["mnt"][container].strip()
+    assert "=" not in rows["pid"][container]
