@@ -59,9 +59,11 @@ _QUESTIONS = {
 
 def alone(engine: Engine) -> Scene:
     """Ask the same questions outside and inside, and compare the namespaces."""
-    with engine.containers.start(IMAGE, ["sleep", "60"], name="demo-inside", hostname="inside") as container:
-        script = "; ".join(f'echo "$({question})"' for question in _QUESTIONS.values())
-        inside = container.exec(["sh", "-c", script]).stdout.splitlines()
+    script = "; ".join(f'echo "$({question})"' for question in _QUESTIONS.values())
+    inside = engine.containers.run(
+        IMAGE, ["sh", "-c", script], hostname="inside", rm=True
+    ).stdout.splitlines()
+    with engine.containers.start(IMAGE, ["sleep", "60"]) as container:
         namespaces = engine.see.ns(container.name)
         rows = zip(_QUESTIONS, _outside(script), inside, strict=True)
         private = sum(len(set(row.ids.values())) == len(row.ids) for row in namespaces)
@@ -77,7 +79,7 @@ def alone(engine: Engine) -> Scene:
         f"{private} of {len(namespaces.rows)}",
         "namespaces of its own",
         f"process {inside[1]} on host {inside[0]!r}, {private} namespaces of its own",
-        f"conlab run -d --name demo-inside --hostname inside {IMAGE} sleep 60; conlab ns demo-inside",
+        f"conlab run -d --name it {IMAGE} sleep 60; conlab ns it",
         table=asked + namespaces.to_html(),
         notices=notices,
     )

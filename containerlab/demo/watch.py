@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from containerlab.errors import LabError
+from containerlab.errors import Conflict, NotFound
 from containerlab.metrics.sampler import Sampler
 from containerlab.metrics.series import Series
 
-if TYPE_CHECKING:  # the engine offers the demo, not the other way round
+if TYPE_CHECKING:
     from containerlab.backends.base import ExitStatus
     from containerlab.engine.engine import Engine
     from containerlab.metrics.sample import Sample
@@ -47,7 +47,7 @@ class _Meter:
         """Return what was used until now; raises ProcessLookupError when the container has ended."""
         try:
             return self._engine.containers.sample(self._name)
-        except LabError as error:
+        except (Conflict, NotFound) as error:
             raise ProcessLookupError(str(error)) from error
 
     def close(self) -> None:
