@@ -41,6 +41,7 @@ _METADATA_BYTES = 1 << 20
 """Most that the headers of one entry may have together; Go's archive/tar allows as much for each."""
 _CHUNK = 1 << 20
 _MOST_SECONDS = 1 << 34
+_MOST = (1 << 63) - 1
 _ENTRY_KEYS = ("path", "linkpath", "size", "GNU.sparse.")
 """Without meaning in a global header: no two entries may share them."""
 
@@ -257,8 +258,8 @@ def _plain(fields: tuple[bytes, ...]) -> Entry:
 
 def _number(field: bytes, what: str) -> int:
     value = _signed(field, what)
-    if value < 0:
-        raise CorruptContent(f"the archive has a negative {what}: {value}")
+    if not 0 <= value <= _MOST:
+        raise CorruptContent(f"the archive has an impossible {what}: {value}")
     return value
 
 
@@ -332,8 +333,8 @@ def _decimal(records: dict[str, bytes], key: str, otherwise: int) -> int:
     text = records.get(key)
     if not text:
         return otherwise
-    if not text.isdigit() or len(text) > 20:
-        raise CorruptContent(f"the archive has a {key} that is no number: {text[:40]!r}")
+    if not text.isdigit() or len(text) > 19 or int(text) > _MOST:
+        raise CorruptContent(f"the archive has an impossible {key}: {text[:40]!r}")
     return int(text)
 
 

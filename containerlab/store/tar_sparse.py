@@ -17,6 +17,7 @@ Piece = tuple[int, int]
 _BLOCK = 512
 _MOST_PIECES = 1 << 20
 _MOST_DIGITS = 20
+_MOST_BYTES = (1 << 63) - 1
 
 
 def check(pieces: tuple[Piece, ...], size: int, stored: int) -> None:
@@ -29,7 +30,7 @@ def check(pieces: tuple[Piece, ...], size: int, stored: int) -> None:
         if offset < end or length < 0:
             raise CorruptContent("the archive has a sparse file whose pieces overlap")
         end = offset + length
-    if end > size or sum(length for _, length in pieces) != stored:
+    if not end <= size <= _MOST_BYTES or sum(length for _, length in pieces) != stored:
         raise CorruptContent("the archive has a sparse file whose map does not fit its data")
 
 
