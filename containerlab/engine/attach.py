@@ -50,7 +50,7 @@ class _Given:
 class Keyboard:
     """Standard input of this process, watched for the detach keys.
 
-    A read can be ended from outside by `close`, so that its thread never outlives the session.
+    A read can be ended from outside by `stop`, so that its thread never outlives the session.
     """
 
     def __init__(self, fd: int = 0, detach_keys: bytes = b"\x10\x11") -> None:
@@ -83,8 +83,13 @@ class Keyboard:
         self._held = data[len(data) - length :]
         return data[: len(data) - length]
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """End a read that waits, in whichever thread."""
         os.close(self._stopper)
+
+    def close(self) -> None:
+        """Give back what the reading needed, when nobody reads any more."""
+        os.close(self._stop)
 
 
 class Feeder:
@@ -109,8 +114,9 @@ class Feeder:
     def close(self) -> None:
         """Stop reading, where the source can be stopped."""
         if isinstance(self._source, Keyboard):
-            self._source.close()
+            self._source.stop()
             self._thread.join()
+            self._source.close()
 
 
 def source_of(given: bytes | str | io.BufferedIOBase | Keyboard | None) -> Input | None:

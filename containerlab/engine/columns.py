@@ -142,4 +142,11 @@ LIMITS = (
 STATS = (
     Column("id", "CONTAINER ID", lambda row: row[0].id, "id", "ID"),
     Column("name", "NAME", lambda row: row[0].name, "name", "Name"),
+    Column("cpu_s", "CPU", lambda row: row[1].cpu_s, "seconds", "CPU"),
+    Column("throttled_s", "THROTTLED", lambda row: row[1].cpu_throttled_s, "seconds", "Throttled"),
+    Column("memory_bytes", "MEMORY", lambda row: row[1].memory_bytes, "size", "MemUsage"),
+    Column("memory_limit_bytes", "LIMIT", lambda row: row[1].memory_limit_bytes, "size", "MemLimit"),
+    Column("io_read_bytes", "READ", lambda row: row[1].io_read_bytes, "size", "BlockRead"),
+    Column("io_write_bytes", "WRITTEN", lambda row: row[1].io_write_bytes, "size", "BlockWrite"),
+    Column("pids", "PIDS", lambda row: row[1].pids, "number", "PIDs"),
 )

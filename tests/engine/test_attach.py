@@ -23,9 +23,9 @@ def keyboard(*typed: bytes) -> Iterator[Keyboard]:
     try:
         yield watched
     finally:
+        watched.stop()
         watched.close()
         os.close(reading)
-        os.close(watched._stop)
 
 
 def test_keys_let_go_and_are_not_handed_on() -> None:
@@ -49,9 +49,10 @@ def test_end_of_input() -> None:
 def test_reading_is_ended_from_outside() -> None:
     reading, writing = os.pipe()
     watched = Keyboard(reading)
-    watched.close()
+    watched.stop()
     assert watched.read_some() == b""
-    for descriptor in (reading, writing, watched._stop):
+    watched.close()
+    for descriptor in (reading, writing):
         os.close(descriptor)
 
 
