@@ -1,7 +1,7 @@
 """Directories become tar streams: an overlay's upper directory a layer's change set, a tree an archive.
 
 By descriptors, no link is followed, nothing blocks on a FIFO; what a running container changes meanwhile
-cannot lead elsewhere. Entries come directory by directory, sorted, so that equal trees give equal bytes.
+cannot lead elsewhere. Entries come sorted, so that equal trees give equal bytes.
 Only the standard library, and nothing imported late, as in `unpack`.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from containerlab.linux import syscalls
 from containerlab.store import overlay
@@ -88,32 +88,47 @@ class _Packer:
         self._first_names: dict[tuple[int, int], bytes] = {}
 
     def tree(self, root: int, start: bytes, as_name: bytes, skip: Collection[bytes] = ()) -> None:
-        """Write all that is below a directory; only one descriptor is open at a time, whatever the depth."""
-        pending = [b""]
-        while pending:
-            path = pending.pop()
-            directory = syscalls.openat2(root, _join(start, path) or b".", _OPEN_DIRECTORY, 0, _WITHOUT_LINKS)
-            try:
-                if self._whiteouts and path and overlay.is_opaque(directory):
-                    self._put(Member(_join(as_name, path) + b"/.wh..wh..opq", tar.FILE))
-                below = [name for name, found in self._children(directory, path, as_name, skip)
-                         if stat.S_ISDIR(found.st_mode)]  # fmt: skip
-            finally:
-                os.close(directory)
-            pending += [_join(path, name) for name in reversed(below)]
+        """Write all that is below a directory, each directory followed by what is in it.
 
-    def _children(
-        self, directory: int, path: bytes, as_name: bytes, skip: Collection[bytes]
-    ) -> Iterator[tuple[bytes, os.stat_result]]:
-        for name in sorted(map(os.fsencode, os.listdir(directory))):
-            if _join(path, name) in skip:
-                continue
+        Only one descriptor is open at a time, whatever the depth.
+        """
+        pending: list[tuple[bytes, list[bytes] | None]] = [(b"", None)]
+        while pending:
+            path, names = pending.pop()
             try:
-                found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                directory = syscalls.openat2(
+                    root, _join(start, path) or b".", _OPEN_DIRECTORY, 0, _WITHOUT_LINKS
+                )
             except FileNotFoundError:  # a running container removed it
                 continue
-            self.entry(directory, name, _join(as_name, _join(path, name)), found)
-            yield name, found
+            try:
+                if names is None:
+                    names = self._begin(directory, path, _join(as_name, path), skip)
+                below = self._until_directory(directory, names, _join(as_name, path))
+            finally:
+                os.close(directory)
+            if below:
+                pending += [(path, names), (_join(path, below), None)]
+
+    def _begin(self, directory: int, path: bytes, full: bytes, skip: Collection[bytes]) -> list[bytes]:
+        """Return the names in a directory, last first."""
+        if self._whiteouts and path and overlay.is_opaque(directory):
+            self._put(Member(full + b"/.wh..wh..opq", tar.FILE))
+        names = sorted(map(os.fsencode, os.listdir(directory)), reverse=True)
+        return [name for name in names if _join(path, name) not in skip] if skip else names
+
+    def _until_directory(self, directory: int, names: list[bytes], above: bytes) -> bytes:
+        """Write entries, and take their names away, up to a directory, whose name is returned."""
+        while names:
+            name = names.pop()
+            try:
+                found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                self.entry(directory, name, _join(above, name), found)
+            except FileNotFoundError:  # a running container removed it
+                continue
+            if stat.S_ISDIR(found.st_mode):
+                return name
+        return b""
 
     def entry(self, directory: int, name: bytes, full: bytes, found: os.stat_result) -> None:
         """Write one file, directory, link or node."""
