@@ -79,7 +79,7 @@ def alone(engine: Engine) -> Scene:
         f"{private} of {len(namespaces.rows)}",
         "namespaces of its own",
         f"process {inside[1]} on host {inside[0]!r}, {private} namespaces of its own",
-        f"conlab run -d --name it {IMAGE} sleep 60; conlab ns it",
+        f"conlab run -d --name {container.name} {IMAGE} sleep 60; conlab ns {container.name}",
         table=asked + namespaces.to_html(),
         notices=notices,
     )
@@ -93,13 +93,13 @@ def _outside(script: str) -> list[str]:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= 60 else text[:59] + "…"
+    return text if len(text) <= 36 else text[:35] + "…"
 
 
 # --- limits ------------------------------------------------------------------------------------------
 
 CORES = 0.5
-_BUSY = ["timeout", "3", "sh", "-c", "while :; do :; done"]
+_BUSY = ["timeout", "1.5", "sh", "-c", "while :; do :; done"]
 
 
 def throttled(engine: Engine) -> Scene:
@@ -112,7 +112,7 @@ def throttled(engine: Engine) -> Scene:
     return Scene(
         "Held back: half a core",
         "The loop wants a whole core. In each tenth of a second the kernel lets it run for 50 ms; then it "
-        "waits for the next one. The shade shows how much of the time it waited.",
+        "waits for the next one. The shade shows when it waited.",
         f"{got_cores:.2f} cores",
         f"used, {CORES:g} allowed",
         f"used {got_cores:.2f} of {CORES:g} cores, {held}",

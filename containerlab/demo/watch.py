@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Watched", "watch"]
 
-INTERVAL_S = 0.04
+INTERVAL_S = 0.01
+"""A tenth of the period of a cpu limit: fine enough to see it run and wait."""
 PATIENCE_S = 60.0
 
 
@@ -60,24 +61,33 @@ def watch(engine: Engine, image: str, command: Sequence[str], **options: Any) ->
         with Sampler(_Meter(engine, container.id), INTERVAL_S) as sampler:
             status = container.wait(timeout=PATIENCE_S)
         output = container.logs().to_text()
-        return Watched(status, output, _with_end(sampler.series, status), container.info.notices)
+        series = _with_waiting_where_it_was(_with_kill(sampler.series, status))
+        return Watched(status, output, series, container.info.notices)
 
 
-def _with_end(series: Series, status: ExitStatus) -> Series:
-    """Add what the monitor counted last: an OOM kill takes the cgroup along before the next sample."""
+def _with_kill(series: Series, status: ExitStatus) -> Series:
+    """Add what the monitor saw: an OOM kill takes the cgroup along before the next sample."""
     last = series.last
-    if last is None or last.source != "cgroup" or status.finished_at <= last.time:
+    if last is None or not status.oom_killed or last.oom_kills:
         return series
-    usage = status.usage
-    end = msgspec.structs.replace(
+    kill = msgspec.structs.replace(
         last,
         time=status.finished_at,
-        clock_s=last.clock_s + status.finished_at - last.time,
-        cpu_s=usage.cpu_s,
-        cpu_throttled_s=usage.throttled_s,
-        memory_bytes=usage.peak_memory_bytes if status.oom_killed else last.memory_bytes,
-        memory_peak_bytes=usage.peak_memory_bytes,
-        oom_kills=max(last.oom_kills or 0, int(status.oom_killed)),
+        clock_s=last.clock_s + max(0.0, status.finished_at - last.time),
+        memory_bytes=status.usage.peak_memory_bytes,
+        memory_peak_bytes=status.usage.peak_memory_bytes,
+        oom_kills=1,
     )
-    series.append(end)
-    return series
+    return Series([*series, kill])
+
+
+def _with_waiting_where_it_was(series: Series) -> Series:
+    """Move throttled time back to when it passed: the kernel counts a wait only when it is over."""
+    moved: list[Sample] = []
+    for sample in reversed(list(series)):
+        waited_s = sample.cpu_throttled_s
+        later = moved[-1] if moved else sample
+        if waited_s is not None and later.cpu_throttled_s is not None:
+            waited_s = max(waited_s, later.cpu_throttled_s - (later.clock_s - sample.clock_s))
+        moved.append(msgspec.structs.replace(sample, cpu_throttled_s=waited_s))
+    return Series(reversed(moved))
