@@ -53,11 +53,12 @@ def _lacking(lines: list[str]) -> str:
 
 
 def _section(number: int, scene: Scene) -> str:
-    parts = [f"<h2><i>{number}</i> {html.text(scene.title)}</h2>", f"<p>{html.text(scene.story)}</p>"]
+    parts = [f"<h2><i>{number}</i> {html.text(scene.title)}</h2>"]
+    parts += [f"<p class=notice>Not on this machine: {html.text(notice)}</p>" for notice in scene.notices]
+    parts.append(f"<p>{html.text(scene.story)}</p>")
     if scene.command:
         output = f"\n<samp>{html.text(scene.output)}</samp>" if scene.output else ""
         parts.append(f"<pre><kbd>$ {html.text(scene.command)}</kbd>{output}</pre>")
-    parts += [f"<p class=notice>Not enforced: {html.text(notice)}</p>" for notice in scene.notices]
     if scene.table:
         parts.append(f"<div class=tables>{scene.table}</div>")
     if scene.series is not None and len(scene.series):

@@ -114,7 +114,7 @@ def throttled(engine: Engine) -> Scene:
         "The loop wants a whole core. In each tenth of a second the kernel lets it run for 50 ms; then it "
         "waits for the next one. The shade shows when it waited.",
         f"{got_cores:.2f} cores",
-        f"used, {CORES:g} allowed",
+        f"used, {CORES:g} allowed" if seen.was_counted else "used; nothing limited it",
         f"used {got_cores:.2f} of {CORES:g} cores, {held}",
         _typed(_BUSY, cpus=CORES),
         series=seen.series,
@@ -167,7 +167,7 @@ for number in range(40):
     except BlockingIOError:
         refused += 1
     time.sleep(0.03)
-print(f"{40 - refused} children started, {refused} refused: Resource temporarily unavailable", flush=True)
+print(f"{40 - refused} children started, {refused} refused", flush=True)
 """
 
 
