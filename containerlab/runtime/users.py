@@ -6,6 +6,8 @@ that name (CVE-2016-3697), and what does not parse is an error, never uid 0 (CVE
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -44,45 +46,53 @@ def resolve(
         gid = _group(wanted_group, groups)
         member_of: list[int] = []
     else:
-        member_of = [_field(g[2]) for g in groups if name and name.encode() in g[3].split(b",")]
+        member_of = [int(g[2]) for g in groups if name and os.fsencode(name) in g[3].split(b",")]
     added = [_group(each, groups) for each in extra_groups]
     return Account(uid, gid, tuple(dict.fromkeys((gid, *member_of, *added))), home)
 
 
 def _entries(content: bytes | None, fields: int) -> Iterator[list[bytes]]:
+    """Yield the lines whose ids are ids: what the kernel would cut to 32 bits could become 0, or "keep"."""
+    ids = slice(2, 4) if fields == 7 else slice(2, 3)
     for line in (content or b"").splitlines():
         entry = line.split(b":")
-        if len(entry) >= fields - 1 and entry[2].isdigit() and not line.startswith((b"#", b"+", b"-")):
+        if (
+            len(entry) >= fields - 1
+            and all(map(_is_id, entry[ids]))
+            and not line.startswith((b"#", b"+", b"-"))
+        ):
             yield entry + [b""] * (fields - len(entry))
 
 
+def _is_id(text: bytes) -> bool:
+    return bool(re.fullmatch(rb"[0-9]{1,10}", text)) and int(text) <= _LARGEST_ID
+
+
 def _find(wanted: str, entries: Iterable[list[bytes]], kind: str) -> tuple[str, int, int, str] | None:
-    number = wanted.lstrip("-").isdecimal()
+    number = _number(wanted, kind) if _is_number(wanted) else None
     for entry in entries:
-        same = _field(entry[2]) == int(wanted) if number else entry[0] == wanted.encode()
+        same = entry[0] == os.fsencode(wanted) if number is None else int(entry[2]) == number
         if same:
-            home = entry[5].decode("utf-8", "surrogateescape")
-            return entry[0].decode("utf-8", "surrogateescape"), _field(entry[2]), _field(entry[3]), home
-    if number:
+            return os.fsdecode(entry[0]), int(entry[2]), int(entry[3]), os.fsdecode(entry[5])
+    if number is not None:
         return None
     raise InvalidInput(f"the image has no {kind} {wanted!r} in /etc/passwd", "use a number, or add the user")
 
 
 def _group(wanted: str, groups: Iterable[list[bytes]]) -> int:
-    if wanted.lstrip("-").isdecimal():
+    if _is_number(wanted):
         return _number(wanted, "group")
     for entry in groups:
-        if entry[0] == wanted.encode():
-            return _field(entry[2])
+        if entry[0] == os.fsencode(wanted):
+            return int(entry[2])
     raise InvalidInput(f"the image has no group {wanted!r} in /etc/group", "use a number, or add the group")
 
 
+def _is_number(text: str) -> bool:
+    return bool(re.fullmatch(r"-?[0-9]+", text))
+
+
 def _number(text: str, kind: str) -> int:
-    value = int(text)
-    if not 0 <= value <= _LARGEST_ID:
-        raise InvalidInput(f"{kind} id {text} is out of range", f"use 0 to {_LARGEST_ID}")
-    return value
-
-
-def _field(text: bytes) -> int:
-    return int(text) if text.isdigit() else 0
+    if not _is_id(text.encode()):
+        raise InvalidInput(f"{kind} id {text[:20]} is out of range", f"use 0 to {_LARGEST_ID}")
+    return int(text)

@@ -1,0 +1,84 @@
+"""Real containers for tests: an image of busybox with all its applets, and how tests wait."""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import shutil
+import tarfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from containerlab.backends.embedded_images import EmbeddedImages
+from containerlab.engine.engine import Engine
+from containerlab.store.home import Home
+
+__all__ = ["IMAGE", "FILES", "engine", "import_image", "root_archive", "until"]
+
+IMAGE = "test/applets"
+FILES: dict[str, bytes] = {
+    "etc/passwd": b"root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/:/bin/false\nann:x:1000:1000::/home/ann:/bin/sh\n",
+    "etc/group": b"root:x:0:\ndaemon:x:1:\nann:x:1000:\nstaff:x:50:ann\ncdrom:x:24:\n",
+}
+_DIRECTORIES = ("dev", "etc", "home", "home/ann", "proc", "root", "run", "sys", "tmp", "var")
+_T = TypeVar("_T")
+
+
+def engine(home: Path) -> Engine:
+    """Return an engine whose store has the image; the caller closes it."""
+    import_image(home, IMAGE)
+    return Engine(home)
+
+
+def import_image(
+    home: Path,
+    name: str,
+    *,
+    files: Mapping[str, bytes | tuple[bytes, str]] = {},
+    config: Mapping[str, Any] = {},
+    without: tuple[str, ...] = (),
+) -> None:
+    """Put an image into a home: busybox and files; (type, link target) makes another kind of entry."""
+    archive = io.BytesIO(root_archive({**FILES, **files}, without))
+    EmbeddedImages(Home.open(home)).import_rootfs(archive, name, {"Cmd": ["sh"], **config})
+
+
+def root_archive(files: Mapping[str, bytes | tuple[bytes, str]], without: tuple[str, ...] = ()) -> bytes:
+    """Return a root file system with busybox as a tar archive."""
+    program = Path(shutil.which("busybox") or "/bin/busybox").resolve()
+    applets = os.popen(f"{program} --list").read().split()
+    output = io.BytesIO()
+    with tarfile.open(fileobj=output, mode="w") as archive:
+        for directory in _DIRECTORIES:
+            if directory not in without:
+                _add(archive, directory, (tarfile.DIRTYPE, ""))
+        archive.add(program, "bin/busybox")
+        for applet in applets:
+            if applet != "busybox":
+                _add(archive, f"bin/{applet}", (tarfile.SYMTYPE, "busybox"))
+        for path, content in files.items():
+            _add(archive, path, content)
+    return output.getvalue()
+
+
+def _add(archive: tarfile.TarFile, path: str, content: bytes | tuple[bytes, str]) -> None:
+    entry = tarfile.TarInfo(path)
+    entry.mode = 0o755
+    if isinstance(content, tuple):
+        entry.type, entry.linkname = content
+        archive.addfile(entry)
+    else:
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
+
+
+def until(condition: Callable[[], _T], timeout_s: float = 20.0) -> _T:
+    """Wait for a condition and return its first true value; fail when it does not come."""
+    deadline = time.monotonic() + timeout_s
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "what the test waits for has not come"
+        select.poll().poll(2)
+    return value
