@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -29,9 +30,14 @@ def remove_tree(path: str, dir_fd: int | None = None) -> None:
     Raises: PermissionError where files belong to other ids.
     """
     try:
-        fd = _open_directory(path, dir_fd)
+        os.rmdir(path, dir_fd=dir_fd)  # most directories of a short-lived container are empty
+        return
     except FileNotFoundError:
         return
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    fd = _open_directory(path, dir_fd)
     try:
         with os.scandir(fd) as entries:
             names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]

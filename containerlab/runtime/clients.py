@@ -53,7 +53,7 @@ class Clients:
 
     def __init__(self, first: int, directory: str) -> None:
         self._clients: list[_Client] = []
-        self._first = _Client(_socket.socket(fileno=first)) if first >= 0 else None
+        self._first = _Client(_unix(first)) if first >= 0 else None
         if self._first:
             self._clients.append(self._first)
         self._listener = _listen(directory) if directory else None
@@ -100,7 +100,7 @@ class Clients:
             fd, _ = listener._accept()  # type: ignore[attr-defined]
         except OSError:
             return
-        self._clients.append(_Client(_socket.socket(fileno=fd)))
+        self._clients.append(_Client(_unix(fd)))
 
     def _forget_lost(self) -> None:
         for client in [client for client in self._clients if client.lost]:
@@ -137,6 +137,11 @@ class Clients:
         for client in self._clients:
             client.flush()
         self._forget_lost()
+
+
+def _unix(fd: int) -> _socket.socket:
+    """Make a socket object of a descriptor; what it is told it need not ask the kernel."""
+    return _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, fd)
 
 
 def _listen(directory: str) -> _socket.socket | None:

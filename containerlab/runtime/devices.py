@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator, Sequence
 
 from containerlab.oci.runtime import Device
-from containerlab.runtime.steps import Step
+from containerlab.runtime.steps import Step, step
 
 __all__ = ["DEFAULT", "steps"]
 
@@ -34,10 +34,10 @@ def steps(asked: Sequence[Device], *, in_user_namespace: bool) -> Iterator[Step]
     nodes += [_node(device) for device in asked if device.path not in {path for path, *_ in nodes}]
     if in_user_namespace:
         for path, *_ in nodes:
-            yield Step("bind", (path, path, False, 0, 0))
+            yield step("bind", (path, path, False, 0, 0))
     else:
-        yield Step("make_devices", (tuple(nodes),))
-    yield Step("make_links", (_LINKS,))
+        yield step("make_devices", (tuple(nodes),))
+    yield step("make_links", (_LINKS,))
 
 
 def _node(device: Device) -> tuple[str, int, int, int, int, int]:

@@ -8,6 +8,7 @@ then the kernel has killed the container too (PR_SET_PDEATHSIG).
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -21,9 +22,12 @@ from containerlab.errors import SetupFailed
 from containerlab.linux import procfs
 from containerlab.linux.cgroups import control as cgroups
 from containerlab.linux.cgroups.counters import usage
-from containerlab.linux.files import remove_tree, write_atomically
+from containerlab.linux.cgroups.plan import Plan as CgroupPlan
+from containerlab.linux.files import remove_tree
+from containerlab.linux.namespaces import CLONE_NEWPID
 from containerlab.runtime import hooks, wire
 from containerlab.runtime.clients import Clients
+from containerlab.runtime.journal import Journal
 from containerlab.runtime.logfile import LogWriter
 from containerlab.runtime.spawn import ChildFailed, Spawned, spawn
 from containerlab.runtime.steps import Plan
@@ -41,7 +45,8 @@ class Launch(NamedTuple):
     attached: whether the container ends with its client.
     stdin_open: whether standard input is a pipe from the client instead of /dev/null.
     restart: "no", "on-failure", "always" or "unless-stopped"; restart_most: tries, 0 for no bound.
-    remove: paths to remove when the container has ended (--rm), its directory last.
+    remove: links and directories to remove when the container has ended (--rm).
+    trash: where such directories are moved before they are emptied.
     stop_signal, stop_timeout_s: how an attached container is ended when its client dies.
     log: whether to keep output; log_most_bytes (0: no bound), log_most_files.
     hooks: ((kind, path, args, env, timeout_s), …) of the specification.
@@ -55,6 +60,7 @@ class Launch(NamedTuple):
     restart: str = "no"
     restart_most: int = 0
     remove: tuple[str, ...] = ()
+    trash: str = ""
     stop_signal: int = 15
     stop_timeout_s: float = 10.0
     log: bool = True
@@ -86,7 +92,7 @@ class Monitor:
         self.plan = plan
         self.clients = clients
         self.extra = extra
-        self.state: dict[str, Any] = {"restarts": 0}
+        self.journal = Journal(launch.directory, launch.events, launch.labels)
         self.log: LogWriter | None = None
         self.lock = -1
 
@@ -99,16 +105,14 @@ class Monitor:
             self.log = LogWriter(
                 self.launch.directory, self.launch.log_most_bytes, self.launch.log_most_files
             )
-        backoff_s = _FIRST_BACKOFF_S
-        while self._run_once():
-            if self.state["finished_at"] - self.state["started_at"] >= _STEADY_S:
-                backoff_s = _FIRST_BACKOFF_S
-            self._write_state(status="restarting", restarts=self.state["restarts"] + 1)
-            if not self._pause(backoff_s):
-                self._write_state(status="exited")
-                break
-            backoff_s = min(backoff_s * 2, _LONGEST_BACKOFF_S)
-        self._finish()
+        try:
+            self._run_all()
+        except ChildFailed as failure:
+            self._discard(_name_of(self.plan, failure.step), failure.errno, failure.text)
+        except (OSError, SetupFailed) as error:
+            self._discard("prepare", error.errno or errno.EIO, str(error))
+        else:
+            self._finish()
 
     def _lock(self) -> bool:
         if not self.launch.directory:
@@ -128,50 +132,41 @@ class Monitor:
             os.close(self.lock)
             self.lock = -1
 
-    def _run_once(self) -> bool:
-        """Run the process once; say whether it should be started again."""
+    # --- from start to end ----------------------------------------------------------------------
+
+    def _run_all(self) -> None:
+        backoff_s = _FIRST_BACKOFF_S
+        while True:
+            self._run_once()
+            if not self._wants_restart():
+                return
+            state = self.journal.state
+            if state["finished_at"] - state["started_at"] >= _STEADY_S:
+                backoff_s = _FIRST_BACKOFF_S
+            self.journal.write(status="restarting", restarts=state["restarts"] + 1)
+            if not self._pause(backoff_s):
+                self.journal.write(status="exited")
+                return
+            backoff_s = min(backoff_s * 2, _LONGEST_BACKOFF_S)
+
+    def _run_once(self) -> None:
         stdio = Stdio.make(self.plan.terminal, self.launch.stdin_open)
-        try:
-            if self.plan.cgroup and self.launch.directory:
-                cgroups.create(self.plan.cgroup)
-            spawned = spawn(self.plan, [*stdio.theirs, *self.extra], self._run_hooks)
-        except ChildFailed as failure:
-            self._discard(failure.step, failure.errno, failure.text)
-            return False
-        except (OSError, SetupFailed) as error:
-            self._discard(-1, getattr(error, "errno", None) or errno.EIO, str(error))
-            return False
+        if self._group:
+            cgroups.create(self._group)
+        spawned = spawn(self.plan, [*stdio.theirs, *self.extra], self._run_hooks)
         stdio.close_theirs()
         self._announce(spawned)
         self._watch(spawned, stdio.with_terminal(spawned.terminal))
         self._collect(spawned)
-        return self._wants_restart()
 
-    def _discard(self, step: int, code: int, text: str) -> None:
-        name = self.plan.steps[step][0] if step >= 0 else "prepare"
-        exit_code = _exit_code_of_failure(name, code)
-        self._remove_cgroup()
-        self._write_state(
-            status="created", error=f"{name}: {text}", exit_code=exit_code, finished_at=time.time()
-        )
-        self._tell_failure(name, code, text)
-
-    def _tell_failure(self, name: str, code: int, text: str) -> None:
-        self._unlock()
-        self.clients.send(wire.FAILED, json.dumps({"step": name, "errno": code, "text": text}).encode())
-        self.clients.flush()
-        self.clients.close()
-
-    def _run_hooks(self, pid: int) -> None:
-        for kind in ("prestart", "createRuntime"):
-            hooks.run(self.launch.hooks, kind, self._oci_state(pid, "creating"))
-
-    def _oci_state(self, pid: int, status: str) -> dict[str, Any]:
-        return hooks.state(self.launch.labels[0], status, pid, self.launch.directory)
+    @property
+    def _group(self) -> CgroupPlan | None:
+        """The cgroup to make and remove; an exec session only enters its container's."""
+        return self.plan.cgroup if self.launch.directory else None
 
     def _announce(self, spawned: Spawned) -> None:
         os.close(spawned.channel)
-        self._write_state(
+        self.journal.write(
             status="running",
             pid=spawned.pid,
             start_ticks=procfs.start_ticks(spawned.pid),
@@ -182,9 +177,9 @@ class Monitor:
             oom_killed=False,
             error="",
         )
-        self._emit("start")
-        hooks.run(self.launch.hooks, "poststart", self._oci_state(spawned.pid, "running"))
-        self.clients.send(wire.STARTED, json.dumps(self.state).encode())
+        self.journal.emit("start")
+        self._run_hook("poststart", spawned.pid, "running")
+        self.clients.send(wire.STARTED, json.dumps(self.journal.state).encode())
 
     def _watch(self, spawned: Spawned, stdio: Stdio) -> None:
         """Carry output and input until the process has ended and its output is drained."""
@@ -195,67 +190,53 @@ class Monitor:
 
     def _end_orphan(self, watch: Watch) -> None:
         watch.kill_at = time.monotonic() + self.launch.stop_timeout_s
-        self.signal(watch.spawned.pidfd, self.launch.stop_signal)
-
-    def signal(self, pidfd: int, number: int) -> None:
-        if self.plan.cgroup and self.launch.directory:
-            cgroups.thaw(self.plan.cgroup)
-        try:
-            signal.pidfd_send_signal(pidfd, number)
-        except ProcessLookupError:
-            pass
+        if self._group:
+            cgroups.thaw(self._group)
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(watch.spawned.pidfd, self.launch.stop_signal)
 
     def _collect(self, spawned: Spawned) -> None:
         _, status, rusage = os.wait4(spawned.pid, 0)
         os.close(spawned.pidfd)
-        used = self._usage(rusage)
+        used = _usage(self._group, rusage)
         code = os.waitstatus_to_exitcode(status)
         self._remove_cgroup()
-        self._write_state(
-            status="exited",
-            pid=0,
-            exit_code=code if code >= 0 else 128 - code,
-            finished_at=time.time(),
-            **used,
-        )
+        ended = {"exit_code": code if code >= 0 else 128 - code, "finished_at": time.time(), **used}
+        # What is removed right away needs no last words on disk; the client gets them.
+        self.journal.update(status="exited", pid=0, **ended)
+        if not self.launch.remove:
+            self.journal.write()
         if used["oom_killed"]:
-            self._emit("oom")
-        self._emit("die", exitCode=str(self.state["exit_code"]))
-        hooks.run(self.launch.hooks, "poststop", self._oci_state(0, "stopped"))
-
-    def _usage(self, rusage: Any) -> dict[str, Any]:
-        if self.plan.cgroup and self.launch.directory:
-            used = usage(self.plan.cgroup)
-            return {
-                "cpu_s": used.cpu_usec / 1e6
-                if used.cpu_usec is not None
-                else rusage.ru_utime + rusage.ru_stime,
-                "peak_memory_bytes": used.peak_memory_bytes,
-                "throttled_s": (used.throttled_usec or 0) / 1e6,
-                "oom_killed": bool(used.oom_kills),
-                "usage_source": "cgroup",
-            }
-        return {
-            "cpu_s": rusage.ru_utime + rusage.ru_stime,
-            "peak_memory_bytes": rusage.ru_maxrss * 1024,
-            "throttled_s": 0.0,
-            "oom_killed": False,
-            "usage_source": "rusage",
-        }
+            self.journal.emit("oom")
+        self.journal.emit("die", exitCode=str(ended["exit_code"]))
+        self._run_hook("poststop", 0, "stopped")
 
     def _remove_cgroup(self) -> None:
-        if not (self.plan.cgroup and self.launch.directory):
+        if not self._group:
             return
-        cgroups.kill(self.plan.cgroup)
-        cgroups.remove(self.plan.cgroup)
+        if not self.plan.new_namespaces & CLONE_NEWPID:
+            # Without a PID namespace of its own, others may outlive the first process.
+            cgroups.kill(self._group)
+        cgroups.remove(self._group)
+
+    # --- hooks and restarts ---------------------------------------------------------------------
+
+    def _run_hooks(self, pid: int) -> None:
+        for kind in ("prestart", "createRuntime"):
+            self._run_hook(kind, pid, "creating")
+
+    def _run_hook(self, kind: str, pid: int, status: str) -> None:
+        if self.launch.hooks:
+            about = hooks.state(self.launch.labels[0], status, pid, self.launch.directory)
+            hooks.run(self.launch.hooks, kind, about)
 
     def _wants_restart(self) -> bool:
-        policy, code = self.launch.restart, self.state["exit_code"]
+        policy, state = self.launch.restart, self.journal.state
         if policy == "no" or os.path.exists(self.launch.directory + "/stopping"):
             return False
         if policy == "on-failure":
             tries = self.launch.restart_most
-            return code != 0 and (not tries or self.state["restarts"] < tries)
+            return state["exit_code"] != 0 and (not tries or state["restarts"] < tries)
         return True
 
     def _pause(self, seconds: float) -> bool:
@@ -267,49 +248,77 @@ class Monitor:
                 return False
         return True
 
+    # --- the end --------------------------------------------------------------------------------
+
+    def _discard(self, step: str, code: int, text: str) -> None:
+        """End a container whose process could not be made."""
+        self._remove_cgroup()
+        exit_code = _exit_code_of_failure(step, code)
+        self.journal.write(
+            status="created", error=f"{step}: {text}", exit_code=exit_code, finished_at=time.time()
+        )
+        self._tell_failure(step, code, text)
+
+    def _tell_failure(self, step: str, code: int, text: str) -> None:
+        self._unlock()
+        self._say_goodbye(wire.FAILED, {"step": step, "errno": code, "text": text})
+
     def _finish(self) -> None:
         if self.log:
             self.log.close()
-        for path in self.launch.remove if "exit_code" in self.state else ():
-            self._remove(path)
+        rubbish = [path for path in map(self._take_away, self.launch.remove) if path]
         if self.launch.remove:
-            self._emit("destroy")
+            self.journal.emit("destroy")
         self._unlock()
-        self.clients.send(wire.EXITED, json.dumps(self.state).encode())
+        self._say_goodbye(wire.EXITED, self.journal.state)
+        for path in rubbish:
+            # What belongs to mapped ids stays for the next command's sweep.
+            with contextlib.suppress(PermissionError):
+                remove_tree(path)
+
+    def _say_goodbye(self, kind: int, last_words: dict[str, Any]) -> None:
+        self.clients.send(kind, json.dumps(last_words).encode())
         self.clients.flush()
         self.clients.close()
 
-    def _remove(self, path: str) -> None:
-        """Remove what --rm takes along; what belongs to other ids waits for the next command's sweep."""
+    def _take_away(self, path: str) -> str:
+        """Unlink a link, or move a directory to where nobody sees it; return where it is now."""
         try:
             if os.path.islink(path):
                 os.unlink(path)
-            else:
-                remove_tree(path)
+                return ""
+            # Locked as long as this process lives, so that a sweep leaves it alone until then.
+            fcntl.flock(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), fcntl.LOCK_EX)
+            gone = f"{self.launch.trash}/gone-{os.path.basename(path)}"
+            os.rename(path, gone)
         except FileNotFoundError:
-            pass
-        except PermissionError as error:
-            self.state["error"] = f"not removed yet: {error}"
+            return ""
+        return gone
 
-    def _write_state(self, **changes: Any) -> None:
-        self.state.update(changes)
-        if self.launch.directory:
-            write_atomically(self.launch.directory + "/state.json", json.dumps(self.state).encode())
 
-    def _emit(self, action: str, **attributes: str) -> None:
-        if not self.launch.events:
-            return
-        container, name, image = self.launch.labels
-        event = {
-            "time": time.time(),
-            "kind": "container",
-            "action": action,
-            "id": container,
-            "attributes": {"name": name, "image": image, **attributes},
+def _name_of(plan: Plan, step: int) -> str:
+    return str(plan.steps[step][0]) if step >= 0 else "prepare"
+
+
+def _usage(group: CgroupPlan | None, rusage: Any) -> dict[str, Any]:
+    """Say what was used, by the cgroup's count, else by that of the first process and its children."""
+    cpu_s = rusage.ru_utime + rusage.ru_stime
+    if group is None:
+        return {
+            "cpu_s": cpu_s,
+            "peak_memory_bytes": rusage.ru_maxrss * 1024,
+            "throttled_s": 0.0,
+            "oom_killed": False,
+            "usage_source": "rusage",
         }
-        fd = os.open(self.launch.events, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        os.write(fd, json.dumps(event).encode() + b"\n")
-        os.close(fd)
+    used = usage(group)
+    return {
+        "cpu_s": cpu_s if used.cpu_usec is None else used.cpu_usec / 1e6,
+        "peak_memory_bytes": used.peak_memory_bytes,
+        "throttled_s": (used.throttled_usec or 0) / 1e6,
+        "oom_killed": bool(used.oom_kills),
+        "usage_source": "cgroup",
+    }
 
 
 def _exit_code_of_failure(step: str, code: int) -> int:

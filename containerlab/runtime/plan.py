@@ -19,7 +19,7 @@ from containerlab.linux.namespaces import BY_OCI_NAME, CLONE_NEWCGROUP, CLONE_NE
 from containerlab.oci.runtime import Linux, MountPoint, Process, Spec
 from containerlab.runtime import devices, rootfs
 from containerlab.runtime.rlimits import NUMBERS as RLIMITS
-from containerlab.runtime.steps import Join, Plan, Step
+from containerlab.runtime.steps import Join, Plan, Step, step
 
 __all__ = ["Surroundings", "container_plan", "exec_plan"]
 
@@ -92,12 +92,12 @@ def container_plan(spec: Spec, around: Surroundings) -> Plan:
 
 def exec_plan(process: Process, flags: int, around: Surroundings) -> Plan:
     """Return how one more process comes to be in the namespaces (`flags`) behind a pidfd sent along."""
-    steps = [Step("protect"), Step("new_session")]
+    steps = [step("protect"), step("new_session")]
     if flags & CLONE_NEWUSER and around.idmap:
-        steps.append(Step("become", _first_ids(around.idmap)))
+        steps.append(step("become", _first_ids(around.idmap)))
     if process.terminal:
         size = process.console_size
-        steps += [Step("hold_root"), Step("open_terminal", (size.height, size.width) if size else (0, 0))]
+        steps += [step("hold_root"), step("open_terminal", (size.height, size.width) if size else (0, 0))]
     plan_steps = (*steps, *_settle(process), *_become_program(process, around))
     return Plan(0, (Join("", flags),), None, around.cgroup, process.terminal, plan_steps)
 
@@ -132,20 +132,20 @@ def _first_ids(idmap: IdMap) -> tuple[int, int]:
 
 def _arrive(new: int, joins: Sequence[Join], around: Surroundings, process: Process) -> Iterator[Step]:
     if new & CLONE_NEWUSER:
-        yield Step("await_maps")
+        yield step("await_maps")
         if around.idmap:
-            yield Step("become", _first_ids(around.idmap))
+            yield step("become", _first_ids(around.idmap))
     elif any(join.flags == CLONE_NEWUSER for join in joins):
-        yield Step("become", (0, 0))
+        yield step("become", (0, 0))
     if process.oom_score_adj is not None:
-        yield Step("set_oom_score_adj", (process.oom_score_adj,))
-    yield Step("protect")
-    yield Step("join_cgroups")
+        yield step("set_oom_score_adj", (process.oom_score_adj,))
+    yield step("protect")
+    yield step("join_cgroups")
     if new & CLONE_NEWCGROUP:
-        yield Step("unshare", (CLONE_NEWCGROUP,))
-    yield Step("new_session")
+        yield step("unshare", (CLONE_NEWCGROUP,))
+    yield step("new_session")
     if new & CLONE_NEWNET:
-        yield Step("bring_up_loopback")
+        yield step("bring_up_loopback")
 
 
 def _build_root(spec: Spec, linux: Linux, new: int, around: Surroundings) -> Iterator[Step]:
@@ -153,15 +153,15 @@ def _build_root(spec: Spec, linux: Linux, new: int, around: Surroundings) -> Ite
     propagation = mounts.PROPAGATION.get(
         linux.rootfs_propagation or "rslave", mounts.MS_SLAVE | mounts.MS_REC
     )
-    yield Step("set_propagation", (propagation,))
-    yield Step("mount_root", (around.root, tuple(tuple(mount) for mount in around.snapshot)))
+    yield step("set_propagation", (propagation,))
+    yield step("mount_root", (around.root, tuple(tuple(mount) for mount in around.snapshot)))
     if spec.hooks and (spec.hooks.prestart or spec.hooks.create_runtime):
-        yield Step("rendezvous")
+        yield step("rendezvous")
     for mount in spec.mounts:
         yield from _mount(mount, around)
     yield from devices.steps(linux.devices, in_user_namespace=_is_in_user_namespace(linux))
     if readonly:
-        yield Step("make_root_readonly")
+        yield step("make_root_readonly")
 
 
 def _is_in_user_namespace(linux: Linux) -> bool:
@@ -173,11 +173,11 @@ def _mount(mount: MountPoint, around: Surroundings) -> Iterator[Step]:
     attributes, propagation, data = _mount_options(mount)
     if "bind" in mount.options or "rbind" in mount.options or mount.type == "bind":
         recursive = "rbind" in mount.options
-        yield Step("bind", (mount.source, mount.destination, recursive, attributes, propagation))
+        yield step("bind", (mount.source, mount.destination, recursive, attributes, propagation))
     elif mount.type == "cgroup":
         yield from _mount_cgroups(mount, attributes, around)
     elif mount.type in _KERNEL_FILESYSTEMS:
-        yield Step("mount_filesystem", (mount.destination, mount.type, mount.source, attributes, data))
+        yield step("mount_filesystem", (mount.destination, mount.type, mount.source, attributes, data))
     else:
         raise InvalidInput(
             f"cannot mount type {mount.type!r} at {mount.destination}",
@@ -213,50 +213,50 @@ def _mount_cgroups(mount: MountPoint, attributes: int, around: Surroundings) -> 
     if not directories:
         return
     if list(directories) == [UNIFIED]:
-        yield Step("bind", (directories[UNIFIED], mount.destination, False, attributes, 0))
+        yield step("bind", (directories[UNIFIED], mount.destination, False, attributes, 0))
         return
     hidden = attributes & ~rootfs.ATTR_RDONLY
-    yield Step("mount_filesystem", (mount.destination, "tmpfs", "cgroup", hidden, ("mode=755", "size=64k")))
+    yield step("mount_filesystem", (mount.destination, "tmpfs", "cgroup", hidden, ("mode=755", "size=64k")))
     seen: dict[str, str] = {}
     for controller, directory in directories.items():
         if directory in seen:
-            yield Step("make_links", (((seen[directory], f"{mount.destination}/{controller}"),),))
+            yield step("make_links", (((seen[directory], f"{mount.destination}/{controller}"),),))
         else:
-            yield Step("bind", (directory, f"{mount.destination}/{controller}", False, attributes, 0))
+            yield step("bind", (directory, f"{mount.destination}/{controller}", False, attributes, 0))
             seen[directory] = controller
     if attributes & rootfs.ATTR_RDONLY:
-        yield Step("set_attributes", (mount.destination, rootfs.ATTR_RDONLY))
+        yield step("set_attributes", (mount.destination, rootfs.ATTR_RDONLY))
 
 
 def _enter_root(spec: Spec, linux: Linux, process: Process, new: int, around: Surroundings) -> Iterator[Step]:
     if spec.hostname:
-        yield Step("set_hostname", (os.fsencode(spec.hostname),))
+        yield step("set_hostname", (os.fsencode(spec.hostname),))
     if spec.domainname:
-        yield Step("set_domainname", (os.fsencode(spec.domainname),))
+        yield step("set_domainname", (os.fsencode(spec.domainname),))
     if process.terminal:
         size = process.console_size
-        yield Step("open_terminal", (size.height, size.width) if size else (0, 0))
-        yield Step("bind_console")
+        yield step("open_terminal", (size.height, size.width) if size else (0, 0))
+        yield step("bind_console")
     if linux.sysctl:
-        yield Step(
+        yield step(
             "write_sysctls", (tuple((key.replace(".", "/"), value) for key, value in linux.sysctl.items()),)
         )
     if linux.readonly_paths:
-        yield Step("make_readonly", (tuple(linux.readonly_paths),))
+        yield step("make_readonly", (tuple(linux.readonly_paths),))
     if linux.masked_paths:
-        yield Step("mask", (tuple(linux.masked_paths),))
-    yield Step("pivot") if around.can_pivot else Step("move_and_chroot")
+        yield step("mask", (tuple(linux.masked_paths),))
+    yield step("pivot") if around.can_pivot else step("move_and_chroot")
     yield from _settle(process)
 
 
 def _settle(process: Process) -> Iterator[Step]:
-    yield Step("change_directory", (process.cwd,))
+    yield step("change_directory", (process.cwd,))
     search = _environment(process).get(
         b"PATH", b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     )
-    yield Step("find_program", (os.fsencode(process.args[0]), tuple(search.split(b":"))))
+    yield step("find_program", (os.fsencode(process.args[0]), tuple(search.split(b":"))))
     if process.rlimits:
-        yield Step("set_rlimits", (tuple((RLIMITS[r.type], r.soft, r.hard) for r in process.rlimits),))
+        yield step("set_rlimits", (tuple((RLIMITS[r.type], r.soft, r.hard) for r in process.rlimits),))
 
 
 def _environment(process: Process) -> dict[bytes, bytes]:
@@ -275,27 +275,27 @@ def _become_program(process: Process, around: Surroundings) -> Iterator[Step]:
         if sets
         else None
     )
-    filters = [Step("install_filter", each) for each in around.filters]
-    yield Step("set_stdio", (user.uid, user.gid))
-    yield Step("new_keyring", (b"_ses.containerlab",))
-    yield Step("close_descriptors")
+    filters = [step("install_filter", each) for each in around.filters]
+    yield step("set_stdio", (user.uid, user.gid))
+    yield step("new_keyring", (b"_ses.containerlab",))
+    yield step("close_descriptors")
     if not process.no_new_privileges:
         # Without no_new_privs a filter needs CAP_SYS_ADMIN, which is given up below.
         yield from filters
     if sets:
-        yield Step("drop_bounding", (capabilities.mask(sets.bounding),))
+        yield step("drop_bounding", (capabilities.mask(sets.bounding),))
     groups = None if around.idmap and around.idmap.kind == "single" else tuple(user.additional_gids)
-    yield Step("set_identity", (user.uid, user.gid, groups, 0o022 if user.umask is None else user.umask))
+    yield step("set_identity", (user.uid, user.gid, groups, 0o022 if user.umask is None else user.umask))
     if held:
-        yield Step("set_capabilities", tuple(held))
+        yield step("set_capabilities", tuple(held))
     if process.no_new_privileges:
-        yield Step("set_no_new_privileges")
+        yield step("set_no_new_privileges")
         yield from filters
     if not around.outlive_parent:
-        yield Step("die_with_parent")
+        yield step("die_with_parent")
     if around.start_index >= 0:
-        yield Step("await_start", (around.start_index,))
+        yield step("await_start", (around.start_index,))
     if around.is_init:
-        yield Step("be_init")
+        yield step("be_init")
     arguments = tuple(os.fsencode(argument) for argument in process.args)
-    yield Step("execute", (arguments, tuple(_environment(process).items())))
+    yield step("execute", (arguments, tuple(_environment(process).items())))

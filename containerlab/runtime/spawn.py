@@ -185,11 +185,11 @@ def _attend(plan: Plan, channel: int, pid: int, on_hook: Callable[[int], None] |
 
 
 def _receive(channel: int) -> tuple[bytes, int]:
-    sock = _socket.socket(fileno=os.dup(channel))
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, channel)
     try:
         message, ancillary, _, _ = sock.recvmsg(65536, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC)
     finally:
-        sock.close()
+        sock.detach()
     return message, int.from_bytes(ancillary[0][2], "little") if ancillary else -1
 
 

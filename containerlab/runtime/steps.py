@@ -10,14 +10,19 @@ from typing import Any, NamedTuple
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
 from containerlab.linux.idmap import IdMap, Range
 
-__all__ = ["Join", "Plan", "Step", "pack", "plain", "unpack"]
+__all__ = ["Join", "Plan", "Step", "pack", "plain", "step", "unpack"]
 
 
-class Step(NamedTuple):
-    """One thing the child does: the name of a function of `runtime/child.py` and its arguments."""
+Step = tuple[str, tuple[Any, ...]]
+"""One thing the child does: the name of a function of `runtime/child.py` and its arguments.
 
-    name: str
-    arguments: tuple[Any, ...] = ()
+A plain tuple of plain values, for that is what `marshal` writes without a walk over all of it.
+"""
+
+
+def step(name: str, arguments: tuple[Any, ...] = ()) -> Step:
+    """Return a step."""
+    return name, arguments
 
 
 class Join(NamedTuple):
@@ -48,8 +53,8 @@ class Plan(NamedTuple):
 
 def pack(plan: Plan) -> tuple[Any, ...]:
     """Return a plan as what `marshal` can write for another process of this same Python."""
-    packed: tuple[Any, ...] = plain(plan)
-    return packed
+    new_namespaces, joins, idmap, cgroup, terminal, steps = plan
+    return new_namespaces, plain(joins), plain(idmap), plain(cgroup), terminal, tuple(steps)
 
 
 def plain(value: Any) -> Any:

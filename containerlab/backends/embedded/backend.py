@@ -39,7 +39,7 @@ from containerlab.runtime.monitor import Launch
 from containerlab.runtime.spec import refuse_unsupported
 from containerlab.store import snapshots
 from containerlab.store.home import Home
-from containerlab.store.images import Images
+from containerlab.store.images import Image, Images
 from containerlab.store.layers import Layers
 from containerlab.store.records import Record, Records, State
 
@@ -59,6 +59,8 @@ class Embedded:
         self._layers: Layers | None = None
         self._launcher = Launcher(f"{home.root}/monitor.log")
         self._repaired = False
+        self._decisions: dict[str, starting.Decision] = {}
+        """Of containers that this process has made and is about to start."""
 
     def close(self) -> None:
         """End the launcher; containers go on."""
@@ -116,15 +118,16 @@ class Embedded:
         )
         self.records.add(record)
         try:
-            self._decide(record)
+            decision = self._decide(record, found)
         except BaseException:
             self._discard(record)
             raise
+        if ephemeral:
+            self._decisions[container_id] = decision
         self._emit(record, "create")
         return container_id
 
-    def _decide(self, record: Record) -> starting.Decision:
-        image = self._images.get(record.image_id)
+    def _decide(self, record: Record, image: Image) -> starting.Decision:
         lowers = self.layers.ensure(image)
         joined = starting.namespaces_of_others(self.records, record.options, self.host)
         volumes = self._mounting.resolve(record, lowers, self.host.idmap)
@@ -151,7 +154,9 @@ class Embedded:
             record = self.records.record(container_id)
             if self.records.is_supervised(container_id):
                 raise Conflict(f"container {record.name} is running already")
-            decision = self._decide(record)
+            decision = self._decisions.pop(container_id, None)
+            if decision is None:
+                decision = self._decide(record, self._images.get(record.image_id))
             return starting.launch(self.home, self._launcher, decision, attached=attached), decision
 
     def _session(self, info: ContainerInfo, connection: Connection) -> EmbeddedSession:

@@ -199,6 +199,7 @@ def _orders(home: Home, record: Record, *, attached: bool) -> Launch:
         restart=condition,
         restart_most=most,
         remove=tuple(removed),
+        trash=str(home.temporary),
         stop_signal=record.stop_signal,
         stop_timeout_s=record.stop_timeout_s,
         log=options.get("log_driver") != "none",

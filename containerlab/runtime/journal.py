@@ -1,0 +1,48 @@
+"""What a monitor writes down: the container's state, and what happened to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+from containerlab.linux.files import write_atomically
+
+__all__ = ["Journal"]
+
+
+class Journal:
+    """The state of one container, in memory and in its directory; without a directory only in memory."""
+
+    def __init__(self, directory: str, events: str, labels: tuple[str, str, str]) -> None:
+        self.state: dict[str, Any] = {"restarts": 0}
+        self._directory = directory
+        self._events = events
+        self._labels = labels
+
+    def update(self, **changes: Any) -> None:
+        """Change the state in memory."""
+        self.state.update(changes)
+
+    def write(self, **changes: Any) -> None:
+        """Change the state and write it."""
+        self.update(**changes)
+        if self._directory:
+            write_atomically(self._directory + "/state.json", json.dumps(self.state).encode())
+
+    def emit(self, action: str, **attributes: str) -> None:
+        """Append an event."""
+        if not self._events:
+            return
+        container, name, image = self._labels
+        event = {
+            "time": time.time(),
+            "kind": "container",
+            "action": action,
+            "id": container,
+            "attributes": {"name": name, "image": image, **attributes},
+        }
+        fd = os.open(self._events, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.write(fd, json.dumps(event).encode() + b"\n")
+        os.close(fd)
