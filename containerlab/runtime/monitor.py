@@ -99,7 +99,8 @@ class Monitor:
     def run(self) -> None:
         """Start, watch, and start again while the policy says so."""
         if not self._lock():
-            self._tell_failure("lock", errno.EBUSY, "the container is running already")
+            words = {"step": "lock", "errno": errno.EBUSY, "text": "the container is running already"}
+            self._say_goodbye(wire.FAILED, words)
             return
         if self.launch.directory and self.launch.log:
             self.log = LogWriter(
@@ -112,7 +113,7 @@ class Monitor:
         except (OSError, SetupFailed) as error:
             self._discard("prepare", error.errno or errno.EIO, str(error))
         else:
-            self._finish()
+            self._leave(wire.EXITED, self.journal.state)
 
     def _lock(self) -> bool:
         if not self.launch.directory:
@@ -257,20 +258,17 @@ class Monitor:
         self.journal.write(
             status="created", error=f"{step}: {text}", exit_code=exit_code, finished_at=time.time()
         )
-        self._tell_failure(step, code, text)
+        self._leave(wire.FAILED, {"step": step, "errno": code, "text": text})
 
-    def _tell_failure(self, step: str, code: int, text: str) -> None:
-        self._unlock()
-        self._say_goodbye(wire.FAILED, {"step": step, "errno": code, "text": text})
-
-    def _finish(self) -> None:
+    def _leave(self, kind: int, last_words: dict[str, Any]) -> None:
+        """Take away what is not to stay, let others at the container, say how it was, clean up."""
         if self.log:
             self.log.close()
         rubbish = [path for path in map(self._take_away, self.launch.remove) if path]
         if self.launch.remove:
             self.journal.emit("destroy")
         self._unlock()
-        self._say_goodbye(wire.EXITED, self.journal.state)
+        self._say_goodbye(kind, last_words)
         for path in rubbish:
             # What belongs to mapped ids stays for the next command's sweep.
             with contextlib.suppress(PermissionError):

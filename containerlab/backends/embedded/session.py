@@ -16,7 +16,11 @@ class EmbeddedSession:
     """Implements `base.Session` over a connection to a monitor."""
 
     def __init__(
-        self, info: ContainerInfo, connection: Connection, on_signal: Callable[[int], None], lost: Callable[[], ExitStatus]
+        self,
+        info: ContainerInfo,
+        connection: Connection,
+        on_signal: Callable[[int], None],
+        lost: Callable[[], ExitStatus],
     ) -> None:
         self.info = info
         self._connection = connection

@@ -1,0 +1,363 @@
+"""The verbs of containers."""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from containerlab import units
+from containerlab.backends.base import (
+    ContainerInfo,
+    Event,
+    ExitStatus,
+    LogLine,
+    Process,
+)
+from containerlab.backends.embedded import executing, naming, output, processes, repair, starting
+from containerlab.backends.embedded.describing import describe, describe_start
+from containerlab.backends.embedded.ground import Ground
+from containerlab.backends.embedded.session import EmbeddedSession, status_of
+from containerlab.errors import Conflict, LabError, NotFound, TimedOut, Unsupported
+from containerlab.linux import procfs
+from containerlab.linux.cgroups import control
+from containerlab.linux.cgroups.plan import Plan as CgroupPlan
+from containerlab.oci import runtime as oci
+from containerlab.options.container import ExecOptions, RunOptions
+from containerlab.runtime import wire
+from containerlab.runtime.lifecycle import Connection, attach
+from containerlab.runtime.monitor import Launch
+from containerlab.runtime.spec import refuse_unsupported
+from containerlab.store import snapshots
+from containerlab.store.images import Image
+from containerlab.store.records import Record, State
+
+__all__ = ["ContainerVerbs"]
+
+
+class ContainerVerbs(Ground):
+    """Implements the container verbs of `base.Backend`."""
+
+    # --- coming and going -----------------------------------------------------------------------
+
+    def create(
+        self, image: str, command: Sequence[str], options: RunOptions, *, ephemeral: bool = False
+    ) -> str:
+        """Make a container without starting it and return its id.
+
+        ephemeral: whoever calls is about to start it; with --rm it goes away when he dies before.
+        """
+        self._repair()
+        self.host.require_namespaces()
+        given: dict[str, Any] = dict(options)
+        refuse_unsupported(given)
+        found = self.store.get(image, given.get("platform"))
+        config = found.config.config
+        container_id = self.records.new_id()
+        mounts = self._mounting.choose(given, config)
+        record = Record(
+            id=container_id,
+            name=given.get("name") or naming.invent(self.records.names()),
+            image=image,
+            image_id=found.id,
+            layers=found.diff_ids,
+            command=tuple(command),
+            created=time.time(),
+            options=given,
+            creator=self.records.myself() if ephemeral else None,
+            auto_remove=bool(given.get("rm")),
+            stop_signal=_stop_signal(given, config.stop_signal),
+            stop_timeout_s=given.get(
+                "stop_timeout", config.stop_timeout if config.stop_timeout is not None else 10.0
+            ),
+            labels={**config.labels, **given.get("label", {})},
+            idmap=self.host.idmap.kind,
+            snapshot=snapshots.trial(self.home, self.host.idmap).kind,
+            mounts=mounts.requests,
+            anonymous=mounts.anonymous,
+        )
+        self.records.add(record)
+        try:
+            decision = self._decide(record, found)
+        except BaseException:
+            self._discard(record)
+            raise
+        if ephemeral:
+            self._decisions[container_id] = decision
+        self._emit(record, "create")
+        return container_id
+
+    def _decide(self, record: Record, image: Image) -> starting.Decision:
+        lowers = self.layers.ensure(image)
+        joined = starting.namespaces_of_others(self.records, record.options, self.host)
+        volumes = self._mounting.resolve(record, lowers, self.host.idmap)
+        return starting.decide(self.home, self.host, record, image.config.config, lowers, volumes, joined)
+
+    def start(self, name: str) -> None:
+        """Start a container in the background; return when its program runs."""
+        connection, _ = self._launch(name, attached=False)
+        try:
+            connection.wait_started()
+            connection.send(wire.DETACH)
+        finally:
+            connection.close()
+
+    def start_attached(self, name: str) -> EmbeddedSession:
+        """Start a container that ends with its caller."""
+        connection, decision = self._launch(name, attached=True)
+        directory = self.records.directory(decision.record.id)
+        return self._session(describe_start(decision.record, decision.kept, directory), connection)
+
+    def _launch(self, name: str, *, attached: bool) -> tuple[Connection, starting.Decision]:
+        container_id = self.records.find(name)
+        with self.records.held(container_id):
+            record = self.records.record(container_id)
+            if self.records.is_supervised(container_id):
+                raise Conflict(f"container {record.name} is running already")
+            decision = self._decisions.pop(container_id, None)
+            if decision is None:
+                decision = self._decide(record, self.store.get(record.image_id))
+            return starting.launch(self.home, self._launcher, decision, attached=attached), decision
+
+    def _session(self, info: ContainerInfo, connection: Connection) -> EmbeddedSession:
+        return EmbeddedSession(
+            info, connection, lambda number: self.signal(info.id, number), lambda: self._end_of(info.id)
+        )
+
+    def attach(self, name: str) -> EmbeddedSession:
+        """Attach to a running container."""
+        container_id = self.records.find(name)
+        try:
+            connection = attach(self.records.directory(container_id))
+        except (ConnectionRefusedError, FileNotFoundError) as error:
+            raise Conflict(f"container {name} does not run", f"start it: conlab start {name}") from error
+        return self._session(self._describe(container_id), connection)
+
+    def exec(self, name: str, command: Sequence[str], options: ExecOptions) -> EmbeddedSession:
+        """Start one more process in a running container."""
+        container_id, state = self._running(name)
+        group = repair.cgroup_of(self.records, container_id)
+        if group and control.is_frozen(group):
+            raise Conflict(f"container {name} is paused", f"unpause it first: conlab unpause {name}")
+        directory = self.records.directory(container_id)
+        with open(f"{directory}/config.json", "rb") as file:
+            spec = oci.decode(file.read())
+        target = executing.Target(state.pid, spec, group, self.home.cache / "seccomp")
+        plan = executing.plan(target, command, dict(options), self.host)
+        pidfd = procfs.open_pidfd(state.identity)
+        try:
+            launch = Launch(directory="", attached=True, stdin_open=bool(options.get("interactive")))
+            connection = self._launcher.launch(launch, plan, [pidfd])
+        finally:
+            os.close(pidfd)
+        started = connection.wait_started()
+        self._emit(self.records.record(container_id), "exec_start", command=" ".join(command))
+        identity = procfs.Identity(started["pid"], started["start_ticks"], started["boot"])
+        return EmbeddedSession(
+            self._describe(container_id),
+            connection,
+            lambda number: _send(identity, number),
+            lambda: ExitStatus(exit_code=137),
+        )
+
+    def remove(self, name: str, *, force: bool = False, volumes: bool = False) -> None:
+        """Remove a container and its files; with `force` also one that runs."""
+        container_id = self.records.find(name)
+        record = self.records.record(container_id)
+        if self.records.is_supervised(container_id):
+            if not force:
+                raise Conflict(f"container {record.name} is running", "stop it first, or use rm -f")
+            self._kill_and_wait(container_id)
+        if not os.path.exists(self.records.directory(container_id)):
+            return  # with --rm its monitor was faster
+        self._discard(record, volumes=volumes)
+        self._emit(record, "destroy")
+
+    def _kill_and_wait(self, container_id: str) -> None:
+        with contextlib.suppress(LabError):
+            self.signal(container_id, signal.SIGKILL)
+        with contextlib.suppress(LabError):
+            self.wait(container_id)
+        # The exit code is on disk before the monitor ends; its lock is free when it has ended.
+        while self.records.is_supervised(container_id):
+            time.sleep(0.001)
+
+    def _discard(self, record: Record, *, volumes: bool = True) -> None:
+        with contextlib.suppress(NotFound), self.records.held(record.id):
+            repair.repair(self.records, record.id)
+            self.records.forget(record, lambda path: snapshots.remove(path, self.host.idmap))
+        if volumes:
+            self._mounting.remove_anonymous(record)
+
+    # --- signals and states ---------------------------------------------------------------------
+
+    def signal(self, name: str, number: int) -> None:
+        """Send a signal to a container's first process; SIGKILL also reaches a paused one."""
+        container_id, state = self._running(name)
+        record = self.records.record(container_id)
+        if number in (record.stop_signal, signal.SIGTERM, signal.SIGKILL):
+            with open(f"{self.records.directory(container_id)}/stopping", "w"):
+                pass
+        _send(state.identity, number)
+        if number == signal.SIGKILL and (group := repair.cgroup_of(self.records, container_id)):
+            control.thaw(group)
+        self._emit(record, "kill", signal=str(int(number)))
+
+    def wait(self, name: str, timeout_s: float | None = None) -> ExitStatus:
+        """Wait for a container's end. Raises: TimedOut."""
+        container_id = self.records.find(name)
+        try:
+            connection = attach(self.records.directory(container_id))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return self._end_of(container_id)
+        with contextlib.closing(connection):
+            if not connection.pump(_ignore, timeout_s):
+                raise TimedOut(f"container {name} still runs after {timeout_s:g} s")
+            state = connection.state
+        return status_of(state) if state and state["status"] != "running" else self._end_of(container_id)
+
+    def _end_of(self, container_id: str) -> ExitStatus:
+        repair.repair(self.records, container_id)
+        return status_of(msgspec.to_builtins(self.records.state(container_id)))
+
+    def pause(self, name: str) -> None:
+        """Hold all processes of a container."""
+        container_id, group = self._group_of(name)
+        if control.is_frozen(group):
+            raise Conflict(f"container {name} is paused already")
+        control.freeze(group)
+        self._emit(self.records.record(container_id), "pause")
+
+    def unpause(self, name: str) -> None:
+        """Let a paused container go on."""
+        container_id, group = self._group_of(name)
+        if not control.is_frozen(group):
+            raise Conflict(f"container {name} is not paused")
+        control.thaw(group)
+        self._emit(self.records.record(container_id), "unpause")
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Give a container another name."""
+        container_id = self.records.find(name)
+        self.records.rename(container_id, new_name)
+        self._emit(self.records.record(container_id), "rename", oldName=name)
+
+    def _group_of(self, name: str) -> tuple[str, CgroupPlan]:
+        container_id, _ = self._running(name)
+        group = repair.cgroup_of(self.records, container_id)
+        if group is None:
+            reason = self.host.cgroups.why_not("freezer")
+            raise Unsupported(
+                f"container {name} has no cgroup: {reason}", "run as root, or have one delegated"
+            )
+        return container_id, group
+
+    def _running(self, name: str) -> tuple[str, State]:
+        container_id = self.records.find(name)
+        state = self.records.state(container_id)
+        if state.status == "running" and not self.records.is_supervised(container_id):
+            repair.repair(self.records, container_id)
+            state = self.records.state(container_id)
+        if state.status != "running":
+            raise Conflict(
+                f"container {name} does not run", f"it is {state.status}; start it: conlab start {name}"
+            )
+        return container_id, state
+
+    # --- looking --------------------------------------------------------------------------------
+
+    def inspect(self, name: str) -> ContainerInfo:
+        """Return a container as it is now."""
+        container_id = self.records.find(name)
+        repair.repair(self.records, container_id)
+        return self._describe(container_id)
+
+    def _describe(self, container_id: str) -> ContainerInfo:
+        decided = repair.decision_of(self.records, container_id)
+        directory = self.records.directory(container_id)
+        return describe(
+            self.records.record(container_id), self.records.state(container_id), decided, directory
+        )
+
+    def list(self) -> builtins.list[ContainerInfo]:
+        """Return all containers, newest first."""
+        self._repair(again=True)
+        found = []
+        for container_id in self.records.ids():
+            with contextlib.suppress(NotFound):
+                found.append(self._describe(container_id))
+        return sorted(found, key=lambda info: info.created, reverse=True)
+
+    def logs(
+        self, name: str, *, follow: bool = False, since: float = 0.0, until: float = 0.0, tail: int = -1
+    ) -> Iterator[LogLine]:
+        """Yield what a container printed."""
+        container_id = self.records.find(name)
+        return output.read_log(
+            self.records.directory(container_id),
+            lambda: self.records.is_supervised(container_id),
+            follow=follow,
+            since=since,
+            until=until,
+            tail=tail,
+        )
+
+    def processes(self, name: str) -> builtins.list[Process]:
+        """Return the processes of a running container."""
+        return processes.of_container(self._running(name)[1].pid)
+
+    def events(self, *, since: float = 0.0, until: float = 0.0, follow: bool = False) -> Iterator[Event]:
+        """Yield what happened."""
+        return output.read_events(f"{self.home.root}/events.log", since=since, until=until, follow=follow)
+
+    # --- repair ---------------------------------------------------------------------------------
+
+    def _repair(self, *, again: bool = False) -> None:
+        """Put right what killed processes left, once in the life of this object or whenever all is listed."""
+        if self._repaired and not again:
+            return
+        self._repaired = True
+        self.check()
+
+    def check(self) -> builtins.list[tuple[str, str]]:
+        """Repair all containers and clear what is half-made; return (what, what was done)."""
+        done = []
+        for container_id in repair.repair_all(self.records):
+            with contextlib.suppress(LabError):
+                self._discard(self.records.record(container_id))
+                done.append((container_id[:12], "removed: --rm, and it has ended"))
+        if rubbish := self.home.sweep():
+            done.append((str(self.home.temporary), f"removed {rubbish} unfinished entries"))
+        return done
+
+
+def _ignore(stream: str, chunk: bytes) -> None:
+    """Take output that nobody wants."""
+
+
+def _send(identity: procfs.Identity, number: int) -> None:
+    """Send a signal to this very process; to one that has ended, nothing."""
+    try:
+        pidfd = procfs.open_pidfd(identity)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(pidfd)
+
+
+def _stop_signal(options: dict[str, Any], of_image: str) -> int:
+    return int(options.get("stop_signal") or (units.signal_number(of_image) if of_image else signal.SIGTERM))
+
+
+def _stop_timeout(options: dict[str, Any], of_image: int | None) -> float:
+    return float(options.get("stop_timeout", 10.0 if of_image is None else of_image))

@@ -1,0 +1,75 @@
+"""What all parts of the embedded backend stand on: one home, its store, this host, one launcher."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+from containerlab.backends.embedded import starting
+from containerlab.backends.embedded.mounting import Mounting
+from containerlab.runtime import host as hosts
+from containerlab.runtime.host import Host
+from containerlab.runtime.lifecycle import Launcher
+from containerlab.store.home import Home
+from containerlab.store.images import Images
+from containerlab.store.layers import Layers
+from containerlab.store.records import Record, Records
+from containerlab.store.volumes import Volumes
+
+__all__ = ["Ground"]
+
+
+class Ground:
+    """Shared by the parts; `store` holds the images."""
+
+    def __init__(self, home: Home, store: Images) -> None:
+        self.home = home
+        self.store = store
+        self.records = Records(home)
+        self._launcher = Launcher(f"{home.root}/monitor.log")
+        self._layers: Layers | None = None
+        self._repaired = False
+        self._decisions: dict[str, starting.Decision] = {}
+        """Of containers that this process has made and is about to start."""
+
+    def close(self) -> None:
+        """End the launcher and let go of the database; containers go on."""
+        self._launcher.close()
+        self.store.close()
+
+    @property
+    def host(self) -> Host:
+        """Return what this host allows."""
+        return hosts.look(f"{self.home.cache}/host-{os.geteuid()}.json")
+
+    @property
+    def layers(self) -> Layers:
+        """Return the unpacked layers of this home, under this host's id map."""
+        if self._layers is None:
+            self._layers = Layers(self.home, self.host.idmap)
+        return self._layers
+
+    @property
+    def _volumes(self) -> Volumes:
+        return Volumes(self.home, self.host.idmap)
+
+    @property
+    def _mounting(self) -> Mounting:
+        return Mounting(self._volumes, self.records)
+
+    def _emit(self, record: Record, action: str, **attributes: str) -> None:
+        event = {
+            "time": time.time(),
+            "kind": "container",
+            "action": action,
+            "id": record.id,
+            "attributes": {"name": record.name, "image": record.image, **attributes},
+        }
+        fd = os.open(
+            f"{self.home.root}/events.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+        try:
+            os.write(fd, json.dumps(event).encode() + b"\n")
+        finally:
+            os.close(fd)
