@@ -102,8 +102,13 @@ class _Level:
         keep(directory)
         complete = self._complete or bool(self._path and overlay.is_opaque(directory))
         names = set(map(os.fsencode, os.listdir(directory)))
+        hidden = {name for name in names if name.startswith(overlay.WHITEOUT_PREFIX)}
+        names -= hidden
+        for name in {name.removeprefix(overlay.WHITEOUT_PREFIX) for name in hidden} - names:
+            if merged.step(lower, name, keep) is not None:
+                yield "D", self._join(name)
         for name in names:
-            path = self._path + b"/" + name if self._path else name
+            path = self._join(name)
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
             before = merged.step(lower, name, keep)
             if overlay.is_whiteout(status, directory, name):
@@ -119,7 +124,10 @@ class _Level:
         if complete:
             for name in {os.fsencode(name) for fd in lower for name in os.listdir(fd)} - names:
                 if merged.step(lower, name, keep) is not None:
-                    yield "D", self._path + b"/" + name if self._path else name
+                    yield "D", self._join(name)
+
+    def _join(self, name: bytes) -> bytes:
+        return self._path + b"/" + name if self._path else name
 
     def _is_stub(self, directory: int, name: bytes, status: os.stat_result, path: bytes) -> bool:
         if b"/" + path not in self._stubs:

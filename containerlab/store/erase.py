@@ -10,7 +10,7 @@ __all__ = ["remove_content", "remove_tree"]
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def remove_tree(path: str | bytes, dir_fd: int | None = None) -> None:
+def remove_tree(path: str | bytes | os.PathLike[str], dir_fd: int | None = None) -> None:
     """Remove a directory and all in it if it is there, by descriptors and without following a link.
 
     Raises: PermissionError where it belongs to other ids.
@@ -69,7 +69,7 @@ def _is_removed(name: bytes, directory: int) -> bool:
     return True
 
 
-def _open(path: str | bytes, dir_fd: int | None) -> int:
+def _open(path: str | bytes | os.PathLike[str], dir_fd: int | None) -> int:
     """Open a directory that may deny even its owner, as overlay's work directory does."""
     mode = os.stat(path, dir_fd=dir_fd, follow_symlinks=False).st_mode
     if stat.S_ISDIR(mode) and mode & 0o700 != 0o700 and os.geteuid() != 0:

@@ -44,6 +44,8 @@ def step(directories: Sequence[int], name: bytes, keep: Keep) -> Found | None:
         try:
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
         except FileNotFoundError:
+            if overlay.is_deleted(directory, name):
+                break
             continue
         if overlay.is_whiteout(status, directory, name):
             break

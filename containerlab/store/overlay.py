@@ -3,6 +3,7 @@
 A whiteout is a character device 0:0, or, where mknod is refused, an empty file with the attribute
 `user.overlay.whiteout` in a directory whose attribute `opaque` says "x". An opaque directory hides what lies
 below it. In a user namespace the attributes begin with `user.overlay.` (mount option `userxattr`).
+fuse-overlayfs also writes files with the names that layers have: `.wh.NAME` and `.wh..wh..opq`.
 Source: Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories".
 """
 
@@ -12,6 +13,9 @@ import os
 import stat
 
 __all__ = [
+    "OPAQUE_NAME",
+    "WHITEOUT_PREFIX",
+    "is_deleted",
     "is_full_host",
     "is_opaque",
     "is_own_attribute",
@@ -21,6 +25,8 @@ __all__ = [
 ]
 
 _PREFIXES = ("trusted.overlay.", "user.overlay.")
+WHITEOUT_PREFIX = b".wh."
+OPAQUE_NAME = b".wh..wh..opq"
 _OWN = (*_PREFIXES, "user.fuseoverlayfs.", "user.containers.override_stat")
 
 
@@ -41,7 +47,9 @@ def _attribute(suffix: str) -> str:
 
 def is_opaque(directory: int) -> bool:
     """Tell whether an open directory hides the ones below it."""
-    return any(_read(directory, prefix + "opaque") == b"y" for prefix in _PREFIXES)
+    if any(_read(directory, prefix + "opaque") == b"y" for prefix in (*_PREFIXES, "user.fuseoverlayfs.")):
+        return True
+    return _exists(directory, OPAQUE_NAME)
 
 
 def make_opaque(directory: int) -> None:
@@ -60,6 +68,19 @@ def is_whiteout(found: os.stat_result, parent: int, name: str | bytes) -> bool:
         return any(_read(fd, prefix + "whiteout") is not None for prefix in _PREFIXES)
     finally:
         os.close(fd)
+
+
+def is_deleted(parent: int, name: bytes) -> bool:
+    """Tell whether an open directory that has no such entry stands for its deletion by another name."""
+    return _exists(parent, WHITEOUT_PREFIX + name)
+
+
+def _exists(parent: int, name: bytes) -> bool:
+    try:
+        os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except OSError:  # not there, or too long a name
+        return False
+    return True
 
 
 def _holds_attribute_whiteouts(parent: int) -> bool:

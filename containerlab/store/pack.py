@@ -113,8 +113,10 @@ class _Packer:
     def _begin(self, directory: int, path: bytes, full: bytes, skip: Collection[bytes]) -> list[bytes]:
         """Return the names in a directory, last first."""
         if self._whiteouts and path and overlay.is_opaque(directory):
-            self._put(Member(full + b"/.wh..wh..opq", tar.FILE))
+            self._put(Member(full + b"/" + overlay.OPAQUE_NAME, tar.FILE))
         names = sorted(map(os.fsencode, os.listdir(directory)), reverse=True)
+        if self._whiteouts and overlay.OPAQUE_NAME in names:
+            names.remove(overlay.OPAQUE_NAME)
         return [name for name in names if _join(path, name) not in skip] if skip else names
 
     def _until_directory(self, directory: int, names: list[bytes], above: bytes) -> bytes:
@@ -147,7 +149,7 @@ class _Packer:
     def delete(self, full: bytes) -> None:
         """Write that what lower layers have under a name is gone."""
         above, slash, last = full.rpartition(b"/")
-        self._put(Member(above + slash + b".wh." + last, tar.FILE))
+        self._put(Member(above + slash + overlay.WHITEOUT_PREFIX + last, tar.FILE))
 
     def _file(self, directory: int, name: bytes, full: bytes) -> None:
         fd = os.open(name, _OPEN_FILE, dir_fd=directory)

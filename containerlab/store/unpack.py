@@ -31,7 +31,7 @@ _IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_OPEN_DIRECTORIES = 200
-_WHITEOUT, _WHITEOUT_META, _OPAQUE = b".wh.", b".wh..wh.", b".wh..wh..opq"
+_WHITEOUT_META = b".wh..wh."
 _REFUSED = (errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOTSUP)
 """What the kernel answers to what needs a right, or an id, that this user namespace lacks."""
 _ARCHIVE_IS_WRONG = (
@@ -174,7 +174,7 @@ class _Unpacker:
         try:
             if not path:
                 self._root_itself(entry)
-            elif self._whiteouts and name.startswith(_WHITEOUT):
+            elif self._whiteouts and name.startswith(overlay.WHITEOUT_PREFIX):
                 self._white_out(self._directories.get(above), name)
             else:
                 self._make[entry.kind](entry, self._directories.get(above), name)
@@ -283,8 +283,8 @@ class _Unpacker:
 
     def _white_out(self, parent: int, name: bytes) -> None:
         """Note a deletion; what the same layer itself has of that name stays, whichever came first."""
-        hidden = name.removeprefix(_WHITEOUT)
-        if name == _OPAQUE:
+        hidden = name.removeprefix(overlay.WHITEOUT_PREFIX)
+        if name == overlay.OPAQUE_NAME:
             overlay.make_opaque(parent)
             return
         if name.startswith(_WHITEOUT_META):  # other notes of aufs, of no meaning here
