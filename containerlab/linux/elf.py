@@ -15,6 +15,7 @@ _PT_LOAD, _PT_DYNAMIC, _PT_INTERP = 1, 2, 3
 _DT_NULL, _DT_NEEDED, _DT_STRTAB, _DT_RPATH, _DT_RUNPATH = 0, 1, 5, 15, 29
 _MOST_SEGMENTS = 1 << 12
 _MOST_BYTES = 1 << 20
+_MOST_OFFSET = 1 << 40
 
 
 class NotElf(ValueError):
@@ -122,15 +123,21 @@ def _file_offset(segments: list[tuple[int, ...]], address: int) -> int:
 def _bytes(file: BinaryIO, offset: int, length: int) -> bytes:
     if length > _MOST_BYTES:
         raise NotElf("damaged ELF file: a table of impossible size")
-    file.seek(offset)
+    _seek(file, offset)
     data = file.read(length)
     if len(data) != length:
         raise NotElf("damaged ELF file: it is cut off")
     return data
 
 
-def _string(file: BinaryIO, offset: int) -> str:
+def _seek(file: BinaryIO, offset: int) -> None:
+    if not 0 <= offset <= _MOST_OFFSET:
+        raise NotElf("damaged ELF file: an impossible offset")
     file.seek(offset)
+
+
+def _string(file: BinaryIO, offset: int) -> str:
+    _seek(file, offset)
     text, zero, _ = file.read(4096).partition(b"\0")
     if not zero:
         raise NotElf("damaged ELF file: a name without end")

@@ -89,7 +89,7 @@ def _add_busybox(tree: Tree) -> None:
 def _store(blobs: Blobs, tree: Tree, below: Collection[str], compression: str) -> Committed:
     """Write the nodes that no layer below has."""
     with layer_writer(blobs, compression) as layer:
-        for path in sorted(tree.nodes.keys() - set(below)):
+        for path in sorted(tree.nodes.keys() - set(below), key=lambda path: path.split("/")):
             _write(layer, path, tree.nodes[path])
         layer.write(tar.END)
         return layer.commit()
