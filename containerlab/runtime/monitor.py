@@ -94,14 +94,11 @@ class Monitor:
         self.extra = extra
         self.journal = Journal(launch.directory, launch.events, launch.labels)
         self.log: LogWriter | None = None
-        self.lock = -1
+        # The client took the container's lock; whoever holds this descriptor holds it.
+        self.lock = extra.pop(0) if launch.directory else -1
 
     def run(self) -> None:
         """Start, watch, and start again while the policy says so."""
-        if not self._lock():
-            words = {"step": "lock", "errno": errno.EBUSY, "text": "the container is running already"}
-            self._say_goodbye(wire.FAILED, words)
-            return
         if self.launch.directory and self.launch.log:
             self.log = LogWriter(
                 self.launch.directory, self.launch.log_most_bytes, self.launch.log_most_files
@@ -114,18 +111,6 @@ class Monitor:
             self._discard("prepare", error.errno or errno.EIO, str(error))
         else:
             self._leave(wire.EXITED, self.journal.state)
-
-    def _lock(self) -> bool:
-        if not self.launch.directory:
-            return True
-        fd = os.open(self.launch.directory + "/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            return False
-        self.lock = fd
-        return True
 
     def _unlock(self) -> None:
         """Let others change the container before they are told that it has ended."""

@@ -12,7 +12,6 @@ A container comes into being by one rename, so there is never half a one. Its mo
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from typing import Any
 import msgspec
 
 from containerlab.errors import AlreadyExists, Conflict, InvalidInput, NotFound
+from containerlab.linux import locks
 from containerlab.linux.files import remove_tree, write_atomically
 from containerlab.linux.procfs import Identity, identify
 from containerlab.options.values import MountRequest
@@ -203,17 +203,17 @@ class Records:
 
     def is_supervised(self, container_id: str) -> bool:
         """Say whether the container's monitor lives, by its lock."""
-        try:
-            fd = os.open(f"{self.directory(container_id)}/lock", os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(fd)
-        return False
+        return locks.is_held(f"{self.directory(container_id)}/lock")
+
+    def supervise(self, container_id: str) -> int:
+        """Take the lock that a monitor is to hold, and return its descriptor, to be handed over.
+
+        Raises: Conflict when the container has a monitor.
+        """
+        fd = locks.hold(f"{self.directory(container_id)}/lock")
+        if fd < 0:
+            raise Conflict(f"container {self.record(container_id).name} is running already")
+        return fd
 
     @contextlib.contextmanager
     def held(self, container_id: str) -> Iterator[None]:

@@ -15,7 +15,7 @@ from containerlab.store.home import Home
 __all__ = ["Embedded"]
 
 
-class Embedded(ContainerVerbs, FileVerbs, SeeingVerbs, VolumeVerbs, EmbeddedImages):
+class Embedded(FileVerbs, SeeingVerbs, VolumeVerbs, ContainerVerbs, EmbeddedImages):
     """Implements `base.Backend` and its optional protocols on one home."""
 
     name = "embedded"

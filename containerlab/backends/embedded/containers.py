@@ -20,7 +20,7 @@ from containerlab.backends.base import (
     LogLine,
     Process,
 )
-from containerlab.backends.embedded import executing, naming, output, processes, repair, starting
+from containerlab.backends.embedded import executing, naming, output, processes, repair, starting, updating
 from containerlab.backends.embedded.describing import describe, describe_start
 from containerlab.backends.embedded.ground import Ground
 from containerlab.backends.embedded.session import EmbeddedSession, status_of
@@ -53,16 +53,29 @@ class ContainerVerbs(Ground):
 
         ephemeral: whoever calls is about to start it; with --rm it goes away when he dies before.
         """
+        record, found = self._draft(image, command, dict(options), ephemeral=ephemeral)
+        self.records.add(record)
+        try:
+            decision = self._decide(record, found)
+        except BaseException:
+            self._discard(record)
+            raise
+        if ephemeral:
+            self._decisions[record.id] = decision
+        self._emit(record, "create")
+        return record.id
+
+    def _draft(
+        self, image: str, command: Sequence[str], given: dict[str, Any], *, ephemeral: bool
+    ) -> tuple[Record, Image]:
         self._repair()
         self.host.require_namespaces()
-        given: dict[str, Any] = dict(options)
         refuse_unsupported(given)
         found = self.store.get(image, given.get("platform"))
         config = found.config.config
-        container_id = self.records.new_id()
         mounts = self._mounting.choose(given, config)
         record = Record(
-            id=container_id,
+            id=self.records.new_id(),
             name=given.get("name") or naming.invent(self.records.names()),
             image=image,
             image_id=found.id,
@@ -82,16 +95,7 @@ class ContainerVerbs(Ground):
             mounts=mounts.requests,
             anonymous=mounts.anonymous,
         )
-        self.records.add(record)
-        try:
-            decision = self._decide(record, found)
-        except BaseException:
-            self._discard(record)
-            raise
-        if ephemeral:
-            self._decisions[container_id] = decision
-        self._emit(record, "create")
-        return container_id
+        return record, found
 
     def _decide(self, record: Record, image: Image) -> starting.Decision:
         lowers = self.layers.ensure(image)
@@ -116,14 +120,17 @@ class ContainerVerbs(Ground):
 
     def _launch(self, name: str, *, attached: bool) -> tuple[Connection, starting.Decision]:
         container_id = self.records.find(name)
+        repair.repair(self.records, container_id)
         with self.records.held(container_id):
             record = self.records.record(container_id)
-            if self.records.is_supervised(container_id):
-                raise Conflict(f"container {record.name} is running already")
-            decision = self._decisions.pop(container_id, None)
-            if decision is None:
-                decision = self._decide(record, self.store.get(record.image_id))
-            return starting.launch(self.home, self._launcher, decision, attached=attached), decision
+            lock = self.records.supervise(container_id)
+            try:
+                decision = self._decisions.pop(container_id, None)
+                if decision is None:
+                    decision = self._decide(record, self.store.get(record.image_id))
+                return starting.launch(self.home, self._launcher, decision, lock, attached=attached), decision
+            finally:
+                os.close(lock)
 
     def _session(self, info: ContainerInfo, connection: Connection) -> EmbeddedSession:
         return EmbeddedSession(
@@ -241,6 +248,29 @@ class ContainerVerbs(Ground):
             raise Conflict(f"container {name} is not paused")
         control.thaw(group)
         self._emit(self.records.record(container_id), "unpause")
+
+    def update(self, name: str, options: RunOptions) -> None:
+        """Change limits: at once when the container runs, and for its next starts."""
+        container_id = self.records.find(name)
+        changes = dict(options)
+        with self.records.held(container_id):
+            record = self.records.record(container_id)
+            running = self.records.is_supervised(container_id)
+            if running and "restart" in changes:
+                raise Unsupported("--restart cannot be changed while the container runs", "stop it first")
+            if running:
+                self._update_running(container_id, changes)
+            merged = {**record.options, **changes}
+            self.records.write(msgspec.structs.replace(record, options=merged))
+        self._emit(record, "update")
+
+    def _update_running(self, container_id: str, changes: dict[str, Any]) -> None:
+        _, group = self._group_of(container_id)
+        decided = repair.decision_of(self.records, container_id)
+        path = starting.cgroup_path(self.records.directory(container_id))
+        plan = updating.change(group, path, self.host.cgroups, changes)
+        kept = msgspec.structs.replace(decided, cgroup=plan, notices=(*decided.notices, *plan.notices))
+        starting.keep(self.records.directory(container_id), kept)
 
     def rename(self, name: str, new_name: str) -> None:
         """Give a container another name."""

@@ -17,6 +17,7 @@ from containerlab.backends.embedded import etc_files
 from containerlab.errors import Conflict, InvalidInput
 from containerlab.linux import namespaces
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
+from containerlab.linux.files import write_atomically
 from containerlab.linux.procfs import is_alive
 from containerlab.oci import runtime as oci
 from containerlab.oci.image import Config
@@ -32,7 +33,7 @@ from containerlab.store.home import Home
 from containerlab.store.records import Record, Records
 from containerlab.store.snapshots import Snapshot
 
-__all__ = ["Decision", "decide", "launch", "namespaces_of_others"]
+__all__ = ["Decided", "Decision", "cgroup_path", "decide", "keep", "launch", "namespaces_of_others"]
 
 _JOINABLE = (("pid", "pid"), ("ipc", "ipc"), ("uts", "uts"), ("network", "network"), ("userns", "user"))
 
@@ -45,6 +46,11 @@ class Decision(NamedTuple):
     plan: Plan
     snapshot: Snapshot
     notices: tuple[str, ...]
+
+    @property
+    def plan_directory(self) -> str:
+        """Return the container's directory."""
+        return str(self.snapshot.root.parent)
 
     @property
     def kept(self) -> Decided:
@@ -167,15 +173,27 @@ def _running_pid(records: Records, name: str, option: str) -> int:
     return state.pid
 
 
-def launch(home: Home, launcher: Launcher, decision: Decision, *, attached: bool) -> Connection:
-    """Write what was decided and have the container made."""
+def launch(home: Home, launcher: Launcher, decision: Decision, lock: int, *, attached: bool) -> Connection:
+    """Write what was decided and have the container made; `lock` is the one that its monitor will hold."""
     record = decision.record
     directory = home.containers / record.id
     etc_files.write(directory, decision.spec, record.options)
     (directory / "config.json").write_bytes(oci.encode(decision.spec))
-    (directory / "decision.json").write_bytes(msgspec.json.encode(decision.kept))
+    keep(str(directory), decision.kept)
     _forget_stop(directory)
-    return launcher.launch(_orders(home, record, attached=attached), decision.plan)
+    return launcher.launch(_orders(home, record, attached=attached), decision.plan, [lock])
+
+
+def keep(directory: str, decided: Decided) -> None:
+    """Write what later commands need to know of a start."""
+    write_atomically(f"{directory}/decision.json", msgspec.json.encode(decided))
+
+
+def cgroup_path(directory: str) -> str:
+    """Return linux.cgroupsPath of a container that was started."""
+    with open(f"{directory}/config.json", "rb") as file:
+        spec = oci.decode(file.read())
+    return spec.linux.cgroups_path if spec.linux else ""
 
 
 def _forget_stop(directory: Path) -> None:
