@@ -61,6 +61,7 @@ def _process(target: Target, command: Sequence[str], options: Mapping[str, Any],
     env = first.env
     if wanted := options.get("user"):
         account = users.resolve(str(wanted), _file(target.pid, "etc/passwd"), _file(target.pid, "etc/group"))
+        _refuse_unmapped(target.spec, account, host)
         user = oci.User(uid=account.uid, gid=account.gid, additional_gids=account.groups)
         env = (*env, f"HOME={account.home or '/'}")
     if options.get("privileged"):
@@ -77,6 +78,15 @@ def _process(target: Target, command: Sequence[str], options: Mapping[str, Any],
         terminal=terminal,
         cwd=options.get("workdir") or first.cwd,
     )
+
+
+def _refuse_unmapped(spec: oci.Spec, account: users.Account, host: Host) -> None:
+    mapped = spec.linux.uid_mappings[0].container_id if spec.linux and spec.linux.uid_mappings else 0
+    if host.idmap.kind == "single" and account.uid != mapped:
+        raise InvalidInput(
+            f"uid {account.uid} does not exist in this container, which has the single id {mapped}",
+            "install the package uidmap and have subordinate ids, or start the container with --user",
+        )
 
 
 def _all_capabilities(host: Host) -> oci.Capabilities:

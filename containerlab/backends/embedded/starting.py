@@ -18,6 +18,7 @@ from containerlab.errors import Conflict, InvalidInput
 from containerlab.linux import namespaces
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
 from containerlab.linux.files import write_atomically
+from containerlab.linux.idmap import IdMap
 from containerlab.linux.procfs import is_alive
 from containerlab.oci import runtime as oci
 from containerlab.oci.image import Config
@@ -28,6 +29,7 @@ from containerlab.runtime.monitor import Launch
 from containerlab.runtime.plan import Surroundings, container_plan
 from containerlab.runtime.spec import Request, make
 from containerlab.runtime.steps import Plan
+from containerlab.runtime.users import Account
 from containerlab.store import snapshots
 from containerlab.store.home import Home
 from containerlab.store.records import Record, Records
@@ -84,6 +86,9 @@ def decide(
     passwd, group = (_read(lowers, snapshot, name) for name in ("etc/passwd", "etc/group"))
     user = str(record.options.get("user") or config.user)
     account = users.resolve(user, passwd, group, record.options.get("group_add", ()))
+    if host.idmap.kind == "single":
+        host = host._replace(idmap=_single(host.idmap, account))
+        volumes = (*volumes, *_apt_setting(directory, lowers))
     request = Request(
         record.id, str(directory), config, record.command, record.options, account, volumes, joined
     )
@@ -104,6 +109,24 @@ def decide(
     )
     plan = container_plan(spec, around)
     return Decision(record, spec, plan, snapshot, (*notices, *_said(group_plan, record)))
+
+
+def _single(idmap: IdMap, account: Account) -> IdMap:
+    """Let the one id there is be the one that the program wants to have."""
+    (user,), (group,) = idmap.uids, idmap.gids
+    return idmap._replace(
+        uids=(user._replace(inside=account.uid),), gids=(group._replace(inside=account.gid),)
+    )
+
+
+def _apt_setting(directory: Path, lowers: list[Path]) -> tuple[oci.MountPoint, ...]:
+    """Keep apt from looking whether it has become another user, which no one can with a single id."""
+    folder = "etc/apt/apt.conf.d"
+    if not any((lower / folder).is_dir() for lower in lowers):
+        return ()
+    (directory / "apt.conf").write_text('APT::Sandbox::User "root";\n')
+    target, source = f"/{folder}/99containerlab", f"{directory}/apt.conf"
+    return (oci.MountPoint(destination=target, type="bind", source=source, options=("bind", "ro")),)
 
 
 def _has_single_id(spec: oci.Spec, host: Host) -> bool:
