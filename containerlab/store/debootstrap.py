@@ -10,9 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from containerlab import errors
-from containerlab.linux import mounts, syscalls
 from containerlab.linux.idmap import HOST
-from containerlab.linux.namespaces import CLONE_NEWNS
 from containerlab.oci.image import Config
 from containerlab.store import trees
 from containerlab.store.erase import remove_content
@@ -21,7 +19,7 @@ from containerlab.store.home import Home
 from containerlab.store.host_programs import PATH
 from containerlab.store.layers import Layers
 
-__all__ = ["from_debootstrap", "main"]
+__all__ = ["from_debootstrap"]
 
 _SUITE = re.compile(r"[a-z][a-z0-9.-]*")
 _VARIANTS = ("minbase", "buildd", "fakechroot", "")
@@ -77,7 +75,13 @@ def _check(suite: str, variant: str) -> None:
 
 def _run(words: Sequence[str], progress: Callable[[str], None]) -> None:
     process = trees.inside(
-        HOST, __name__, words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        HOST,
+        "containerlab.store.alone",
+        ["debootstrap", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "PATH": PATH},
     )
     last = ""
     with process:
@@ -91,14 +95,6 @@ def _run(words: Sequence[str], progress: Callable[[str], None]) -> None:
             raise
     if process.returncode:
         raise errors.Unavailable(f"debootstrap failed: {last}", "check the release, the mirror, the network")
-
-
-def main(words: Sequence[str]) -> int:
-    """Become debootstrap in a mount namespace, with which all vanishes that it leaves mounted."""
-    syscalls.unshare(CLONE_NEWNS)
-    syscalls.mount("", "/", "", mounts.MS_PRIVATE | mounts.MS_REC)
-    os.environ["PATH"] = PATH
-    os.execvp("debootstrap", ["debootstrap", *words])
 
 
 def _empty(folder: Path) -> None:
