@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +15,7 @@ from containerlab.demo.page import page
 from containerlab.errors import Unsupported
 
 if TYPE_CHECKING:
+    from containerlab.backends.base import Facility
     from containerlab.engine.engine import Engine
 
 __all__ = ["Report", "play"]
@@ -45,7 +46,7 @@ def play(engine: Engine, directory: str | os.PathLike[str] = "demo", say: Say = 
     _require_pictures()
     facts = _facts()
     say(" · ".join(facts.values()))
-    lacking = tuple(_lacking(engine))
+    lacking = tuple(_lacking(engine.system.doctor()))
     for line in lacking:
         say(f"  {line}")
     say(f"{'image':>12}  {_make_image(engine)}")
@@ -81,12 +82,15 @@ def _facts() -> dict[str, str]:
     }
 
 
-def _lacking(engine: Engine) -> Iterator[str]:
-    for facility in engine.system.doctor():
-        if not facility.available:
-            yield f"no {facility.name}: {facility.costs} because {facility.reason}".replace(
-                ": because", " because"
-            )
+def _lacking(facilities: Iterable[Facility]) -> Iterator[str]:
+    every = list(facilities)
+    cgroups = [facility for facility in every if facility.name.startswith("cgroup ")]
+    without_any = bool(cgroups) and not any(facility.available for facility in cgroups)
+    if without_any:
+        yield f"no cgroup delegation: limits are off because {cgroups[0].reason}"
+    for facility in every:
+        if not facility.available and not (without_any and facility in cgroups):
+            yield f"no {facility.name} ({facility.reason}): {facility.costs}"
 
 
 def _make_image(engine: Engine) -> str:
