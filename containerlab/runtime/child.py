@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from containerlab.linux import capabilities, netlink, syscalls, tty
-from containerlab.runtime import rootfs
+from containerlab.linux.namespaces import CLONE_NEWTIME
+from containerlab.runtime import copy_up, hooks, rootfs
 from containerlab.runtime.rootfs import Scene
 from containerlab.runtime.steps import Step
 
@@ -67,11 +68,32 @@ def become(scene: Scene, uid: int, gid: int) -> None:
     syscalls.setresuid(uid, uid, uid)
 
 
+def offset_clocks(scene: Scene, lines: bytes) -> None:
+    """Make a time namespace with offsets; execve enters it (Linux 6.1). Source: time_namespaces(7)."""
+    syscalls.unshare(CLONE_NEWTIME)
+    fd = os.open("/proc/self/timens_offsets", os.O_WRONLY | os.O_CLOEXEC)
+    os.write(fd, lines)
+    os.close(fd)
+
+
 def rendezvous(scene: Scene) -> None:
     """Let the parent act while the child stands still (hooks that run outside)."""
     os.write(scene.channel, b"H")
     if os.read(scene.channel, 1) != b"h":
         raise OSError(errno.ECANCELED, "a hook failed")
+
+
+def run_hooks(
+    scene: Scene,
+    wanted: Sequence[Any],
+    kind: str,
+    status: str,
+    container: tuple[str, str],
+    annotations: Sequence[tuple[str, str]],
+) -> None:
+    """Run hooks in the namespaces of the container: before its root is entered, or before its program."""
+    name, bundle = container
+    hooks.run(wanted, kind, hooks.state(name, status, os.getpid(), bundle, dict(annotations)))
 
 
 def protect(scene: Scene) -> None:
@@ -138,6 +160,13 @@ def set_oom_score_adj(scene: Scene, value: int) -> None:
     """Tell the kernel how gladly to kill this process. Source: proc_pid_oom_score_adj(5)."""
     fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
     os.write(fd, b"%d" % value)
+    os.close(fd)
+
+
+def set_exec_profile(scene: Scene, profile: bytes) -> None:
+    """Have AppArmor confine what is executed, by the host's own /proc. Source: aa_change_onexec(2)."""
+    fd = os.open("/proc/self/attr/exec", os.O_WRONLY | os.O_CLOEXEC)
+    os.write(fd, b"exec " + profile)
     os.close(fd)
 
 
@@ -281,9 +310,9 @@ def await_start(scene: Scene, index: int) -> None:
         pass
 
 
-def close_descriptors(scene: Scene) -> None:
-    """Let execve close everything above standard error (CVE-2024-21626)."""
-    syscalls.close_range(3, flags=syscalls.CLOSE_RANGE_CLOEXEC)
+def close_descriptors(scene: Scene, preserved: int = 0) -> None:
+    """Let execve close everything above standard error and what is handed on (CVE-2024-21626)."""
+    syscalls.close_range(3 + preserved, flags=syscalls.CLOSE_RANGE_CLOEXEC)
 
 
 def be_init(scene: Scene) -> None:
@@ -328,7 +357,10 @@ OPERATIONS: dict[str, Any] = rootfs.OPERATIONS | {
     for operation in (
         await_maps,
         become,
+        copy_up.mount_copied,
+        offset_clocks,
         rendezvous,
+        run_hooks,
         protect,
         join_cgroups,
         hold_root,
@@ -340,6 +372,7 @@ OPERATIONS: dict[str, Any] = rootfs.OPERATIONS | {
         set_domainname,
         bring_up_loopback,
         set_oom_score_adj,
+        set_exec_profile,
         set_rlimits,
         open_terminal,
         bind_console,

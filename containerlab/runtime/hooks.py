@@ -6,7 +6,7 @@ import json
 import os
 import select
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 __all__ = ["HookFailed", "run", "state"]
@@ -18,9 +18,12 @@ class HookFailed(OSError):
     """A hook that must succeed did not."""
 
 
-def state(container_id: str, status: str, pid: int, bundle: str) -> dict[str, Any]:
+def state(
+    container_id: str, status: str, pid: int, bundle: str, annotations: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Return the container's state as hooks get it on standard input."""
-    return {"ociVersion": "1.2.0", "id": container_id, "status": status, "pid": pid, "bundle": bundle}
+    about = {"ociVersion": "1.2.0", "id": container_id, "status": status, "pid": pid, "bundle": bundle}
+    return about | {"annotations": dict(annotations)} if annotations else about
 
 
 def run(
@@ -44,7 +47,9 @@ def _run_one(
     reader, writer = os.pipe()
     variables = dict(entry.split("=", 1) for entry in environment if "=" in entry)
     try:
-        pid = os.posix_spawn(path, list(arguments), variables, file_actions=[(os.POSIX_SPAWN_DUP2, reader, 0)])
+        pid = os.posix_spawn(
+            path, list(arguments), variables, file_actions=[(os.POSIX_SPAWN_DUP2, reader, 0)]
+        )
     except OSError as error:
         raise HookFailed(error.errno, f"hook {path}: {error.strerror}") from error
     finally:

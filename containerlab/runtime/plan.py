@@ -15,15 +15,20 @@ from containerlab.linux.cgroups.plan import UNIFIED
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
 from containerlab.linux.idmap import IdMap
 from containerlab.linux.mounts import Mount
-from containerlab.linux.namespaces import BY_OCI_NAME, CLONE_NEWCGROUP, CLONE_NEWNET, CLONE_NEWUSER
+from containerlab.linux.namespaces import (
+    BY_OCI_NAME,
+    CLONE_NEWCGROUP,
+    CLONE_NEWNET,
+    CLONE_NEWTIME,
+    CLONE_NEWUSER,
+)
 from containerlab.oci.runtime import Linux, MountPoint, Process, Spec
-from containerlab.runtime import devices, rootfs
+from containerlab.runtime import devices, hook_steps, rootfs
 from containerlab.runtime.rlimits import NUMBERS as RLIMITS
 from containerlab.runtime.steps import Join, Plan, Step, step
 
 __all__ = ["Surroundings", "container_plan", "exec_plan"]
 
-_KERNEL_FILESYSTEMS = ("proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup2", "ramfs")
 _ATTRIBUTES = {
     "ro": rootfs.ATTR_RDONLY,
     "nosuid": rootfs.ATTR_NOSUID,
@@ -32,7 +37,11 @@ _ATTRIBUTES = {
     "noatime": rootfs.ATTR_NOATIME,
     "strictatime": rootfs.ATTR_STRICTATIME,
     "nodiratime": rootfs.ATTR_NODIRATIME,
+    "nosymfollow": rootfs.ATTR_NOSYMFOLLOW,
 }
+_ATTRIBUTES |= {f"r{name}": value for name, value in _ATTRIBUTES.items()}
+"""`ro` and the like hold for all that `rbind` brings along, as `rro` does: the specification asks less."""
+_IDMAPPED = ("idmap", "ridmap")
 _IGNORED = (
     "rw",
     "defaults",
@@ -41,12 +50,27 @@ _IGNORED = (
     "exec",
     "atime",
     "relatime",
+    "diratime",
+    "symfollow",
+    "nostrictatime",
+    "norelatime",
+    "rrw",
+    "rsuid",
+    "rdev",
+    "rexec",
+    "ratime",
+    "rrelatime",
+    "rdiratime",
+    "rsymfollow",
     "async",
     "z",
     "Z",
     "nocopy",
     "tmpcopyup",
 )
+
+
+_PERSONALITIES = {"LINUX": 0, "LINUX32": 8}
 
 
 class Surroundings(NamedTuple):
@@ -61,6 +85,10 @@ class Surroundings(NamedTuple):
     start_index: which handed-over descriptor is the FIFO to wait at before execve; -1 to go on at once.
     outlive_parent: whether the process goes on when the one that made it dies.
     is_init: whether a first process reaps orphans and hands signals on to the program.
+    container: (id, bundle), as hooks are told.
+    is_nested: whether this process is in a user namespace, where no device node can be made.
+    preserved: how many descriptors after standard error the program inherits.
+    keeps_keyring: whether the session keyring stays the caller's.
     """
 
     root: str
@@ -72,6 +100,10 @@ class Surroundings(NamedTuple):
     start_index: int = -1
     outlive_parent: bool = False
     is_init: bool = False
+    container: tuple[str, str] = ("", "")
+    is_nested: bool = False
+    preserved: int = 0
+    keeps_keyring: bool = False
 
 
 def container_plan(spec: Spec, around: Surroundings) -> Plan:
@@ -83,11 +115,15 @@ def container_plan(spec: Spec, around: Surroundings) -> Plan:
     new, joins = _namespaces(linux)
     steps = (
         *_arrive(new, joins, around, process),
+        *_adjust(new, linux),
         *_build_root(spec, linux, new, around),
         *_enter_root(spec, linux, process, new, around),
-        *_become_program(process, around),
+        *_become_program(
+            process, around, tuple(hook_steps.inside(spec, "startContainer", "created", around.container))
+        ),
     )
-    return Plan(new & ~CLONE_NEWCGROUP, joins, around.idmap, around.cgroup, process.terminal, steps)
+    late = CLONE_NEWCGROUP | (CLONE_NEWTIME if linux.time_offsets else 0)
+    return Plan(new & ~late, joins, around.idmap, around.cgroup, process.terminal, steps)
 
 
 def exec_plan(process: Process, flags: int, around: Surroundings) -> Plan:
@@ -148,18 +184,31 @@ def _arrive(new: int, joins: Sequence[Join], around: Surroundings, process: Proc
         yield step("bring_up_loopback")
 
 
+def _adjust(new: int, linux: Linux) -> Iterator[Step]:
+    if new & CLONE_NEWTIME and linux.time_offsets:
+        lines = (f"{clock} {o.secs} {o.nanosecs}\n" for clock, o in linux.time_offsets.items())
+        yield step("offset_clocks", ("".join(lines).encode(),))
+    if linux.personality:
+        domain = linux.personality.get("domain")
+        if domain not in _PERSONALITIES:
+            raise InvalidInput(f"unknown personality {domain!r}", f"known are {', '.join(_PERSONALITIES)}")
+        yield step("set_personality", (_PERSONALITIES[domain],))
+
+
 def _build_root(spec: Spec, linux: Linux, new: int, around: Surroundings) -> Iterator[Step]:
     readonly = bool(spec.root and spec.root.readonly)
-    propagation = mounts.PROPAGATION.get(
-        linux.rootfs_propagation or "rslave", mounts.MS_SLAVE | mounts.MS_REC
-    )
-    yield step("set_propagation", (propagation,))
+    # Shared would keep pivot_root from working, and unbindable the root from being bound.
+    private = linux.rootfs_propagation in ("private", "rprivate")
+    yield step("set_propagation", (mounts.PROPAGATION["rprivate" if private else "rslave"],))
     yield step("mount_root", (around.root, tuple(tuple(mount) for mount in around.snapshot)))
-    if spec.hooks and (spec.hooks.prestart or spec.hooks.create_runtime):
-        yield step("rendezvous")
     for mount in spec.mounts:
         yield from _mount(mount, around)
-    yield from devices.steps(linux.devices, in_user_namespace=_is_in_user_namespace(linux))
+    if not any(_is_bind(mount) and os.path.normpath(mount.destination) == "/dev" for mount in spec.mounts):
+        nested = around.is_nested or _is_in_user_namespace(linux)
+        yield from devices.steps(linux.devices, in_user_namespace=nested)
+    if spec.hooks and (spec.hooks.prestart or spec.hooks.create_runtime):
+        yield step("rendezvous")
+    yield from hook_steps.inside(spec, "createContainer", "creating", around.container)
     if readonly:
         yield step("make_root_readonly")
 
@@ -171,18 +220,25 @@ def _is_in_user_namespace(linux: Linux) -> bool:
 def _mount(mount: MountPoint, around: Surroundings) -> Iterator[Step]:
     _check_destination(mount)
     attributes, propagation, data = _mount_options(mount)
-    if "bind" in mount.options or "rbind" in mount.options or mount.type == "bind":
+    if mount.uid_mappings or mount.gid_mappings or set(_IDMAPPED) & set(mount.options):
+        raise InvalidInput(
+            f"cannot map the ids of the mount at {mount.destination}", "leave out its id mapping"
+        )
+    if _is_bind(mount):
         recursive = "rbind" in mount.options
         yield step("bind", (mount.source, mount.destination, recursive, attributes, propagation))
     elif mount.type == "cgroup":
         yield from _mount_cgroups(mount, attributes, around)
-    elif mount.type in _KERNEL_FILESYSTEMS:
+    elif mount.type == "tmpfs" and "tmpcopyup" in mount.options:
+        yield step("mount_copied", (mount.destination, mount.source, attributes, data))
+    elif mount.type:
         yield step("mount_filesystem", (mount.destination, mount.type, mount.source, attributes, data))
     else:
-        raise InvalidInput(
-            f"cannot mount type {mount.type!r} at {mount.destination}",
-            f"use bind or one of {', '.join(_KERNEL_FILESYSTEMS)}",
-        )
+        raise InvalidInput(f"the mount at {mount.destination} has no type", "use bind, tmpfs or another one")
+
+
+def _is_bind(mount: MountPoint) -> bool:
+    return mount.type == "bind" or "bind" in mount.options or "rbind" in mount.options
 
 
 def _check_destination(mount: MountPoint) -> None:
@@ -245,7 +301,11 @@ def _enter_root(spec: Spec, linux: Linux, process: Process, new: int, around: Su
         yield step("make_readonly", (tuple(linux.readonly_paths),))
     if linux.masked_paths:
         yield step("mask", (tuple(linux.masked_paths),))
+    if process.apparmor_profile:
+        yield step("set_exec_profile", (os.fsencode(process.apparmor_profile),))
     yield step("pivot") if around.can_pivot else step("move_and_chroot")
+    if linux.rootfs_propagation not in ("", "private", "rprivate", "slave", "rslave"):
+        yield step("set_propagation", (mounts.PROPAGATION[linux.rootfs_propagation],))
     yield from _settle(process)
 
 
@@ -264,7 +324,7 @@ def _environment(process: Process) -> dict[bytes, bytes]:
     return {name: value for name, _, value in pairs}
 
 
-def _become_program(process: Process, around: Surroundings) -> Iterator[Step]:
+def _become_program(process: Process, around: Surroundings, before: Sequence[Step] = ()) -> Iterator[Step]:
     user = process.user
     sets = process.capabilities
     held = (
@@ -277,8 +337,9 @@ def _become_program(process: Process, around: Surroundings) -> Iterator[Step]:
     )
     filters = [step("install_filter", each) for each in around.filters]
     yield step("set_stdio", (user.uid, user.gid))
-    yield step("new_keyring", (b"_ses.containerlab",))
-    yield step("close_descriptors")
+    if not around.keeps_keyring:
+        yield step("new_keyring", (b"_ses.containerlab",))
+    yield step("close_descriptors", (around.preserved,) if around.preserved else ())
     if not process.no_new_privileges:
         # Without no_new_privs a filter needs CAP_SYS_ADMIN, which is given up below.
         yield from filters
@@ -295,6 +356,7 @@ def _become_program(process: Process, around: Surroundings) -> Iterator[Step]:
         yield step("die_with_parent")
     if around.start_index >= 0:
         yield step("await_start", (around.start_index,))
+    yield from before
     if around.is_init:
         yield step("be_init")
     arguments = tuple(os.fsencode(argument) for argument in process.args)

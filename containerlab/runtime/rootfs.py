@@ -15,12 +15,12 @@ from containerlab.linux import mounts, syscalls
 from containerlab.linux.mounts import Mount
 from containerlab.linux.syscalls import AT_EMPTY_PATH, AT_FDCWD, AT_RECURSIVE
 
-__all__ = ["OPERATIONS", "Scene"]
+__all__ = ["OPERATIONS", "Scene", "new_filesystem"]
 
 _IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 _ONTO = syscalls.MOVE_MOUNT_F_EMPTY_PATH | syscalls.MOVE_MOUNT_T_EMPTY_PATH
 ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV, ATTR_NOEXEC = 1, 2, 4, 8
-ATTR_NOATIME, ATTR_STRICTATIME, ATTR_NODIRATIME = 0x10, 0x20, 0x80
+ATTR_NOATIME, ATTR_STRICTATIME, ATTR_NODIRATIME, ATTR_NOSYMFOLLOW = 0x10, 0x20, 0x80, 0x200000
 _PROC_SUPER_MAGIC_DIRECTORIES = ("proc", "sysfs")
 
 
@@ -118,7 +118,7 @@ def mount_filesystem(
     scene: Scene, target: str, fstype: str, source: str, attributes: int, options: Sequence[str]
 ) -> None:
     """Mount a new file system of the kernel (proc, tmpfs, devpts, mqueue, sysfs, cgroup2)."""
-    mounted = _new_filesystem(fstype, source, attributes, options)
+    mounted = new_filesystem(fstype, source, attributes, options)
     place = _place(scene, target, fstype)
     syscalls.move_mount(mounted, "", place, "", _ONTO)
     os.close(place)
@@ -128,7 +128,8 @@ def mount_filesystem(
         os.close(mounted)
 
 
-def _new_filesystem(fstype: str, source: str, attributes: int, options: Sequence[str]) -> int:
+def new_filesystem(fstype: str, source: str, attributes: int, options: Sequence[str]) -> int:
+    """Make a file system that is mounted nowhere yet and return a descriptor of it."""
     context = syscalls.fsopen(fstype)
     try:
         if source:
@@ -235,7 +236,7 @@ def mask(scene: Scene, paths: Sequence[str]) -> None:
             continue
         if stat.S_ISDIR(os.fstat(place).st_mode):
             if empty < 0:
-                empty = _new_filesystem("tmpfs", "tmpfs", ATTR_RDONLY, ("size=0", "nr_inodes=1"))
+                empty = new_filesystem("tmpfs", "tmpfs", ATTR_RDONLY, ("size=0", "nr_inodes=1"))
             cover = syscalls.open_tree(empty, "", syscalls.OPEN_TREE_CLONE | AT_EMPTY_PATH)
         else:
             cover = syscalls.open_tree(null, "", syscalls.OPEN_TREE_CLONE | AT_EMPTY_PATH)
