@@ -5,11 +5,12 @@ Source: elf(5); System V gABI, "Program Header" and "Dynamic Section"; ld.so(8).
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 from typing import BinaryIO, NamedTuple
 
-__all__ = ["Elf", "NotElf", "read"]
+__all__ = ["Elf", "NotElf", "read", "without_sections"]
 
 _PT_LOAD, _PT_DYNAMIC, _PT_INTERP = 1, 2, 3
 _DT_NULL, _DT_NEEDED, _DT_STRTAB, _DT_RPATH, _DT_RUNPATH = 0, 1, 5, 15, 29
@@ -51,13 +52,13 @@ def _format(ident: bytes) -> tuple[int, _Format]:
     order = "<" if ident[5] == 1 else ">"
     if ident[4] == 1:
         return 32, _Format(
-            struct.Struct(f"{order}16xHHIIIIIHHH"),
+            struct.Struct(f"{order}16xHHIIIIIHHHHHH"),
             struct.Struct(f"{order}8I"),
             struct.Struct(f"{order}iI"),
             (0, 1, 2, 4),
         )
     return 64, _Format(
-        struct.Struct(f"{order}16xHHIQQQIHHH"),
+        struct.Struct(f"{order}16xHHIQQQIHHHHHH"),
         struct.Struct(f"{order}II6Q"),
         struct.Struct(f"{order}qQ"),
         (0, 2, 3, 5),
@@ -73,15 +74,46 @@ def read(path: str | os.PathLike[str]) -> Elf:
         return _read(file)
 
 
+def without_sections(raw: bytes) -> bytes:
+    """Return a library without what only debuggers and linkers read: often less than half of it.
+
+    Loading uses segments alone. Not for programs: some carry data behind their end.
+
+    Raises: NotElf.
+    """
+    bits, form = _format(raw[:64])
+    with io.BytesIO(raw) as file:
+        _, segments = _segments(file, form, raw[:64])
+    end = max((offset + length for _, offset, _, length in segments), default=len(raw))
+    tables = form.header.size + len(segments) * form.segment.size
+    if not tables <= end < len(raw):
+        return raw
+    trimmed = bytearray(raw[:end])
+    at, length = (0x28, 8) if bits == 64 else (0x20, 4)
+    trimmed[at : at + length] = bytes(length)  # e_shoff
+    counts = form.header.size - 4  # e_shnum and e_shstrndx are the last fields
+    trimmed[counts : counts + 4] = bytes(4)
+    return bytes(trimmed)
+
+
+def _segments(file: BinaryIO, form: _Format, start: bytes) -> tuple[int, list[tuple[int, ...]]]:
+    """Return the machine, and (type, offset, address, size) of each segment."""
+    try:
+        fields = form.header.unpack_from(start)
+    except struct.error as error:
+        raise NotElf("damaged ELF file: it is cut off") from error
+    machine, at, size, count = fields[1], fields[4], fields[8], fields[9]
+    if size != form.segment.size or count > _MOST_SEGMENTS:
+        raise NotElf("damaged program headers")
+    table = [form.segment.unpack(_bytes(file, at + i * size, size)) for i in range(count)]
+    return machine, [tuple(row[column] for column in form.columns) for row in table]
+
+
 def _read(file: BinaryIO) -> Elf:
     start = file.read(64)
     bits, form = _format(start)
+    machine, segments = _segments(file, form, start)
     try:
-        _, machine, _, _, at, _, _, _, size, count = form.header.unpack_from(start)
-        if size != form.segment.size or count > _MOST_SEGMENTS:
-            raise NotElf("damaged program headers")
-        table = [form.segment.unpack(_bytes(file, at + i * size, size)) for i in range(count)]
-        segments = [tuple(row[column] for column in form.columns) for row in table]
         interpreter = ""
         for kind, offset, _, length in segments:
             if kind == _PT_INTERP:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from containerlab import errors
+from containerlab.linux import elf
 from containerlab.oci.image import Config
 from containerlab.store import tar_write as tar
 from containerlab.store.blobs import Blobs
@@ -97,18 +98,27 @@ def _store(blobs: Blobs, tree: Tree, below: Collection[str], compression: str) -
 
 def _write(layer: LayerWriter, path: str, node: Node) -> None:
     name, mtime = os.fsencode(path), _time(node.mtime)
-    if node.source:
+    content = _library(node.source) if node.is_library else node.content
+    if content is not None:
+        member = Member(name, tar.FILE, node.mode, size=len(content), mtime=mtime)
+        layer.write(tar.header(member) + content + tar.padding(len(content)))
+    elif node.source:
         _write_file(layer, Member(name, tar.FILE, node.mode, mtime=mtime), node.source)
-    elif node.content is not None:
-        size = len(node.content)
-        member = Member(name, tar.FILE, node.mode, size=size, mtime=mtime)
-        layer.write(tar.header(member) + node.content + tar.padding(size))
     elif node.link:
         layer.write(
             tar.header(Member(name, tar.SYMLINK, node.mode, mtime=mtime, link=os.fsencode(node.link)))
         )
     else:
         layer.write(tar.header(Member(name + b"/", tar.DIRECTORY, node.mode, mtime=mtime)))
+
+
+def _library(source: str) -> bytes:
+    with open(source, "rb") as file:
+        raw = file.read()
+    try:
+        return elf.without_sections(raw)
+    except elf.NotElf:  # a linker script, say
+        return raw
 
 
 def _write_file(layer: LayerWriter, member: Member, source: str) -> None:

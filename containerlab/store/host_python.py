@@ -36,7 +36,7 @@ def add_python(tree: Tree) -> None:
         tree.add(f"{prefix}/bin/{name}", Node(0o777, link=f"python{_VERSION}"))
     loaded = [program]
     for file in _standard_library():
-        tree.copy(file, prefix + file.removeprefix(base))
+        tree.copy(file, prefix + file.removeprefix(base), is_library=file.endswith(".so"))
         if file.endswith(".so"):
             loaded.append(file)
     try:

@@ -19,6 +19,7 @@ class Node(NamedTuple):
     """A file, link or directory to be.
 
     source: the host's file whose content it gets; else `content`, else `link`, else it is a directory.
+    is_library: leave out what only debuggers read.
     """
 
     mode: int
@@ -26,6 +27,7 @@ class Node(NamedTuple):
     content: bytes | None = None
     link: str = ""
     mtime: int = 0
+    is_library: bool = False
 
 
 class Tree:
@@ -54,11 +56,12 @@ class Tree:
             return f"{node.link}/{rest}"
         return path.strip("/")
 
-    def copy(self, source: str, path: str) -> None:
+    def copy(self, source: str, path: str, *, is_library: bool = False) -> None:
         """Give the content of a host's file to a path; set-id bits stay behind."""
         found = os.stat(source)
         if stat.S_ISREG(found.st_mode):
-            self.add(path, Node(found.st_mode & 0o755, source=source, mtime=int(found.st_mtime)))
+            mode, mtime = found.st_mode & 0o755, int(found.st_mtime)
+            self.add(path, Node(mode, source=source, mtime=mtime, is_library=is_library))
 
     def copy_libraries(self, files: Iterable[str]) -> None:
         """Add what files need to be loaded: the loader where they name it, the libraries where it looks.
@@ -72,7 +75,7 @@ class Tree:
             self.copy(loader, loader)
         for name, source in sorted(libraries.items()):
             self._directory = self._directory or _default_directory(libraries.values())
-            self.copy(source, f"{self._directory}/{os.path.basename(name)}")
+            self.copy(source, f"{self._directory}/{os.path.basename(name)}", is_library=True)
 
 
 def _default_directory(libraries: Iterable[str]) -> str:

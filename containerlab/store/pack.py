@@ -139,7 +139,7 @@ class _Packer:
         elif stat.S_ISREG(found.st_mode):
             self._file(directory, name, full)
         elif stat.S_IFMT(found.st_mode) in _KINDS:
-            member = _member(full, found, _xattrs(b"/proc/self/fd/%d/%s" % (directory, name)))
+            member = _member(full, found, _xattrs_at(directory, name, found))
             if stat.S_ISLNK(found.st_mode):
                 member = member._replace(link=os.readlink(name, dir_fd=directory))
             elif stat.S_ISDIR(found.st_mode):
@@ -215,12 +215,23 @@ def _member(full: bytes, found: os.stat_result, xattrs: Mapping[str, bytes]) -> 
     )
 
 
+def _xattrs_at(directory: int, name: bytes, found: os.stat_result) -> dict[str, bytes]:
+    """Return the attributes of what cannot be opened like a file, as far as it can have any."""
+    if not stat.S_ISDIR(found.st_mode):
+        return _xattrs(b"/proc/self/fd/%d/%s" % (directory, name))
+    fd = os.open(name, _OPEN_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+    try:
+        return _xattrs(fd)
+    finally:
+        os.close(fd)
+
+
 def _xattrs(file: int | bytes) -> dict[str, bytes]:
     """Return the attributes that belong to the file itself, not to an overlay or to the host's policy."""
     try:
         names = os.listxattr(file, follow_symlinks=isinstance(file, int))
     except OSError as error:
-        if error.errno in (errno.ENOTSUP, errno.ENOENT):
+        if error.errno in (errno.ENOTSUP, errno.ENOENT, errno.ENOTDIR):  # also without a /proc
             return {}
         raise
     return {

@@ -97,6 +97,17 @@ def _segment(bits: int, order: str, kind: int, offset: int, address: int, size: 
     return struct.pack(f"{order}IIIIIIII", kind, offset, address, address, size, size, 4, 1)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("bits", [32, 64])
+def test_a_library_without_its_sections_needs_the_same(tmp_path: Path, bits: int, order: str) -> None:
+    path = tmp_path / "library"
+    raw = library(bits, order)
+    path.write_bytes(elf.without_sections(raw + b"symbols" * 1000))
+    assert path.stat().st_size < len(raw) + 100
+    assert elf.read(path).needed == ("libx.so", "liby.so")
+    assert elf.without_sections(path.read_bytes()) == path.read_bytes()
+
+
 def test_rpath_counts_without_runpath(tmp_path: Path) -> None:
     path = tmp_path / "library"
     path.write_bytes(library(64, "<", runpath=15))
