@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from containerlab.errors import InvalidInput
 from containerlab.linux import capabilities, mounts
-from containerlab.linux.cgroups.plan import UNIFIED
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
 from containerlab.linux.idmap import IdMap
 from containerlab.linux.mounts import Mount
@@ -22,53 +21,12 @@ from containerlab.linux.namespaces import (
     CLONE_NEWTIME,
     CLONE_NEWUSER,
 )
-from containerlab.oci.runtime import Linux, MountPoint, Process, Spec
-from containerlab.runtime import devices, hook_steps, rootfs
+from containerlab.oci.runtime import Linux, Process, Spec
+from containerlab.runtime import devices, hook_steps, mount_steps
 from containerlab.runtime.rlimits import NUMBERS as RLIMITS
 from containerlab.runtime.steps import Join, Plan, Step, step
 
 __all__ = ["Surroundings", "container_plan", "exec_plan"]
-
-_ATTRIBUTES = {
-    "ro": rootfs.ATTR_RDONLY,
-    "nosuid": rootfs.ATTR_NOSUID,
-    "nodev": rootfs.ATTR_NODEV,
-    "noexec": rootfs.ATTR_NOEXEC,
-    "noatime": rootfs.ATTR_NOATIME,
-    "strictatime": rootfs.ATTR_STRICTATIME,
-    "nodiratime": rootfs.ATTR_NODIRATIME,
-    "nosymfollow": rootfs.ATTR_NOSYMFOLLOW,
-}
-_ATTRIBUTES |= {f"r{name}": value for name, value in _ATTRIBUTES.items()}
-"""`ro` and the like hold for all that `rbind` brings along, as `rro` does: the specification asks less."""
-_IDMAPPED = ("idmap", "ridmap")
-_IGNORED = (
-    "rw",
-    "defaults",
-    "suid",
-    "dev",
-    "exec",
-    "atime",
-    "relatime",
-    "diratime",
-    "symfollow",
-    "nostrictatime",
-    "norelatime",
-    "rrw",
-    "rsuid",
-    "rdev",
-    "rexec",
-    "ratime",
-    "rrelatime",
-    "rdiratime",
-    "rsymfollow",
-    "async",
-    "z",
-    "Z",
-    "nocopy",
-    "tmpcopyup",
-)
-
 
 _PERSONALITIES = {"LINUX": 0, "LINUX32": 8}
 
@@ -202,8 +160,10 @@ def _build_root(spec: Spec, linux: Linux, new: int, around: Surroundings) -> Ite
     yield step("set_propagation", (mounts.PROPAGATION["rprivate" if private else "rslave"],))
     yield step("mount_root", (around.root, tuple(tuple(mount) for mount in around.snapshot)))
     for mount in spec.mounts:
-        yield from _mount(mount, around)
-    if not any(_is_bind(mount) and os.path.normpath(mount.destination) == "/dev" for mount in spec.mounts):
+        yield from mount_steps.steps(mount, around.cgroup)
+    if not any(
+        mount_steps.is_bind(mount) and os.path.normpath(mount.destination) == "/dev" for mount in spec.mounts
+    ):
         nested = around.is_nested or _is_in_user_namespace(linux)
         yield from devices.steps(linux.devices, in_user_namespace=nested)
     if spec.hooks and (spec.hooks.prestart or spec.hooks.create_runtime):
@@ -215,73 +175,6 @@ def _build_root(spec: Spec, linux: Linux, new: int, around: Surroundings) -> Ite
 
 def _is_in_user_namespace(linux: Linux) -> bool:
     return any(namespace.type == "user" for namespace in linux.namespaces)
-
-
-def _mount(mount: MountPoint, around: Surroundings) -> Iterator[Step]:
-    _check_destination(mount)
-    attributes, propagation, data = _mount_options(mount)
-    if mount.uid_mappings or mount.gid_mappings or set(_IDMAPPED) & set(mount.options):
-        raise InvalidInput(
-            f"cannot map the ids of the mount at {mount.destination}", "leave out its id mapping"
-        )
-    if _is_bind(mount):
-        recursive = "rbind" in mount.options
-        yield step("bind", (mount.source, mount.destination, recursive, attributes, propagation))
-    elif mount.type == "cgroup":
-        yield from _mount_cgroups(mount, attributes, around)
-    elif mount.type == "tmpfs" and "tmpcopyup" in mount.options:
-        yield step("mount_copied", (mount.destination, mount.source, attributes, data))
-    elif mount.type:
-        yield step("mount_filesystem", (mount.destination, mount.type, mount.source, attributes, data))
-    else:
-        raise InvalidInput(f"the mount at {mount.destination} has no type", "use bind, tmpfs or another one")
-
-
-def _is_bind(mount: MountPoint) -> bool:
-    return mount.type == "bind" or "bind" in mount.options or "rbind" in mount.options
-
-
-def _check_destination(mount: MountPoint) -> None:
-    path = os.path.normpath("/" + mount.destination)
-    if path == "/":
-        raise InvalidInput("cannot mount over the container's root directory", "choose another target")
-    if path == "/proc" and mount.type != "proc" and mount.source != "/proc":
-        # Whatever stands there would be trusted as procfs by later steps (CVE-2019-16884, CVE-2023-27561).
-        raise InvalidInput(f"cannot mount {mount.source or mount.type} on /proc", "choose another target")
-
-
-def _mount_options(mount: MountPoint) -> tuple[int, int, tuple[str, ...]]:
-    attributes = propagation = 0
-    data = []
-    for option in mount.options:
-        if option in _ATTRIBUTES:
-            attributes |= _ATTRIBUTES[option]
-        elif option in mounts.PROPAGATION:
-            propagation = mounts.PROPAGATION[option] & ~mounts.MS_REC
-        elif option not in _IGNORED and option not in ("bind", "rbind"):
-            data.append(option)
-    return attributes, propagation, tuple(data)
-
-
-def _mount_cgroups(mount: MountPoint, attributes: int, around: Surroundings) -> Iterator[Step]:
-    """Show the container's own cgroups and nobody else's."""
-    directories = dict(around.cgroup.directories) if around.cgroup else {}
-    if not directories:
-        return
-    if list(directories) == [UNIFIED]:
-        yield step("bind", (directories[UNIFIED], mount.destination, False, attributes, 0))
-        return
-    hidden = attributes & ~rootfs.ATTR_RDONLY
-    yield step("mount_filesystem", (mount.destination, "tmpfs", "cgroup", hidden, ("mode=755", "size=64k")))
-    seen: dict[str, str] = {}
-    for controller, directory in directories.items():
-        if directory in seen:
-            yield step("make_links", (((seen[directory], f"{mount.destination}/{controller}"),),))
-        else:
-            yield step("bind", (directory, f"{mount.destination}/{controller}", False, attributes, 0))
-            seen[directory] = controller
-    if attributes & rootfs.ATTR_RDONLY:
-        yield step("set_attributes", (mount.destination, rootfs.ATTR_RDONLY))
 
 
 def _enter_root(spec: Spec, linux: Linux, process: Process, new: int, around: Surroundings) -> Iterator[Step]:
