@@ -1,0 +1,35 @@
+"""The demo for real: as root, as an ordinary user with subordinate ids, and as one without."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.users import User
+
+
+@pytest.mark.slow
+def test_demo_writes_its_page(anyone: User) -> None:
+    done = anyone.conlab("demo", "page", timeout=240)
+    assert done.returncode == 0, done.stderr
+    report = anyone.home / "page" / "report.html"
+    assert f"Open {report}" in done.stdout
+    assert report.read_text().count("<svg") == 3
+    assert anyone.conlab("ps", "--all", "--quiet").stdout == ""
+
+
+@pytest.mark.slow
+@pytest.mark.root
+def test_demo_shows_throttling_and_an_oom_kill_where_limits_hold(anyone: User) -> None:
+    done = anyone.conlab("demo", "page", timeout=240)
+    if anyone.kind == "root":
+        assert "held back in" in done.stdout
+        assert "killed by the kernel" in done.stdout
+        assert "children started" in done.stdout
+    else:
+        assert "limits are off" in done.stdout
+
+
+def test_demo_refuses_what_is_no_directory(anyone: User) -> None:
+    done = anyone.conlab("demo", "--fast")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the demo takes one directory" in done.stderr

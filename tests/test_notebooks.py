@@ -1,0 +1,33 @@
+"""The notebooks run for everybody; what they show is compared by `pytest --nbval notebooks`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.users import REPOSITORY, User
+
+NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_runs_as_anyone(anyone: User, notebook: Path) -> None:
+    copy = Path(shutil.copy(notebook, anyone.home))
+    copy.chmod(0o644)
+    done = anyone.run([anyone.python, "-m", "IPython", "--colors=nocolor", str(copy)])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "UsageError" not in done.stderr
+    assert anyone.conlab("ps", "--all", "--quiet").stdout == ""
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_kept_as_executed(notebook: Path) -> None:
+    cells = [cell for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    assert [
+        cell["source"] for cell in cells if any(out["output_type"] == "error" for out in cell["outputs"])
+    ] == []
