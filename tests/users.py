@@ -148,7 +148,7 @@ def _with_python(user: User, base: Path) -> User:
 
 def _finds_containerlab(user: User) -> bool:
     try:
-        return user.script("import backports.zstd, click, msgspec, containerlab", cwd="/").returncode == 0
+        return user.script("import backports.zstd, msgspec, containerlab", cwd="/").returncode == 0
     except OSError:
         return False
 
