@@ -81,6 +81,7 @@ class Containers:
         one that could not be started is removed. An interrupt stops it in order: its stop signal, then KILL.
         """
         started = time.monotonic()
+        self._engine.warm_up()
         container, own = prepare.prepare(options)
         if input is not None:
             container["interactive"] = True
@@ -108,6 +109,7 @@ class Containers:
 
     def start(self, image: ImageName, command: Args = (), **options: Unpack[RunOptions]) -> Container:
         """Create a container and start it in the background; one that cannot be started is removed."""
+        self._engine.warm_up()
         container, own = prepare.prepare(options)
         id_ = self._created(image, command, container, own)
         try:

@@ -68,6 +68,7 @@ def _become_monitor(control: _socket.socket, body: bytes, descriptors: list[int]
     except BaseException:
         import traceback  # costly, and only needed here
 
-        traceback.print_exc()
+        with open(marshal.loads(body)[0][0], "a") as file:
+            traceback.print_exc(file=file)
     finally:
         os._exit(code)

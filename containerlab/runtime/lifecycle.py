@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import marshal
 import os
 import select
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from containerlab.errors import CannotExecute, CommandNotFound, SetupFailed
-from containerlab.linux.sealed import open_python
 from containerlab.runtime import steps, wire
+from containerlab.runtime.launching import LauncherProcess, start
 from containerlab.runtime.monitor import Launch
 from containerlab.runtime.steps import Plan
 
@@ -25,11 +25,10 @@ __all__ = ["Connection", "Launcher", "attach"]
 class Launcher:
     """A launcher process of this process; started when first needed, safe for several threads."""
 
-    def __init__(self, log: str) -> None:
-        self._log = log
+    def __init__(self, process: LauncherProcess | None = None) -> None:
         self._lock = threading.Lock()
-        self._control: socket.socket | None = None
-        self._owner = 0
+        self._process = process
+        self._control = _socket_of(process) if process else None
 
     def launch(self, launch: Launch, plan: Plan, descriptors: Sequence[int] = ()) -> Connection:
         """Have a monitor made for a plan and return the connection to it."""
@@ -49,40 +48,21 @@ class Launcher:
                 self._send_once(body, descriptors)
 
     def _send_once(self, body: bytes, descriptors: list[int]) -> None:
-        if self._control is None or self._owner != os.getpid():
-            self._start()
+        if self._process is None or self._process.owner != os.getpid():
+            self._process = start()
+            self._control = _socket_of(self._process)
         assert self._control is not None
         socket.send_fds(self._control, [len(body).to_bytes(8, "big")], descriptors)
         self._control.sendall(body)
 
-    def _start(self) -> None:
-        ours, theirs = socket.socketpair()
-        python = open_python()
-        log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-        try:
-            os.posix_spawn(
-                f"/proc/self/fd/{python}",
-                [sys.executable, "-I", "-S", "-c", _PROGRAM, _package_root()],
-                {"PATH": os.environ.get("PATH", os.defpath)},
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, null, 0),
-                    (os.POSIX_SPAWN_DUP2, null, 1),
-                    (os.POSIX_SPAWN_DUP2, log, 2),
-                    (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3),
-                ],
-                setsid=True,
-            )
-        finally:
-            for fd in (python, log, null):
-                os.close(fd)
-            theirs.close()
-        self._control, self._owner = ours, os.getpid()
-
     def _close(self) -> None:
-        if self._control is not None:
-            self._control.close()
-            self._control = None
+        if self._control is None or self._process is None:
+            return
+        self._control.close()
+        if self._process.owner == os.getpid():
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self._process.pid, 0)
+        self._control = self._process = None
 
     def close(self) -> None:
         """Let the launcher end; containers go on."""
@@ -90,11 +70,8 @@ class Launcher:
             self._close()
 
 
-_PROGRAM = "import sys; sys.path.append(sys.argv[1]); from containerlab.runtime.launcher import main; main(3)"
-
-
-def _package_root() -> str:
-    return __file__.removesuffix("/containerlab/runtime/lifecycle.py")
+def _socket_of(process: LauncherProcess) -> socket.socket:
+    return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, process.control)
 
 
 class Connection:

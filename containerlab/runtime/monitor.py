@@ -41,6 +41,7 @@ _LONGEST_BACKOFF_S, _FIRST_BACKOFF_S, _STEADY_S = 60.0, 0.1, 10.0
 class Launch(NamedTuple):
     """What a monitor is told.
 
+    trouble: the file that a traceback goes to if this code fails; it must be the first field.
     directory: the container's, for state, log and socket; empty for an exec session.
     attached: whether the container ends with its client.
     stdin_open: whether standard input is a pipe from the client instead of /dev/null.
@@ -54,6 +55,7 @@ class Launch(NamedTuple):
     labels: (id, name, image) for events.
     """
 
+    trouble: str
     directory: str
     attached: bool = False
     stdin_open: bool = False

@@ -10,6 +10,7 @@ from containerlab.backends.embedded.ground import Ground
 from containerlab.backends.embedded.seeing import SeeingVerbs
 from containerlab.backends.embedded.volumes import VolumeVerbs
 from containerlab.backends.embedded_images import EmbeddedImages
+from containerlab.runtime.lifecycle import Launcher
 from containerlab.store.home import Home
 
 __all__ = ["Embedded"]
@@ -20,9 +21,9 @@ class Embedded(FileVerbs, SeeingVerbs, VolumeVerbs, ContainerVerbs, EmbeddedImag
 
     name = "embedded"
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, launcher: Launcher | None = None) -> None:
         EmbeddedImages.__init__(self, home, self._containers_of, self._held_diff_ids)
-        Ground.__init__(self, home, self.store)
+        Ground.__init__(self, home, self.store, launcher or Launcher())
 
     def _containers_of(self, image_id: str) -> list[str]:
         records = map(self.records.record, self.records.ids())

@@ -159,7 +159,12 @@ class ContainerVerbs(Ground):
         plan = executing.plan(target, command, dict(options), self.host)
         pidfd = procfs.open_pidfd(state.identity)
         try:
-            launch = Launch(directory="", attached=True, stdin_open=bool(options.get("interactive")))
+            launch = Launch(
+                f"{self.home.root}/monitor.log",
+                directory="",
+                attached=True,
+                stdin_open=bool(options.get("interactive")),
+            )
             connection = self._launcher.launch(launch, plan, [pidfd])
         finally:
             os.close(pidfd)

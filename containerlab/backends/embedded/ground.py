@@ -23,11 +23,11 @@ __all__ = ["Ground"]
 class Ground:
     """Shared by the parts; `store` holds the images."""
 
-    def __init__(self, home: Home, store: Images) -> None:
+    def __init__(self, home: Home, store: Images, launcher: Launcher) -> None:
         self.home = home
         self.store = store
         self.records = Records(home)
-        self._launcher = Launcher(f"{home.root}/monitor.log")
+        self._launcher = launcher
         self._layers: Layers | None = None
         self._repaired = False
         self._decisions: dict[str, starting.Decision] = {}

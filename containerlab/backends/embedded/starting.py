@@ -234,6 +234,7 @@ def _orders(home: Home, record: Record, *, attached: bool) -> Launch:
     volumes = [str(home.volumes / name) for name in record.anonymous]
     removed = (*volumes, f"{home.root}/names/{record.name}", directory) if record.auto_remove else ()
     return Launch(
+        trouble=f"{home.root}/monitor.log",
         directory=directory,
         attached=attached,
         stdin_open=bool(options.get("interactive")),

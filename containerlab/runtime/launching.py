@@ -1,0 +1,49 @@
+"""Starting the launcher process: little to import, so that it can begin before anything else is loaded."""
+
+from __future__ import annotations
+
+import _socket
+import os
+import sys
+from typing import NamedTuple
+
+from containerlab.linux.sealed import open_python
+
+__all__ = ["LauncherProcess", "start"]
+
+_PROGRAM = "import sys; sys.path.append(sys.argv[1]); from containerlab.runtime.launcher import main; main(3)"
+
+
+class LauncherProcess(NamedTuple):
+    """A launcher; `owner` is the pid of the process that started it and talks to it over `control`."""
+
+    pid: int
+    control: int
+    owner: int
+
+
+def start() -> LauncherProcess:
+    """Start a launcher, in a session of its own; it ends when its control socket is closed."""
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    python = open_python()
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        pid = os.posix_spawn(
+            f"/proc/self/fd/{python}",
+            [sys.executable, "-I", "-S", "-c", _PROGRAM, _package_root()],
+            {"PATH": os.environ.get("PATH", os.defpath)},
+            file_actions=[
+                *((os.POSIX_SPAWN_DUP2, null, target) for target in (0, 1, 2)),
+                (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3),
+            ],
+            setsid=True,
+        )
+    finally:
+        os.close(python)
+        os.close(null)
+        theirs.close()
+    return LauncherProcess(pid, ours.detach(), os.getpid())
+
+
+def _package_root() -> str:
+    return __file__.removesuffix("/containerlab/runtime/launching.py")
