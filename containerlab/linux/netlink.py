@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import _socket  # the C module alone: `socket` would load four more before every fork
 import fcntl
 import struct
-
-import _socket  # the C module alone: `socket` would load four more before every fork
 
 __all__ = ["bring_up_loopback"]
 

@@ -92,7 +92,9 @@ def _path(path: str | bytes) -> bytes:
 # --- mounts -------------------------------------------------------------------------------------
 
 
-def mount(source: str | bytes, target: str | bytes, fstype: str, flags: int = 0, data: str | bytes = b"") -> None:
+def mount(
+    source: str | bytes, target: str | bytes, fstype: str, flags: int = 0, data: str | bytes = b""
+) -> None:
     """Mount a file system, or change a mount. Source: mount(2)."""
     raw = os.fsencode(data)
     _old("mount", _path(source), _path(target), fstype.encode() or None, flags, raw or None)
@@ -157,7 +159,14 @@ class _MountAttr(ctypes.Structure):
 
 
 def mount_setattr(
-    dirfd: int, path: str | bytes, flags: int, *, set: int = 0, clear: int = 0, propagation: int = 0, userns_fd: int = 0
+    dirfd: int,
+    path: str | bytes,
+    flags: int,
+    *,
+    set: int = 0,
+    clear: int = 0,
+    propagation: int = 0,
+    userns_fd: int = 0,
 ) -> None:
     """Change the attributes of a mount or a mount tree (Linux 5.12). Source: mount_setattr(2)."""
     attr = _MountAttr(set, clear, propagation, userns_fd)
@@ -216,7 +225,9 @@ def clone3(flags: int, *, exit_signal: int, cgroup: int = 0) -> tuple[int, int]:
     Only for single-threaded processes: no library is told of the fork. Source: clone(2).
     """
     pidfd = ctypes.c_int(-1)
-    args = _CloneArgs(flags=flags | CLONE_PIDFD, pidfd=ctypes.addressof(pidfd), exit_signal=exit_signal, cgroup=cgroup)
+    args = _CloneArgs(
+        flags=flags | CLONE_PIDFD, pidfd=ctypes.addressof(pidfd), exit_signal=exit_signal, cgroup=cgroup
+    )
     pid = _call("clone3", _CLONE3, ctypes.addressof(args), ctypes.sizeof(args))
     return (pid, pidfd.value) if pid else (0, -1)
 

@@ -33,7 +33,7 @@ def perform(scene: Scene, steps: Sequence[Step]) -> NoReturn:
     number = 0
     try:
         _reset_signals()
-        for number, (name, arguments) in enumerate(steps):
+        for number, (name, arguments) in enumerate(steps):  # noqa: B007 - told when one fails
             OPERATIONS[name](scene, *arguments)
         raise OSError(errno.EINVAL, "the plan has no program")
     except OSError as error:
@@ -236,7 +236,10 @@ def change_directory(scene: Scene, path: str) -> None:
 
 
 def find_program(scene: Scene, name: bytes, search: Sequence[bytes]) -> None:
-    """Find the program as execvp(3) does, without magic links: /proc/self/exe would be the host's (CVE-2019-5736)."""
+    """Find the program as execvp(3) does.
+
+    Without magic links: /proc/self/exe would be the host's (CVE-2019-5736).
+    """
     denied: OSError | None = None
     candidates = [name] if b"/" in name else [directory.rstrip(b"/") + b"/" + name for directory in search]
     for candidate in candidates:

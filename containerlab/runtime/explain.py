@@ -1,4 +1,5 @@
 """A plan in words: for each step the real system calls and why they are made."""
+# ruff: noqa: E501 - a table: one step, one line
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -54,10 +55,8 @@ def _run_one(
         raise HookFailed(error.errno, f"hook {path}: {error.strerror}") from error
     finally:
         os.close(reader)
-    try:
+    with contextlib.suppress(BrokenPipeError):
         os.write(writer, stdin)
-    except BrokenPipeError:
-        pass
     os.close(writer)
     return _wait(pid, timeout_s)
 

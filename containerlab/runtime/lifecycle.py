@@ -142,10 +142,8 @@ class Connection:
 
     def send(self, kind: int, payload: bytes = b"") -> None:
         """Send a frame; what is sent to one that has ended is lost."""
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.sock.sendall(wire.frame(kind, payload))
-        except (BrokenPipeError, ConnectionResetError):
-            pass
 
     def close(self) -> None:
         """Hang up."""

@@ -7,6 +7,7 @@ Source: runc's security advisories of 2019 to 2026 (most are path races); openat
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Sequence
@@ -205,20 +206,16 @@ def _open_parent(scene: Scene, path: str) -> tuple[int, str]:
 
 
 def _unlink_if_there(parent: int, name: str) -> None:
-    try:
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(name, dir_fd=parent)
-    except FileNotFoundError:
-        pass
 
 
 def make_links(scene: Scene, links: Sequence[tuple[str, str]]) -> None:
     """Make symbolic links (target, path) where nothing is."""
     for target, path in links:
         parent, name = _open_parent(scene, path)
-        try:
+        with contextlib.suppress(FileExistsError):
             os.symlink(target, name, dir_fd=parent)
-        except FileExistsError:
-            pass
         os.close(parent)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -81,7 +82,7 @@ class Watch:
             os.close(fd)
 
     def _drained(self) -> bool:
-        """Read what is left without waiting: a process of another PID namespace may hold the pipe for ever."""
+        """Read what is left without waiting: a process outside may hold the pipe for ever."""
         for fd in list(self.outputs):
             while self._read(fd):
                 self.clients.wait_writable()
@@ -162,7 +163,5 @@ class Watch:
             self.on_orphaned()
         elif self.kill_at and time.monotonic() >= self.kill_at:
             self.kill_at = time.monotonic() + 3600
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.spawned.pidfd, signal.SIGKILL)
-            except ProcessLookupError:
-                pass

@@ -28,7 +28,7 @@ def check(sysctls: Mapping[str, str], *, own_ipc: bool, own_network: bool, own_u
         if not _is_own(key, own_ipc=own_ipc, own_network=own_network, own_uts=own_uts):
             raise InvalidInput(
                 f"--sysctl {key} belongs to the host, not to a namespace of the container",
-                "only net.*, fs.mqueue.*, kernel.msg*, kernel.sem, kernel.shm* and kernel.domainname can be set",
+                "net.*, fs.mqueue.*, kernel.msg*, kernel.sem, kernel.shm* and kernel.domainname can be set",
             )
 
 

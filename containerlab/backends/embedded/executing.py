@@ -100,7 +100,7 @@ def _for_user(sets: oci.Capabilities, uid: int) -> oci.Capabilities:
 
 
 def _file(pid: int, path: str) -> bytes | None:
-    """Read a file of the container by descriptors: no link out, no FIFO, no more than 1 MiB (CVE-2024-9676)."""
+    """Read a file of the container: no link out, no FIFO, no more than 1 MiB (CVE-2024-9676)."""
     root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         resolve = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS | syscalls.RESOLVE_NO_XDEV

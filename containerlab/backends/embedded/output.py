@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import datetime
 import os
+import re
 import select
 import time
 from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
 import msgspec
 
@@ -15,6 +19,7 @@ from containerlab.backends.base import Event, LogLine
 __all__ = ["read_events", "read_log"]
 
 _POLL_MS = 100
+_OLD = re.compile(r"log\.\d+")
 _EVENT = msgspec.json.Decoder(Event)
 
 
@@ -32,47 +37,44 @@ def read_log(
 
 
 def _raw_lines(directory: str, is_running: Callable[[], bool], *, follow: bool, tail: int) -> Iterator[bytes]:
-    old = [path for path in (f"{directory}/log.{n}" for n in range(99, 0, -1)) if os.path.exists(path)]
-    try:
-        current = open(f"{directory}/log", "rb")
-    except FileNotFoundError:
-        return
-    with current:
-        kept = _last([*old], current, tail) if tail >= 0 else _all(old, current)
-        yield from kept
+    with contextlib.ExitStack() as files:
+        try:
+            current = files.enter_context(open(f"{directory}/log", "rb"))
+        except FileNotFoundError:
+            return
+        kept = _all(directory, current)
+        yield from kept if tail < 0 else collections.deque(kept, maxlen=tail)
         if follow:
-            yield from _follow(current, f"{directory}/log", is_running)
+            yield from _follow(files, current, f"{directory}/log", is_running)
 
 
-def _all(old: list[str], current: object) -> Iterator[bytes]:
-    for path in old:
-        with open(path, "rb") as file:
+def _all(directory: str, current: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of the older files, oldest first, then those of the current one."""
+    numbers = sorted((int(name[4:]) for name in os.listdir(directory) if _OLD.fullmatch(name)), reverse=True)
+    for number in numbers:
+        with open(f"{directory}/log.{number}", "rb") as file:
             yield from file
-    yield from current  # type: ignore[misc]  # a binary file is an iterator of lines
+    yield from current
 
 
-def _last(old: list[str], current: object, tail: int) -> Iterator[bytes]:
-    import collections
-
-    yield from collections.deque(_all(old, current), maxlen=tail)
-
-
-def _follow(file: object, path: str, is_running: Callable[[], bool]) -> Iterator[bytes]:
+def _follow(
+    files: contextlib.ExitStack, file: BinaryIO, path: str, is_running: Callable[[], bool]
+) -> Iterator[bytes]:
     """Yield what is appended until the container has ended; go on in the new file after a rotation."""
     rest = b""
     while True:
         alive = is_running()
-        for line in iter(file.readline, b""):  # type: ignore[attr-defined]
+        for line in iter(file.readline, b""):
             rest += line
             if rest.endswith(b"\n"):
                 yield rest
                 rest = b""
         try:
-            turned = os.stat(path).st_ino != os.fstat(file.fileno()).st_ino  # type: ignore[attr-defined]
+            turned = os.stat(path).st_ino != os.fstat(file.fileno()).st_ino
         except FileNotFoundError:
             return
         if turned:
-            file = open(path, "rb")
+            file = files.enter_context(open(path, "rb"))  # noqa: SIM115 - the stack closes it
         elif not alive:
             return
         else:

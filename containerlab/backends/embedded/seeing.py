@@ -155,11 +155,12 @@ def _without_advice(facility: Facility) -> Facility:
 def _preparation(decision: starting.Decision) -> builtins.list[StepInfo]:
     layers = len(decision.record.layers)
     directory = decision.plan_directory
-    return [
-        StepInfo(number=0, call=f"layers/<diff-id> × {layers}", why="unpacked once, shared by all containers", who="client"),
-        StepInfo(number=0, call=f'rename("tmp/…", "{directory}")', why="the record first, so that a later command can repair", who="client"),
-        StepInfo(number=0, call=f'write("{directory}/config.json")', why="the OCI bundle: other runtimes can read it", who="client"),
-    ]  # fmt: skip
+    done = (
+        (f"layers/<diff-id> × {layers}", "unpacked once, shared by all containers"),
+        (f'rename("tmp/…", "{directory}")', "the record first, so that a later command can repair"),
+        (f'write("{directory}/config.json")', "the OCI bundle: other runtimes can read it"),
+    )
+    return [StepInfo(number=0, call=call, why=why, who="client") for call, why in done]
 
 
 def _privileges() -> builtins.list[Facility]:

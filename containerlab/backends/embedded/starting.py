@@ -6,6 +6,7 @@ cgroup, filters, plan. `decide` only reads; `launch` acts.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -220,10 +221,8 @@ def cgroup_path(directory: str) -> str:
 
 
 def _forget_stop(directory: Path) -> None:
-    try:
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(directory / "stopping")
-    except FileNotFoundError:
-        pass
 
 
 def _orders(home: Home, record: Record, *, attached: bool) -> Launch:
