@@ -11,6 +11,7 @@ for `cp`, in a container's mount namespace.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -111,20 +112,40 @@ class _Directories:
         try:
             return self.find(path)
         except FileNotFoundError:
-            above, _, name = path.rpartition(b"/")
+            self._make(path)
+            return self.find(path)
+
+    def _make(self, path: bytes) -> None:
+        """Make a directory and those above it that are missing; there may be thousands."""
+        missing: list[bytes] = []
+        fd = -1
+        while fd < 0:
+            path, _, name = path.rpartition(b"/")
+            missing.append(name)
+            with contextlib.suppress(FileNotFoundError):
+                fd = os.dup(self._root) if not path else self._look_up(path)
+        while missing:
+            name = missing.pop()
             try:
-                os.mkdir(name, 0o755, dir_fd=self.get(above))
+                os.mkdir(name, 0o755, dir_fd=fd)
+                below = os.open(name, _OPEN_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
             except FileExistsError:
                 raise HostileArchive(
-                    f"the archive writes through {_shown(path)}, a link to nothing"
+                    f"the archive writes through {_shown(name)}, a link to nothing"
                 ) from None
-            return self.find(path)
+            finally:
+                os.close(fd)
+            fd = below
+        os.close(fd)
+
+    def _look_up(self, path: bytes) -> int:
+        return syscalls.openat2(self._root, path, _OPEN_DIRECTORY, 0, _IN_ROOT)
 
     def find(self, path: bytes) -> int:
         """Return a descriptor of a directory that is there, links in its path followed within the root."""
         fd = self._open.get(path)
         if fd is None:
-            fd = self._open[path] = syscalls.openat2(self._root, path, _OPEN_DIRECTORY, 0, _IN_ROOT)
+            fd = self._open[path] = self._look_up(path)
         return fd
 
     def distrust(self) -> None:

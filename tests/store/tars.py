@@ -23,6 +23,8 @@ def read_from(data: bytes) -> Callable[[int], bytes]:
 
 def entry(name: str, kind: bytes = tar.FILE, content: bytes = b"", **fields: Any) -> bytes:
     """Return an entry with its content; fields as of `Member`."""
+    if kind == tar.DIRECTORY:
+        fields = {"mode": 0o755, **fields}
     member = Member(name.encode("utf-8", "surrogateescape"), kind, size=len(content), **fields)
     return tar.header(member) + content + tar.padding(len(content))
 
@@ -229,6 +231,7 @@ ANSWERED: dict[str, bytes] = {
     "negative base-256 time": archive(block(name=b"x", mtime=b"\xff" * 12)),
     "CVE-2025-4517": _CVE_2025_4517,
     "deep": archive(entry(_DEEP + "x", content=b"x")),
+    "very deep": archive(entry("d/" * 2000 + "x", content=b"x"), entry("d/" * 2000 + "y", content=b"y")),
     "names of bytes": archive(entry("\udcff\udcfe", content=b"x")),
     "only an end": END,
     "nothing": b"",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from containerlab.linux.idmap import HOST
 from containerlab.store import trees
 from containerlab.store.erase import remove_content, remove_tree
 from containerlab.store.tree_size import size_bytes
-from tests.users import User
+from tests.users import REPOSITORY, User
 
 
 def test_a_tree_deeper_than_recursion_and_descriptors(tmp_path: Path) -> None:
@@ -71,6 +73,16 @@ def test_a_directory_is_emptied_and_stays(tmp_path: Path) -> None:
 def test_a_failure_says_what_was_tried(tmp_path: Path) -> None:
     with pytest.raises(NotPermitted, match=r"trees rename failed: .*No such file"):
         trees.perform(HOST, trees.__name__, ["rename", str(tmp_path / "missing"), str(tmp_path / "new")])
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["alone", "changes", "copy", "packer", "snapshot_trial", "tree_size", "trees", "unpack", "unpacker"],
+)
+def test_what_runs_in_a_small_interpreter_needs_only_the_standard_library(module: str) -> None:
+    source = "import sys, importlib; sys.path.append(sys.argv[1]); importlib.import_module(sys.argv[2])"
+    words = [str(REPOSITORY), f"containerlab.store.{module}"]
+    subprocess.run([sys.executable, "-I", "-S", "-c", source, *words], check=True)
 
 
 def test_hard_links_are_measured_once(tmp_path: Path) -> None:
