@@ -1,7 +1,8 @@
 """Which host ids the ids of a container stand for.
 
-Three kinds: root needs no map; a user with subordinate ids gets a full one through newuidmap; any other
-user gets a map of one id. Source: user_namespaces(7), subuid(5), newuidmap(1).
+Root needs no map, unless it lacks CAP_SYS_ADMIN (inside another container) and then maps all ids that it
+has; a user with subordinate ids gets a full map through newuidmap; any other user gets a map of one id.
+Source: user_namespaces(7), subuid(5), newuidmap(1).
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from containerlab.linux.namespaces import CLONE_NEWNS, CLONE_NEWUSER
+from containerlab.linux.syscalls import capget
 
-if (
-    TYPE_CHECKING
-):  # this module is loaded by every monitor: what only its user needs is imported where it is used
+# Every monitor loads this module: what only clients need is imported where it is used.
+if TYPE_CHECKING:
     import subprocess
     from collections.abc import Sequence
 
 __all__ = ["HOST", "IdMap", "Range", "choose", "run", "write"]
+
+_CAP_SYS_ADMIN = 21
 
 
 class Range(NamedTuple):
@@ -30,7 +33,7 @@ class Range(NamedTuple):
 
 
 class IdMap(NamedTuple):
-    """The ids of a user namespace; `kind` is "none", "subids" or "single", `reason` says why this one."""
+    """The ids of a user namespace; `kind` is "none", "subids", "own" or "single", `reason` says why."""
 
     uids: tuple[Range, ...]
     gids: tuple[Range, ...]
@@ -60,9 +63,13 @@ HOST = IdMap(_ALL, _ALL, "none", "root needs no user namespace")
 def choose() -> IdMap:
     """Return the best map this process may have, by asking for the full one and trying it."""
     uid, gid = os.geteuid(), os.getegid()
-    if uid == 0:
+    if uid == 0 and capget()[0] & 1 << _CAP_SYS_ADMIN:
         return HOST
     single = (Range(0, uid, 1),), (Range(0, gid, 1),)
+    if uid == 0:
+        own = IdMap(_own("uid_map"), _own("gid_map"), "own", "root without CAP_SYS_ADMIN needs one")
+        failure = _try(own)
+        return IdMap(*single, "single", failure) if failure else own
     reason = _why_not_subids()
     if reason:
         return IdMap(*single, "single", reason)
@@ -74,6 +81,12 @@ def choose() -> IdMap:
     )
     failure = _try(full)
     return IdMap(*single, "single", failure) if failure else full
+
+
+def _own(file: str) -> tuple[Range, ...]:
+    """Return every id that this process's own user namespace has, standing for itself."""
+    ranges = [[int(word) for word in line.split()] for line in _read_lines(f"/proc/self/{file}")]
+    return tuple(Range(inside, inside, length) for inside, _, length in ranges)
 
 
 def _why_not_subids() -> str:
