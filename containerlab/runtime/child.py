@@ -52,7 +52,11 @@ def _reset_signals() -> None:
 
 
 def _report(channel: int, number: int, code: int, text: str) -> None:
-    os.write(channel, b"E" + marshal.dumps((number, code, text)))
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    try:
+        os.write(channel, b"E" + marshal.dumps((number, code, text)))
+    except BrokenPipeError:  # created long ago, and its maker has ended
+        os.write(2, b"cannot start the container: " + text.encode() + b"\n")
 
 
 def await_maps(scene: Scene) -> None:

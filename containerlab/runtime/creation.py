@@ -7,6 +7,7 @@ The caller is a single-threaded process of its own. What it makes belongs to who
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import time
@@ -20,6 +21,7 @@ from containerlab.errors import CannotExecute, CommandNotFound, Conflict, Invali
 from containerlab.linux import namespaces, procfs
 from containerlab.linux.cgroups import control, hierarchy
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
+from containerlab.linux.cgroups.v1 import V1
 from containerlab.linux.files import write_atomically
 from containerlab.oci import runtime as oci
 from containerlab.oci.runtime import Process, Spec
@@ -29,7 +31,7 @@ from containerlab.runtime.register import Entry, Register
 from containerlab.runtime.spawn import ChildFailed, Spawned, spawn
 from containerlab.runtime.steps import Plan
 
-__all__ = ["Wishes", "create", "execute", "group_path"]
+__all__ = ["Wishes", "create", "execute", "group_at", "group_path"]
 
 _DEFAULT_GROUP = "containerlab"
 
@@ -139,6 +141,13 @@ def _group(spec: Spec, container_id: str, wishes: Wishes) -> CgroupPlan | None:
     return plan if path.startswith(f"{_DEFAULT_GROUP}/") else plan._replace(parents=())
 
 
+def group_at(path: str) -> hierarchy.Cgroup:
+    """Return a cgroup in every hierarchy that engines read, also where v2 does the same better."""
+    found = hierarchy.detect()
+    parts = tuple(part._replace(alone=True) if isinstance(part, V1) else part for part in found.parts)
+    return found._replace(parts=parts).group(path)
+
+
 def _with_default_devices(asked: oci.Resources | None) -> oci.Resources | None:
     """Allow the default devices after the bundle's own rules. Source: runtime-spec, Default Devices."""
     if asked is None or not asked.devices or bundle.is_nested():
@@ -194,6 +203,8 @@ def _spawn(plan: Plan, descriptors: Sequence[int], on_hook: object = None) -> Sp
         return spawn(plan, descriptors, on_hook)  # type: ignore[arg-type]
     except ChildFailed as failure:
         name = plan.steps[failure.step][0] if failure.step >= 0 else "clone"
+        if name in ("find_program", "execute"):
+            raise _not_executed(plan, failure) from failure
         raise _failed(name, failure.errno, failure.text) from failure
     except hooks.HookFailed as failure:
         raise SetupFailed(str(failure.strerror), step="hook", errno=failure.errno or 0) from failure
@@ -201,11 +212,14 @@ def _spawn(plan: Plan, descriptors: Sequence[int], on_hook: object = None) -> Sp
         raise _failed("clone", error.errno or 0, error.strerror or str(error)) from error
 
 
-def _failed(step: str, errno: int, text: str) -> SetupFailed:
-    kind = SetupFailed
-    if step in ("find_program", "execute"):
-        kind = CommandNotFound if errno in (2, 20) else CannotExecute
-    return kind(f"cannot create the process: {step}: {text}", step=step, errno=errno)
+def _failed(step: str, number: int, text: str) -> SetupFailed:
+    return SetupFailed(f"cannot create the process: {step}: {text}", step=step, errno=number)
+
+
+def _not_executed(plan: Plan, failure: ChildFailed) -> SetupFailed:
+    program = next(arguments[0] for name, arguments in plan.steps if name == "find_program")
+    kind = CommandNotFound if failure.errno in (errno.ENOENT, errno.ENOTDIR) else CannotExecute
+    return kind(f"cannot execute {os.fsdecode(program)!r}: {failure.text}", errno=failure.errno)
 
 
 def _hand_over(process: Spawned, wishes: Wishes) -> None:

@@ -14,11 +14,11 @@ import msgspec
 
 from containerlab.errors import Conflict, InvalidInput, LabError, NotFound, TimedOut, Unsupported
 from containerlab.linux import procfs
-from containerlab.linux.cgroups import control, hierarchy
+from containerlab.linux.cgroups import control
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
 from containerlab.oci import runtime as oci
 from containerlab.runtime import hook_steps, hooks, resources
-from containerlab.runtime.creation import group_path
+from containerlab.runtime.creation import group_at, group_path
 from containerlab.runtime.register import Entry, Register
 
 __all__ = ["delete", "kill", "pause", "resume", "show", "start", "update"]
@@ -180,7 +180,7 @@ def update(register: Register, container_id: str, document: bytes, *, systemd: b
     linux = register.spec(container_id).linux or oci.Linux()
     path = group_path(linux.cgroups_path, container_id, systemd=systemd)
     wanted = resources.from_oci(msgspec.structs.replace(asked, devices=()))
-    plan = hierarchy.detect().group(path).plan(wanted, control.current(group))
+    plan = group_at(path).plan(wanted, control.current(group))
     notices = (*plan.notices, *control.update(plan._replace(parents=())))
     added = tuple(pair for pair in plan.directories if pair not in group.directories)
     register.write(entry.with_group(group._replace(directories=(*group.directories, *added))))
