@@ -6,7 +6,9 @@ import errno
 import os
 import stat
 
-__all__ = ["remove_tree", "write_atomically"]
+__all__ = ["remove_content", "remove_tree", "write_atomically"]
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def write_atomically(path: str, content: bytes, mode: int = 0o600) -> None:
@@ -23,11 +25,10 @@ def write_atomically(path: str, content: bytes, mode: int = 0o600) -> None:
     os.rename(temporary, path)
 
 
-def remove_tree(path: str, dir_fd: int | None = None) -> None:
-    """Remove a directory and all in it, by descriptors and without following a link.
+def remove_tree(path: str | bytes | os.PathLike[str], dir_fd: int | None = None) -> None:
+    """Remove a directory and all in it if it is there, by descriptors and without following a link.
 
-    Directories that deny their owner (overlay's work directory) are opened up first.
-    Raises: PermissionError where files belong to other ids.
+    Raises: PermissionError where it belongs to other ids.
     """
     try:
         os.rmdir(path, dir_fd=dir_fd)  # most directories of a short-lived container are empty
@@ -37,24 +38,60 @@ def remove_tree(path: str, dir_fd: int | None = None) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
-    fd = _open_directory(path, dir_fd)
+    fd = _open(path, dir_fd)
     try:
-        with os.scandir(fd) as entries:
-            names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-        for name, is_directory in names:
-            if is_directory:
-                remove_tree(name, fd)
-            else:
-                os.unlink(name, dir_fd=fd)
+        remove_content(fd)
     finally:
         os.close(fd)
     os.rmdir(path, dir_fd=dir_fd)
 
 
-def _open_directory(path: str, dir_fd: int | None) -> int:
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    if os.geteuid() != 0:
-        mode = os.stat(path, dir_fd=dir_fd, follow_symlinks=False).st_mode
-        if stat.S_ISDIR(mode) and mode & 0o700 != 0o700:
-            os.chmod(path, mode | 0o700, dir_fd=dir_fd)
-    return os.open(path, flags, dir_fd=dir_fd)
+def remove_content(top: int) -> None:
+    """Empty an open directory.
+
+    Each directory in it is first moved to the top, so that no depth exhausts descriptors or the stack.
+    """
+    count = 0
+    pending = _clear(top)
+    while pending:
+        name = pending.pop()
+        fd = _open(name, top)
+        try:
+            for child in _clear(fd):
+                count += 1
+                moved = b".gone-%d-%d" % (os.getpid(), count)
+                os.chmod(child, 0o700, dir_fd=fd)  # moving a directory writes its `..`
+                os.rename(child, moved, src_dir_fd=fd, dst_dir_fd=top)
+                pending.append(moved)
+        finally:
+            os.close(fd)
+        os.rmdir(name, dir_fd=top)
+
+
+def _clear(directory: int) -> list[bytes]:
+    """Remove all but directories, and empty directories; return the names of what remains."""
+    remaining = []
+    with os.scandir(directory) as entries:
+        names = [(os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_directory in names:
+        if not is_directory:
+            os.unlink(name, dir_fd=directory)
+        elif not _is_removed(name, directory):
+            remaining.append(name)
+    return remaining
+
+
+def _is_removed(name: bytes, directory: int) -> bool:
+    try:
+        os.rmdir(name, dir_fd=directory)
+    except OSError:
+        return False
+    return True
+
+
+def _open(path: str | bytes | os.PathLike[str], dir_fd: int | None) -> int:
+    """Open a directory that may deny even its owner, as overlay's work directory does."""
+    mode = os.stat(path, dir_fd=dir_fd, follow_symlinks=False).st_mode
+    if stat.S_ISDIR(mode) and mode & 0o700 != 0o700 and os.geteuid() != 0:
+        os.chmod(path, 0o700, dir_fd=dir_fd)
+    return os.open(path, _DIRECTORY, dir_fd=dir_fd)

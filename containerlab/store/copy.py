@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from containerlab.linux import syscalls
+from containerlab.linux.files import remove_content, remove_tree
 from containerlab.store import merged, overlay
-from containerlab.store.erase import remove_content, remove_tree
 
 __all__ = ["copy_over", "main"]
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from containerlab import errors
+from containerlab.linux.files import remove_content
 from containerlab.linux.idmap import HOST
 from containerlab.oci.image import Config
 from containerlab.store import trees
-from containerlab.store.erase import remove_content
 from containerlab.store.from_host import HostImage
 from containerlab.store.home import Home
 from containerlab.store.host_programs import PATH

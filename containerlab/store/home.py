@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from pathlib import Path
 import msgspec
 
 from containerlab import errors
+from containerlab.linux.files import remove_tree
 
 __all__ = ["Home", "is_held"]
 
@@ -109,7 +109,8 @@ class Home(msgspec.Struct, frozen=True):
         try:
             yield Path(path)
         finally:
-            shutil.rmtree(path, ignore_errors=True)
+            with contextlib.suppress(OSError):  # what belongs to mapped ids, `Layers.sweep` can remove
+                remove_tree(path)
             os.close(fd)
 
     def fresh_file(self, prefix: str) -> tuple[int, str]:
@@ -249,8 +250,8 @@ def _remove_if_dead(path: str) -> bool:
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(path, ignore_errors=True) if stat.S_ISDIR(os.fstat(fd).st_mode) else os.unlink(path)
-    except (BlockingIOError, FileNotFoundError):
+        remove_tree(path) if stat.S_ISDIR(os.fstat(fd).st_mode) else os.unlink(path)
+    except (BlockingIOError, FileNotFoundError, PermissionError):
         return False
     finally:
         os.close(fd)

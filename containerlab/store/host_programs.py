@@ -33,8 +33,11 @@ DEFAULT = (
 """Those of them that the host has are taken."""
 
 _TERMINALS = ("dumb", "linux", "screen", "tmux-256color", "vt100", "xterm", "xterm-256color")
-_LOADED_LATE = ("libnss_files.so.2", "libnss_dns.so.2")
-"""Before glibc 2.34 the C library loads these by name."""
+_LOADED_LATE = (
+    *("libnss_files.so.2", "libnss_dns.so.2"),
+    *("libdl.so.2", "libm.so.6", "libpthread.so.0", "libresolv.so.2", "librt.so.1", "libutil.so.1"),
+)
+"""Parts of the C library that programs load by name, or that modules from a wheel were linked with."""
 
 _PASSWD = b"""\
 root:x:0:0:root:/root:/bin/sh

@@ -14,8 +14,8 @@ from typing import Any
 
 from containerlab import errors
 from containerlab.linux import idmap as idmaps
+from containerlab.linux.files import remove_tree
 from containerlab.linux.idmap import IdMap
-from containerlab.store.erase import remove_tree
 
 __all__ = ["inside", "main", "perform", "remove"]
 

@@ -21,9 +21,9 @@ from typing import NamedTuple
 
 from containerlab.errors import HostileArchive
 from containerlab.linux import syscalls
+from containerlab.linux.files import remove_tree
 from containerlab.store import overlay
 from containerlab.store import tar_read as tar
-from containerlab.store.erase import remove_tree
 from containerlab.store.tar_read import Entry
 
 __all__ = ["Limits", "Report", "unpack"]

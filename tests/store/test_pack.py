@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from containerlab.store import pack, tar_read
 from containerlab.store import tar_write as tar
-from containerlab.store.erase import remove_tree
+from containerlab.linux.files import remove_tree
 from containerlab.store.tar_write import Member
 from containerlab.store.unpack import unpack
 

@@ -12,7 +12,7 @@ import pytest
 from containerlab.errors import NotPermitted
 from containerlab.linux.idmap import HOST
 from containerlab.store import trees
-from containerlab.store.erase import remove_content, remove_tree
+from containerlab.linux.files import remove_content, remove_tree
 from containerlab.store.tree_size import size_bytes
 from tests.users import REPOSITORY, User
 
@@ -47,7 +47,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
 
 def test_directories_that_deny_their_owner(anyone: User) -> None:
     result = anyone.script(
-        "import os; from pathlib import Path; from containerlab.store.erase import remove_tree\n"
+        "import os; from pathlib import Path; from containerlab.linux.files import remove_tree\n"
         "root = Path.home() / 'denied'\n"
         "for name in ('a/b/c', 'work/work', 'x'): (root / name).mkdir(parents=True)\n"
         "(root / 'a/b/c/file').touch()\n"

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from containerlab.errors import CorruptContent, HostileArchive
 from containerlab.store import tar_write as tar
 from containerlab.store import unpack as unpacking
-from containerlab.store.erase import remove_tree
+from containerlab.linux.files import remove_tree
 from containerlab.store.unpack import Limits, Report
 from tests.store import tars
 from tests.store.tars import archive, entry, link, pax
