@@ -359,6 +359,13 @@ def execute(scene: Scene, arguments: Sequence[bytes], environment: Sequence[tupl
     os.execve(scene.program, list(arguments), dict(environment))
 
 
+def become_runtime(
+    scene: Scene, arguments: Sequence[bytes], environment: Sequence[tuple[bytes, bytes]]
+) -> None:
+    """Become another OCI runtime, which makes the container."""
+    execute(scene, arguments, environment)
+
+
 OPERATIONS: dict[str, Any] = rootfs.OPERATIONS | {
     operation.__name__: operation
     for operation in (
@@ -396,5 +403,6 @@ OPERATIONS: dict[str, Any] = rootfs.OPERATIONS | {
         be_init,
         close_descriptors,
         execute,
+        become_runtime,
     )
 }

@@ -25,7 +25,7 @@ from containerlab.linux.cgroups.counters import usage
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
 from containerlab.linux.files import remove_tree
 from containerlab.linux.namespaces import CLONE_NEWPID
-from containerlab.runtime import hooks, wire
+from containerlab.runtime import foreign_init, hooks, wire
 from containerlab.runtime.clients import Clients
 from containerlab.runtime.journal import Journal
 from containerlab.runtime.logfile import LogWriter
@@ -53,6 +53,7 @@ class Launch(NamedTuple):
     hooks: ((kind, path, args, env, timeout_s), …) of the specification.
     events: the file that events are appended to, or empty.
     labels: (id, name, image) for events.
+    foreign: what another runtime leaves: the file with the first process's pid, and its cgroup; or nothing.
     """
 
     trouble: str
@@ -71,6 +72,7 @@ class Launch(NamedTuple):
     hooks: tuple[Any, ...] = ()
     events: str = ""
     labels: tuple[str, str, str] = ("", "", "")
+    foreign: tuple[Any, ...] = ()
 
 
 def look_after(launch: Launch, plan: Plan, client: int, extra: list[int]) -> None:
@@ -141,9 +143,11 @@ class Monitor:
         stdio = Stdio.make(self.plan.terminal, self.launch.stdin_open)
         if self._group:
             cgroups.create(self._group)
+        if self.launch.foreign:
+            foreign_init.forget(self.launch.foreign[0])
         spawned = spawn(self.plan, [*stdio.theirs, *self.extra], self._run_hooks)
         stdio.close_theirs()
-        self._announce(spawned)
+        self._announce(spawned, self._first_pid(spawned, stdio))
         self._watch(spawned, stdio.with_terminal(spawned.terminal))
         self._collect(spawned)
 
@@ -152,12 +156,18 @@ class Monitor:
         """The cgroup to make and remove; an exec session only enters its container's."""
         return self.plan.cgroup if self.launch.directory else None
 
-    def _announce(self, spawned: Spawned) -> None:
+    def _first_pid(self, spawned: Spawned, stdio: Stdio) -> int:
+        if not self.launch.foreign:
+            return spawned.pid
+        complaints = spawned.terminal if self.plan.terminal else stdio.stderr
+        return foreign_init.await_init(spawned, self.launch.foreign[0], complaints, self.plan)
+
+    def _announce(self, spawned: Spawned, pid: int) -> None:
         os.close(spawned.channel)
         self.journal.write(
             status="running",
-            pid=spawned.pid,
-            start_ticks=procfs.start_ticks(spawned.pid),
+            pid=pid,
+            start_ticks=procfs.start_ticks(pid),
             boot=procfs.boot_id(),
             started_at=time.time(),
             finished_at=0.0,
@@ -166,7 +176,7 @@ class Monitor:
             error="",
         )
         self.journal.emit("start")
-        self._run_hook("poststart", spawned.pid, "running")
+        self._run_hook("poststart", pid, "running")
         self.clients.send(wire.STARTED, json.dumps(self.journal.state).encode())
 
     def _watch(self, spawned: Spawned, stdio: Stdio) -> None:
@@ -200,6 +210,10 @@ class Monitor:
         self._run_hook("poststop", 0, "stopped")
 
     def _remove_cgroup(self) -> None:
+        if self.launch.foreign and self.launch.foreign[1]:
+            left = CgroupPlan.restore(self.launch.foreign[1])
+            cgroups.kill(left)
+            cgroups.remove(left)
         if not self._group:
             return
         if not self.plan.new_namespaces & CLONE_NEWPID:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from containerlab.backends.embedded import etc_files
-from containerlab.errors import Conflict, InvalidInput
+from containerlab.errors import Conflict, InvalidInput, Unsupported
 from containerlab.linux import namespaces
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
 from containerlab.linux.files import write_atomically
@@ -23,7 +23,7 @@ from containerlab.linux.idmap import IdMap
 from containerlab.linux.procfs import is_alive
 from containerlab.oci import runtime as oci
 from containerlab.oci.image import Config
-from containerlab.runtime import resources, seccomp, users
+from containerlab.runtime import foreign, resources, seccomp, steps, users
 from containerlab.runtime.host import Host
 from containerlab.runtime.lifecycle import Connection, Launcher
 from containerlab.runtime.monitor import Launch
@@ -49,6 +49,8 @@ class Decision(NamedTuple):
     plan: Plan
     snapshot: Snapshot
     notices: tuple[str, ...]
+    group: CgroupPlan | None
+    is_foreign: bool = False
 
     @property
     def plan_directory(self) -> str:
@@ -58,7 +60,7 @@ class Decision(NamedTuple):
     @property
     def kept(self) -> Decided:
         """Return what later commands need of it."""
-        return Decided(cgroup=self.plan.cgroup, notices=self.notices, snapshot=self.snapshot.kind)
+        return Decided(cgroup=self.group, notices=self.notices, snapshot=self.snapshot.kind)
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +85,9 @@ def decide(
     Raises: InvalidInput, NotFound, Unsupported and others for what was asked and cannot be.
     """
     directory = home.containers / record.id
+    runtime = foreign.find(str(record.options.get("runtime") or ""))
+    if runtime and record.options.get("init"):
+        raise Unsupported("--init is not there with another runtime", "leave out --init or --runtime")
     snapshot = _snapshot(home, host, record, directory, lowers)
     passwd, group = (_read(lowers, snapshot, name) for name in ("etc/passwd", "etc/group"))
     user = str(record.options.get("user") or config.user)
@@ -96,20 +101,34 @@ def decide(
     spec, notices = make(request, host)
     assert spec.linux is not None
     group_plan = host.cgroups.group(spec.linux.cgroups_path).plan(resources.from_oci(spec.linux.resources))
-    filters = seccomp.filters(
-        spec.linux.seccomp, _filter_cache(home), hides_ownership=_has_single_id(spec, host)
-    )
-    around = Surroundings(
+    notices = (*notices, *_said(group_plan, record))
+    if runtime:
+        mounted = (str(snapshot.root), snapshot.mounts)
+        handed = foreign.hand_over(runtime, spec, mounted, host, (record.id, str(directory)))
+        said = (*notices, *handed.notices)
+        return Decision(record, handed.spec, handed.plan, snapshot, said, _own(group_plan), is_foreign=True)
+    plan = container_plan(spec, _surroundings(home, host, record, spec, snapshot, _own(group_plan)))
+    return Decision(record, spec, plan, snapshot, notices, plan.cgroup)
+
+
+def _surroundings(
+    home: Home, host: Host, record: Record, spec: oci.Spec, snapshot: Snapshot, group: CgroupPlan | None
+) -> Surroundings:
+    assert spec.linux is not None
+    hides_ownership = _has_single_id(spec, host)
+    return Surroundings(
         root=str(snapshot.root),
         snapshot=snapshot.mounts,
-        cgroup=group_plan if group_plan.directories else None,
+        cgroup=group,
         idmap=host.idmap if host.is_rootless else None,
-        filters=filters,
+        filters=seccomp.filters(spec.linux.seccomp, _filter_cache(home), hides_ownership=hides_ownership),
         can_pivot="pivot" not in host.refused,
         is_init=bool(record.options.get("init")),
     )
-    plan = container_plan(spec, around)
-    return Decision(record, spec, plan, snapshot, (*notices, *_said(group_plan, record)))
+
+
+def _own(group: CgroupPlan) -> CgroupPlan | None:
+    return group if group.directories else None
 
 
 def _single(idmap: IdMap, account: Account) -> IdMap:
@@ -205,7 +224,11 @@ def launch(home: Home, launcher: Launcher, decision: Decision, lock: int, *, att
     (directory / "config.json").write_bytes(oci.encode(decision.spec))
     keep(str(directory), decision.kept)
     _forget_stop(directory)
-    return launcher.launch(_orders(home, record, attached=attached), decision.plan, [lock])
+    orders = _orders(home, record, attached=attached)
+    if decision.is_foreign:
+        left = steps.plain(decision.group) if decision.group else None
+        orders = orders._replace(foreign=(foreign.pid_file(str(directory)), left))
+    return launcher.launch(orders, decision.plan, [lock])
 
 
 def keep(directory: str, decided: Decided) -> None:
