@@ -112,10 +112,8 @@ def _try(chosen: IdMap) -> dict[str, str]:
         stdout, stderr = process.communicate()
         return dict(json.loads(stdout))
     except (OSError, ValueError) as error:
-        reason = (
-            error.strerror if isinstance(error, OSError) else stderr.decode(errors="replace").strip()[-300:]
-        )
-        return {"namespaces": str(reason)}
+        said = stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        return {"namespaces": error.strerror or str(error) if isinstance(error, OSError) else said}
 
 
 _TRIAL = """

@@ -107,7 +107,7 @@ def make(request: Request, host: Host) -> Outcome:
         annotations={str(key): str(value) for key, value in options.get("annotation", {}).items()},
         linux=linux,
     )
-    return Outcome(spec, (*chosen.notices, *process_notices, *security.notices))
+    return Outcome(spec, (*_about_proc(own, host), *chosen.notices, *process_notices, *security.notices))
 
 
 def refuse_unsupported(options: Mapping[str, Any]) -> None:
@@ -215,7 +215,7 @@ def _oom_score(wanted: int | None, host: Host) -> tuple[int | None, tuple[str, .
     if wanted >= ours or _may_raise(host):
         return wanted, ()
     return ours, (
-        f"--oom-score-adj {wanted} is below this process's own, which needs CAP_SYS_RESOURCE, so it is {ours}",
+        f"--oom-score-adj {wanted} is below this process's own, which needs CAP_SYS_RESOURCE: it is {ours}",
     )
 
 
@@ -293,6 +293,12 @@ def _cgroup_path(request: Request) -> str:
 def _sysctls(request: Request, own: set[str], host: Host) -> dict[str, str]:
     asked = dict(request.options.get("sysctl", {}))
     sysctls.check(asked, own_ipc="ipc" in own, own_network="network" in own, own_uts="uts" in own)
+    if _binds_proc(own, host):
+        if asked:
+            raise Unsupported(
+                "--sysctl needs a /proc of its own, which this host refuses", "see `conlab doctor`"
+            )
+        return {}
     defaults = {}
     if "network" in own:
         defaults["net.ipv4.ip_unprivileged_port_start"] = "0"
@@ -334,7 +340,7 @@ def _adapted(mount: oci.MountPoint, request: Request, own: set[str], host: Host)
             )
         case "/dev/pts" if host.idmap.kind == "single":
             return _replace(mount, options=tuple(option for option in mount.options if option != "gid=5"))
-        case "/proc" if "proc" in host.refused or (host.is_rootless and "pid" not in own):
+        case "/proc" if _binds_proc(own, host):
             return _replace(mount, type="bind", source="/proc", options=("rbind", *mount.options))
         case "/sys" if "sysfs" in host.refused or (host.is_rootless and "network" not in own):
             return _replace(mount, type="bind", source="/sys", options=("rbind", *mount.options))
@@ -344,6 +350,17 @@ def _adapted(mount: oci.MountPoint, request: Request, own: set[str], host: Host)
 def _replace(mount: oci.MountPoint, **changes: Any) -> oci.MountPoint:
     """Return a mount with some fields changed."""
     return msgspec.structs.replace(mount, **changes)
+
+
+def _binds_proc(own: set[str], host: Host) -> bool:
+    """Say whether the host's /proc is shown: a fresh one is refused here, or in a PID namespace not owned."""
+    return "proc" in host.refused or (host.is_rootless and "pid" not in own)
+
+
+def _about_proc(own: set[str], host: Host) -> tuple[str, ...]:
+    if "proc" not in host.refused or "pid" not in own:
+        return ()
+    return ("a fresh /proc is refused here: the host's is shown, and /proc/self is not there",)
 
 
 def _shared_shm(request: Request) -> str:

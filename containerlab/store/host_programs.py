@@ -80,7 +80,7 @@ def add_programs(tree: Tree, names: Sequence[str] | None) -> None:
     programs = _default() if names is None else [_locate(name) for name in names]
     files = [_add_program(tree, program) for program in programs]
     try:
-        tree.copy_libraries([*files, *_late()])
+        tree.copy_libraries(files, _late())
     except FileNotFoundError as error:
         raise errors.NotFound(f"a program cannot be taken from this host: {error.strerror}") from error
 

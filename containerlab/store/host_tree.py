@@ -63,14 +63,16 @@ class Tree:
             mode, mtime = found.st_mode & 0o755, int(found.st_mtime)
             self.add(path, Node(mode, source=source, mtime=mtime, is_library=is_library))
 
-    def copy_libraries(self, files: Iterable[str]) -> None:
+    def copy_libraries(self, files: Iterable[str], late: Iterable[str] = ()) -> None:
         """Add what files need to be loaded: the loader where they name it, the libraries where it looks.
 
-        All come to one of its default directories, so that no configuration of it is needed.
+        late: libraries that nothing names, with what they need. All come to one of its default directories, so that no configuration of it is needed.
 
         Raises: FileNotFoundError for a library that is missing.
         """
-        libraries, loaders = self._libraries.closure(files)
+        by_name = {os.path.basename(path): path for path in late}
+        libraries, loaders = self._libraries.closure([*files, *by_name.values()])
+        libraries = {**by_name, **libraries}
         for loader in sorted(loaders):
             self.copy(loader, loader)
         for name, source in sorted(libraries.items()):
