@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from containerlab.linux import capabilities, netlink, syscalls, tty
+from containerlab.linux.files import remove_tree
 from containerlab.linux.namespaces import CLONE_NEWTIME
 from containerlab.runtime import copy_up, hooks, rootfs
 from containerlab.runtime.rootfs import Scene
@@ -354,6 +355,13 @@ def _reap(main: int) -> None:
             return
 
 
+def remove_trees(scene: Scene, paths: Sequence[str]) -> None:
+    """Remove what belongs to ids of the map, and end; for a child that is to become no program."""
+    for path in paths:
+        remove_tree(path)
+    os._exit(0)
+
+
 def execute(scene: Scene, arguments: Sequence[bytes], environment: Sequence[tuple[bytes, bytes]]) -> None:
     """Become the container's program."""
     os.execve(scene.program, list(arguments), dict(environment))
@@ -401,6 +409,7 @@ OPERATIONS: dict[str, Any] = rootfs.OPERATIONS | {
         set_personality,
         await_start,
         be_init,
+        remove_trees,
         close_descriptors,
         execute,
         become_runtime,

@@ -164,6 +164,7 @@ _TEXTS: dict[str, Callable[..., tuple[str, str]]] = {
     "be_init": lambda: ("clone3(0)", "stay as first process: reap orphans, hand signals on"),
     "close_descriptors": lambda preserved=0: (f"close_range({3 + preserved}, ~0, CLOSE_RANGE_CLOEXEC)", "nothing of the host stays open"),
     "become_runtime": lambda arguments, environment: (f"execve({[_text(a) for a in arguments]})", "the other runtime makes the container"),
+    "remove_trees": lambda paths: (f"unlinkat: {_list(paths)}", "as root of the map, whose ids own the files"),
     "execute": lambda arguments, environment: (f"execve({[_text(a) for a in arguments]})", "become the container's program"),
     "set_propagation": lambda flags: ('mount("/", MS_REC | MS_SLAVE)', "mounts made here stay here"),
     "mount_root": _mount_root,

@@ -24,13 +24,13 @@ from containerlab.linux.cgroups import control as cgroups
 from containerlab.linux.cgroups.counters import usage
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
 from containerlab.linux.files import remove_tree
-from containerlab.linux.namespaces import CLONE_NEWPID
+from containerlab.linux.namespaces import CLONE_NEWPID, CLONE_NEWUSER
 from containerlab.runtime import foreign_init, hooks, wire
 from containerlab.runtime.clients import Clients
 from containerlab.runtime.journal import Journal
 from containerlab.runtime.logfile import LogWriter
 from containerlab.runtime.spawn import ChildFailed, Spawned, spawn
-from containerlab.runtime.steps import Plan
+from containerlab.runtime.steps import Plan, step
 from containerlab.runtime.streams import Stdio, Watch
 
 __all__ = ["Launch", "look_after"]
@@ -270,10 +270,19 @@ class Monitor:
             self.journal.emit("destroy")
         self._unlock()
         self._say_goodbye(kind, last_words)
-        for path in rubbish:
-            # What belongs to mapped ids stays for the next command's sweep.
-            with contextlib.suppress(PermissionError):
+        self._remove(rubbish)
+
+    def _remove(self, paths: list[str]) -> None:
+        """Remove directories; what belongs to mapped ids, by a child that is root of the map."""
+        try:
+            for path in paths:
                 remove_tree(path)
+        except PermissionError:
+            if self.plan.idmap is None:
+                raise
+            doing = (step("await_maps"), step("become", (0, 0)), step("remove_trees", (tuple(paths),)))
+            child = spawn(Plan(CLONE_NEWUSER, (), self.plan.idmap, None, False, doing), ())
+            os.waitpid(child.pid, 0)
 
     def _say_goodbye(self, kind: int, last_words: dict[str, Any]) -> None:
         self.clients.send(kind, json.dumps(last_words).encode())
