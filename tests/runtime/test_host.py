@@ -43,7 +43,7 @@ def test_root_without_sys_admin_gets_a_user_namespace_with_all_its_ids():
 
 @pytest.mark.root
 def test_a_masked_proc_is_noticed():
-    hide = 'mount --bind /dev/null /proc/kcore && exec "$@"'
+    hide = 'mount --bind /dev/null /proc/version && exec "$@"'
     found = _look("unshare", "--mount", "sh", "-c", hide, "sh", *_WITHOUT_SYS_ADMIN)
     assert set(found["refused"]) == {"proc"}
 
