@@ -24,7 +24,7 @@ from containerlab.store.layer_writer import Committed
 from containerlab.store.layers import Layers
 from containerlab.store.usage import ImageUsage, measure
 
-__all__ = ["EmbeddedImages"]
+__all__ = ["EmbeddedImages", "image_info", "now"]
 
 
 class EmbeddedImages:
@@ -48,11 +48,11 @@ class EmbeddedImages:
 
     def images(self) -> list[ImageInfo]:
         """Return all images, those without a name too."""
-        return [_info(image) for image in self.store.list()]
+        return [image_info(image) for image in self.store.list()]
 
     def image(self, name: str, platform: str | None = None) -> ImageInfo:
         """Find an image by name, digest or id."""
-        return _info(self.store.get(name, platform))
+        return image_info(self.store.get(name, platform))
 
     def history(self, name: str) -> list[HistoryEntry]:
         """Return how an image was made, newest first."""
@@ -161,7 +161,7 @@ class EmbeddedImages:
     def _bring_in(
         self, name: str, layers: Sequence[Committed], history: Sequence[str], config: Config
     ) -> ImageInfo:
-        created = format_time(_now())
+        created = format_time(now())
         stack = [
             Layer(layer.descriptor, layer.diff_id, History(created=created, created_by=line))
             for layer, line in zip(layers, history, strict=True)
@@ -171,13 +171,13 @@ class EmbeddedImages:
         return self._info(descriptor.digest)
 
     def _info(self, digest: str) -> ImageInfo:
-        return _info(self.store.get(digest))
+        return image_info(self.store.get(digest))
 
 
 def _new_config(config: Config, platform: str | None = None) -> ImageConfig:
     target = Platform.parse(platform) if platform else Platform.host()
     return ImageConfig(
-        created=format_time(_now()),
+        created=format_time(now()),
         architecture=target.architecture,
         os=target.os,
         variant=target.variant,
@@ -186,13 +186,14 @@ def _new_config(config: Config, platform: str | None = None) -> ImageConfig:
     )
 
 
-def _now() -> float:
+def now() -> float:
     """Return the time to note; SOURCE_DATE_EPOCH stops it, as reproducible-builds.org describes."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     return float(epoch) if epoch.isdigit() else time.time()
 
 
-def _info(image: Image) -> ImageInfo:
+def image_info(image: Image) -> ImageInfo:
+    """Return an image of the store in the backend's words."""
     document: dict[str, Any] = msgspec.json.decode(image.config_raw)
     return ImageInfo(
         id=image.id,

@@ -125,7 +125,8 @@ class Containers:
         """Return the steps that `run` would take; nothing is done."""
         container, _ = prepare.prepare(options)
         explaining = self._extra(base.Explaining, "explain")  # type: ignore[type-abstract]  # a protocol
-        return Table(explaining.explain(image, _words(command), container), columns.STEPS)
+        steps = explaining.explain(image, _words(command), container)
+        return Table(steps, columns.STEPS, "ID stands for the container's id, HOME for the engine's home")
 
     def _announced(
         self, image: str, command: Sequence[str], options: RunOptions, sink: Sink | None
@@ -403,7 +404,7 @@ class Containers:
         from containerlab.engine import copying
 
         with copying.output(normalise(verbs.ExportOptions, options).get("output")) as file:
-            self._files().get_archive(name, "/.", file)
+            self._files().get_archive(name, "/.", file, alone=True)
 
     @command("container commit", "commit")
     def commit(

@@ -52,9 +52,13 @@ def copy(files: FileAccess, source_text: str, target_text: str, options: Mapping
     if target.container:
         _into(files, source.path, target, options)
     elif target.path == "-":
-        files.get_archive(source.container, source.path, sys.stdout.buffer)
+        files.get_archive(source.container, source.path, sys.stdout.buffer, follow=_follows(options))
     else:
-        _out_of(files, source, target.path)
+        _out_of(files, source, target.path, options)
+
+
+def _follows(options: Mapping[str, Any]) -> bool:
+    return bool(options.get("follow_link"))
 
 
 @contextmanager
@@ -83,7 +87,7 @@ def _into(files: FileAccess, source: str, target: Place, options: Mapping[str, A
         return
     if not os.path.lexists(source):
         raise NotFound(f"no such file: {source}")
-    if options.get("follow_link"):
+    if _follows(options):
         source = os.path.realpath(source)
     directory, name = _arrival(files, target, source)
 
@@ -121,7 +125,7 @@ def _owned(options: Mapping[str, Any]) -> Callable[[tarfile.TarInfo], tarfile.Ta
     return change
 
 
-def _out_of(files: FileAccess, source: Place, target: str) -> None:
+def _out_of(files: FileAccess, source: Place, target: str, options: Mapping[str, Any]) -> None:
     from containerlab.store.unpack import unpack
 
     parent = target if os.path.isdir(target) else os.path.dirname(os.path.abspath(target))
@@ -129,10 +133,21 @@ def _out_of(files: FileAccess, source: Place, target: str) -> None:
         raise NotFound(f"no such directory: {parent}")
     with tempfile.TemporaryDirectory(prefix=".conlab-cp-", dir=parent) as scratch, _opened(scratch) as root:
         _through_pipe(
-            lambda stream: files.get_archive(source.container, source.path, stream),
+            lambda stream: files.get_archive(source.container, source.path, stream, follow=_follows(options)),
             lambda stream: unpack(stream.read, root, whiteouts=False),
         )
+        if not options.get("archive"):
+            _make_mine(root)
         _arrive(scratch, source.path, target)
+
+
+def _make_mine(root: int) -> None:
+    """Let what was copied out belong to who copies; only root could have made it somebody else's."""
+    for _, directories, files, directory in os.fwalk(".", dir_fd=root):
+        for name in (*directories, *files):
+            found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            if (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
+                os.chown(name, os.geteuid(), os.getegid(), dir_fd=directory, follow_symlinks=False)
 
 
 @contextmanager
@@ -146,7 +161,7 @@ def _opened(directory: str) -> Iterator[int]:
 
 def _arrive(scratch: str, source: str, target: str) -> None:
     names = os.listdir(scratch)
-    if source.endswith("/.") or len(names) != 1:
+    if source.endswith("/.") or source.strip("/") == "" or len(names) != 1:
         os.makedirs(target, exist_ok=True)
         moves = [(name, os.path.join(target, name)) for name in names]
     elif os.path.isdir(target):

@@ -35,8 +35,8 @@ def changes(
 ) -> list[Change]:
     """Return what lies in a snapshot's upper directory, or in `root` where a copy has none, by path.
 
-    lowers: topmost first. stubs: absolute paths of mount points that the runtime made, not reported where
-    they are empty and new.
+    lowers: topmost first. stubs: absolute paths of mount points that the runtime made, and of directories on
+    the way to them, not reported where they are new and nothing else is in them.
     """
     if idmap.kind == "none":
         return compare(upper or root, lowers, upper is None, stubs)
@@ -136,7 +136,12 @@ class _Level:
             return status.st_size == 0
         fd = os.open(name, _OPEN_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
         try:
-            return not os.listdir(fd)
+            return all(
+                self._is_stub(
+                    fd, below, os.stat(below, dir_fd=fd, follow_symlinks=False), path + b"/" + below
+                )
+                for below in map(os.fsencode, os.listdir(fd))
+            )
         finally:
             os.close(fd)
 

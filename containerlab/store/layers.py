@@ -83,9 +83,13 @@ class Layers:
         """
         return self._pack(["tree" if whole else "change-set", os.fspath(upper), *skip], compression)
 
-    def commit_copy(self, root: Path, lowers: Sequence[Path], *, compression: str = "gzip") -> Committed:
+    def commit_copy(
+        self, root: Path, lowers: Sequence[Path], *, compression: str = "gzip", skip: Collection[str] = ()
+    ) -> Committed:
         """Store as a blob how a snapshot that is a copy differs from its layers, topmost first."""
-        return self._pack(["copy", os.fspath(root), *map(os.fspath, lowers)], compression)
+        return self._pack(
+            ["copy", os.fspath(root), str(len(lowers)), *map(os.fspath, lowers), *skip], compression
+        )
 
     def _pack(self, words: Sequence[str], compression: str) -> Committed:
         process = trees.inside(

@@ -22,6 +22,8 @@ __all__ = ["write_change_set", "write_changes", "write_tree"]
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WITHOUT_LINKS = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
+_CHANGED_MEANWHILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+"""What a running container's removals and replacements look like: left out, never followed."""
 _CHUNK = 1 << 20
 _FLUSH_BYTES = 256 << 10
 _KINDS = {
@@ -49,12 +51,13 @@ def write_change_set(upper: int, write: Write, skip: Collection[bytes] = ()) -> 
     packer.end()
 
 
-def write_tree(parent: int, name: bytes, write: Write, as_name: bytes) -> None:
+def write_tree(parent: int, name: bytes, write: Write, as_name: bytes, hidden: Collection[int] = ()) -> None:
     """Write the file or directory `name` of an open directory; in the archive it is called `as_name`.
 
-    A whole open directory is written as it is with the names b"." and b"".
+    A whole open directory is written as it is with the names b"." and b"". hidden: devices whose
+    directories are written as if they were empty.
     """
-    packer = _Packer(write, whiteouts=False)
+    packer = _Packer(write, whiteouts=False, hidden=hidden)
     found = os.stat(name, dir_fd=parent, follow_symlinks=False)
     if name != b".":
         packer.entry(parent, name, as_name, found)
@@ -81,9 +84,10 @@ def write_changes(root: int, write: Write, changes: Iterable[tuple[str, str]]) -
 
 
 class _Packer:
-    def __init__(self, write: Write, *, whiteouts: bool) -> None:
+    def __init__(self, write: Write, *, whiteouts: bool, hidden: Collection[int] = ()) -> None:
         self._write = write
         self._whiteouts = whiteouts
+        self._hidden = hidden
         self._buffer = bytearray()
         self._first_names: dict[tuple[int, int], bytes] = {}
 
@@ -99,7 +103,9 @@ class _Packer:
                 directory = syscalls.openat2(
                     root, _join(start, path) or b".", _OPEN_DIRECTORY, 0, _WITHOUT_LINKS
                 )
-            except FileNotFoundError:  # a running container removed it
+            except OSError as error:
+                if error.errno not in _CHANGED_MEANWHILE:
+                    raise
                 continue
             try:
                 if names is None:
@@ -126,9 +132,11 @@ class _Packer:
             try:
                 found = os.stat(name, dir_fd=directory, follow_symlinks=False)
                 self.entry(directory, name, _join(above, name), found)
-            except FileNotFoundError:  # a running container removed it
+            except OSError as error:
+                if error.errno not in _CHANGED_MEANWHILE:
+                    raise
                 continue
-            if stat.S_ISDIR(found.st_mode):
+            if stat.S_ISDIR(found.st_mode) and found.st_dev not in self._hidden:
                 return name
         return b""
 

@@ -13,7 +13,7 @@ __all__ = ["main"]
 
 
 def main(words: Sequence[str]) -> int:
-    """Write `change-set DIRECTORY SKIP…`, `tree DIRECTORY` or `copy DIRECTORY LOWER…`.
+    """Write `change-set DIRECTORY SKIP…`, `tree DIRECTORY` or `copy DIRECTORY COUNT LOWER… SKIP…`.
 
     The last is a copy of merged layers, topmost first, from which it is told apart.
     """
@@ -22,8 +22,13 @@ def main(words: Sequence[str]) -> int:
     if what == "change-set":
         pack.write_change_set(root, _write, frozenset(map(os.fsencode, rest)))
     elif what == "copy":
-        found = compare(Path(directory), [Path(lower) for lower in rest], complete=True, stubs=())
-        pack.write_changes(root, _write, found)
+        count = int(rest[0])
+        lowers, skip = (
+            [Path(lower) for lower in rest[1 : count + 1]],
+            {f"/{path}" for path in rest[count + 1 :]},
+        )
+        found = compare(Path(directory), lowers, complete=True, stubs=())
+        pack.write_changes(root, _write, (change for change in found if change.path not in skip))
     else:
         pack.write_tree(root, b".", _write, b"")
     return 0

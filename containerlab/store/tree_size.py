@@ -1,4 +1,5 @@
-"""How much a tree takes on disk; runs as a process in the user namespace whose ids the files have."""
+"""How much trees take on disk; runs as a process in the user namespace whose
+ids the files have."""
 
 from __future__ import annotations
 
@@ -9,8 +10,9 @@ __all__ = ["main", "size_bytes"]
 
 
 def main(words: Sequence[str]) -> int:
-    """Print the size of the tree that the word names."""
-    print(size_bytes(words[0]))
+    """Print the sizes of the trees that the words name, a line each."""
+    for path in words:
+        print(size_bytes(path))
     return 0
 
 
@@ -21,7 +23,10 @@ def size_bytes(path: str) -> int:
     for directory, _, names, fd in os.fwalk(path):
         del directory
         for name in names:
-            found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            try:
+                found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            except FileNotFoundError:  # a running container removed it
+                continue
             if (found.st_dev, found.st_ino) not in seen:
                 seen.add((found.st_dev, found.st_ino))
                 total += found.st_blocks * 512

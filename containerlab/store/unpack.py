@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
-from containerlab.errors import HostileArchive
+from containerlab.errors import Conflict, HostileArchive
 from containerlab.linux import syscalls
 from containerlab.linux.files import remove_tree
 from containerlab.store import overlay
@@ -80,10 +80,11 @@ def unpack(
     """Apply a tar stream to the open directory `root`; of entries with the same name the last one wins.
 
     read: returns up to so many bytes, nothing at the end. whiteouts: write the names `.wh.NAME` and
-    `.wh..wh..opq` down as overlayfs does; else they are names like others. The umask must be 0.
+    `.wh..wh..opq` down as overlayfs does; else they are names like others, and no directory gives way to
+    something else, or the other way round. The umask must be 0.
 
     Raises: HostileArchive for one that tries to get out or is a bomb, CorruptContent for one that is
-        damaged; what was made until then remains.
+        damaged, Conflict for what does not give way; what was made until then remains.
     """
     reader = tar.Reader(read)
     unpacker = _Unpacker(reader, root, limits, whiteouts)
@@ -249,6 +250,8 @@ class _Unpacker:
             if not stat.S_ISDIR(found.st_mode):
                 # Deleted below and made again: nothing of the old directory may shine through.
                 opaque = self._whiteouts and overlay.is_whiteout(found, parent, name)
+                if not self._whiteouts:
+                    raise Conflict(f"{_shown(name)} is there and no directory", "remove it first") from None
                 self._clear(parent, name)
                 os.mkdir(name, 0o700, dir_fd=parent)
         fd = os.open(name, _OPEN_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
@@ -328,6 +331,8 @@ class _Unpacker:
         if found is None:
             return
         if stat.S_ISDIR(found.st_mode):
+            if not self._whiteouts:
+                raise Conflict(f"{_shown(name)} is there and a directory", "remove it first")
             remove_tree(name, parent)
             self._directories.distrust()
             return

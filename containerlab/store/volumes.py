@@ -96,13 +96,19 @@ class Volumes:
 
     def list(self) -> tuple[Volume, ...]:
         """Return all volumes by name."""
-        return tuple(
-            self.get(name) for name in sorted(filter(_NAME.fullmatch, os.listdir(self._home.volumes)))
-        )
+        found = []
+        for name in sorted(filter(_NAME.fullmatch, os.listdir(self._home.volumes))):
+            with contextlib.suppress(errors.NotFound):  # removed meanwhile
+                found.append(self.get(name))
+        return tuple(found)
 
-    def size_bytes(self, name: str) -> int:
-        """Return what the files of a volume take on disk."""
-        return int(trees.perform(self.idmap, "containerlab.store.tree_size", [str(self.path(name))]))
+    def sizes(self, names: Sequence[str]) -> dict[str, int]:
+        """Return what the files of volumes take on disk, by name; one that is gone meanwhile is left out."""
+        paths = {str(self.path(name)): name for name in names if self.path(name).exists()}
+        if not paths:
+            return {}
+        found = trees.perform(self.idmap, "containerlab.store.tree_size", list(paths)).split()
+        return dict(zip(paths.values(), map(int, found), strict=True))
 
     def fill(self, name: str, lowers: Sequence[Path], target: str, idmap: IdMap) -> None:
         """Copy what an image has at a path into an empty volume, owner and mode of the directory too.

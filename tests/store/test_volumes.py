@@ -28,7 +28,7 @@ def test_a_volume_is_made_found_and_removed(home: Home, volumes: Volumes) -> Non
     assert volumes.ensure("data") == volumes.path("data") == home.volumes / "data/_data"
     volumes.ensure("other")
     (volumes.path("other") / "x").write_bytes(b"x" * 10_000)
-    assert volumes.size_bytes("other") >= 10_000
+    assert volumes.sizes(["other"])["other"] >= 10_000
     assert [volume.name for volume in volumes.list()] == ["data", "other"]
     volumes.remove("data", unused)
     assert [volume.name for volume in volumes.list()] == ["other"]

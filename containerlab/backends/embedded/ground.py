@@ -59,13 +59,10 @@ class Ground:
         return Mounting(self._volumes, self.records)
 
     def _emit(self, record: Record, action: str, **attributes: str) -> None:
-        event = {
-            "time": time.time(),
-            "kind": "container",
-            "action": action,
-            "id": record.id,
-            "attributes": {"name": record.name, "image": record.image, **attributes},
-        }
+        self._note("container", action, record.id, name=record.name, image=record.image, **attributes)
+
+    def _note(self, kind: str, action: str, subject: str, **attributes: str) -> None:
+        event = {"time": time.time(), "kind": kind, "action": action, "id": subject, "attributes": attributes}
         fd = os.open(
             f"{self.home.root}/events.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
         )

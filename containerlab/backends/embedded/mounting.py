@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from containerlab.errors import InvalidInput, NotPermitted, Unsupported
+from containerlab.errors import Conflict, InvalidInput, NotFound, NotPermitted, Unsupported
 from containerlab.linux import syscalls
 from containerlab.linux.idmap import IdMap
 from containerlab.oci.image import Config
@@ -48,7 +49,7 @@ class Mounting:
         taken = {request.target for request in own}
         inherited = [request for request in self._of_others(options) if request.target not in taken]
         taken |= {request.target for request in inherited}
-        declared = (os.path.normpath("/" + path) for path in config.volumes)
+        declared = (os.path.normpath("/" + path.lstrip("/")) for path in config.volumes)
         implied = [MountRequest("volume", "", path) for path in declared if path not in taken and path != "/"]
         fresh = [_named(request) for request in (*own, *implied)]
         anonymous = [new.source for new, old in zip(fresh, (*own, *implied), strict=True) if new != old]
@@ -82,10 +83,27 @@ class Mounting:
             self._volumes.fill(request.source, lowers, request.target, idmap)
         return _below(str(data), request.subpath) if request.subpath else str(data)
 
+    def binds(self, record: Record) -> list[tuple[str, str, bool, bool]]:
+        """Return (source, target, recursive, readonly) of what of the host's files a container has."""
+        found = []
+        for request in record.mounts:
+            if request.kind not in ("bind", "volume"):
+                continue
+            source = request.source if request.kind == "bind" else str(self._volumes.path(request.source))
+            if os.path.lexists(source):
+                place = _below(source, request.subpath) if request.subpath else source
+                found.append((place, request.target, request.recursive, request.readonly))
+        return found
+
     def remove_anonymous(self, record: Record) -> None:
-        """Remove the volumes that were made for this container alone."""
+        """Remove the volumes that were made for this container, unless others have them too."""
         for name in record.anonymous:
-            self._volumes.remove(name, in_use=lambda _: [])
+            with contextlib.suppress(Conflict, NotFound):
+                self._volumes.remove(name, lambda name: self._users_beside(record, name))
+
+    def _users_beside(self, record: Record, name: str) -> list[str]:
+        others = [self._records.record(each) for each in self._records.ids() if each != record.id]
+        return [other.name for other in others if any(mount.source == name for mount in other.mounts)]
 
 
 def _refuse_duplicates(requests: Sequence[MountRequest]) -> None:
