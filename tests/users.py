@@ -60,6 +60,8 @@ class User(NamedTuple):
     def environment(self) -> dict[str, str]:
         """What a login would set, and nothing of the suite's own environment but its marks."""
         kept = {name: os.environ[name] for name in ("CI", leaks.TOKEN_VARIABLE) if name in os.environ}
+        if self.uid == 0:  # whose usual home is the machine's
+            kept["CONTAINERLAB_HOME"] = f"{self.home}/containerlab"
         return {
             "HOME": str(self.home),
             "USER": self.name,
