@@ -115,7 +115,7 @@ class Home(msgspec.Struct, frozen=True):
 
     def fresh_file(self, prefix: str) -> tuple[int, str]:
         """Make a file below `tmp` and return its descriptor, locked for `sweep` to see, and its path."""
-        return _fresh(lambda: tempfile.mkstemp(prefix=prefix, dir=self.temporary)[1], os.O_RDWR)
+        return _fresh(lambda: _new_file(prefix, self.temporary), os.O_RDWR)
 
     def replace(self, path: Path, content: bytes) -> None:
         """Write a whole file, so that everybody sees the old content or the new, on the disk."""
@@ -129,6 +129,12 @@ class Home(msgspec.Struct, frozen=True):
     def sweep(self) -> int:
         """Remove what killed processes left in `tmp`; return the number of entries removed."""
         return sum(_remove_if_dead(entry.path) for entry in os.scandir(self.temporary))
+
+
+def _fresh_path(directory: Path, prefix: str) -> str:
+    fd, path = tempfile.mkstemp(prefix=prefix, dir=directory)
+    os.close(fd)
+    return path
 
 
 def _default() -> str:
@@ -226,6 +232,12 @@ def _fresh(make: Callable[[], str], flags: int) -> tuple[int, str]:
             if _is_same(fd, path):
                 return fd, path
             os.close(fd)
+
+
+def _new_file(prefix: str, directory: Path) -> str:
+    fd, path = tempfile.mkstemp(prefix=prefix, dir=directory)
+    os.close(fd)
+    return path
 
 
 def is_held(path: str) -> bool:

@@ -115,3 +115,10 @@ def test_replace_leaves_the_old_or_the_new(home: Home) -> None:
     home.replace(home.cache / "x", b"two")
     assert (home.cache / "x").read_bytes() == b"two"
     assert os.listdir(home.temporary) == []
+
+
+def test_a_fresh_file_holds_one_descriptor(home: Home) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    fd, _ = home.fresh_file("test-")
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    os.close(fd)
