@@ -72,7 +72,7 @@ def container_plan(spec: Spec, around: Surroundings) -> Plan:
     process, linux = _required(spec)
     new, joins = _namespaces(linux)
     steps = (
-        *_arrive(new, joins, around, process),
+        *_arrive(new, joins, around, process, linux),
         *_adjust(new, linux),
         *_build_root(spec, linux, new, around),
         *_enter_root(spec, linux, process, new, around),
@@ -124,7 +124,9 @@ def _first_ids(idmap: IdMap) -> tuple[int, int]:
     return idmap.uids[0].inside, idmap.gids[0].inside
 
 
-def _arrive(new: int, joins: Sequence[Join], around: Surroundings, process: Process) -> Iterator[Step]:
+def _arrive(
+    new: int, joins: Sequence[Join], around: Surroundings, process: Process, linux: Linux
+) -> Iterator[Step]:
     if new & CLONE_NEWUSER:
         yield step("await_maps")
         if around.idmap:
@@ -134,6 +136,11 @@ def _arrive(new: int, joins: Sequence[Join], around: Surroundings, process: Proc
     if process.oom_score_adj is not None:
         yield step("set_oom_score_adj", (process.oom_score_adj,))
     yield step("protect")
+    # Shared would keep pivot_root from working, and unbindable the root from being bound.
+    private = linux.rootfs_propagation in ("private", "rprivate")
+    yield step("set_propagation", (mounts.PROPAGATION["rprivate" if private else "rslave"],))
+    # Before its cgroup may forbid /dev/fuse, which fuse-overlayfs needs.
+    yield step("mount_root", (around.root, tuple(tuple(mount) for mount in around.snapshot)))
     yield step("join_cgroups")
     if new & CLONE_NEWCGROUP:
         yield step("unshare", (CLONE_NEWCGROUP,))
@@ -155,10 +162,6 @@ def _adjust(new: int, linux: Linux) -> Iterator[Step]:
 
 def _build_root(spec: Spec, linux: Linux, new: int, around: Surroundings) -> Iterator[Step]:
     readonly = bool(spec.root and spec.root.readonly)
-    # Shared would keep pivot_root from working, and unbindable the root from being bound.
-    private = linux.rootfs_propagation in ("private", "rprivate")
-    yield step("set_propagation", (mounts.PROPAGATION["rprivate" if private else "rslave"],))
-    yield step("mount_root", (around.root, tuple(tuple(mount) for mount in around.snapshot)))
     for mount in spec.mounts:
         yield from mount_steps.steps(mount, around.cgroup)
     if not any(

@@ -131,12 +131,6 @@ class Home(msgspec.Struct, frozen=True):
         return sum(_remove_if_dead(entry.path) for entry in os.scandir(self.temporary))
 
 
-def _fresh_path(directory: Path, prefix: str) -> str:
-    fd, path = tempfile.mkstemp(prefix=prefix, dir=directory)
-    os.close(fd)
-    return path
-
-
 def _default() -> str:
     if chosen := os.environ.get("CONTAINERLAB_HOME"):
         return chosen
