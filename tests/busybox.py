@@ -12,7 +12,7 @@ from containerlab.engine.engine import Engine
 NAME = "test/busy"
 _APPLETS = (
     *("cat", "echo", "env", "false", "head", "hostname", "id", "kill", "ls", "mkdir", "seq", "sh", "sleep"),
-    *("stty", "touch", "true", "wc", "yes"),
+    *("stty", "touch", "true", "tty", "wc", "yes"),
 )
 
 
@@ -20,13 +20,14 @@ def engine(home: Path) -> Engine:
     """Return an engine whose store has the image."""
     found = Engine(home)
     archive = home.with_suffix(".tar")
-    archive.write_bytes(_root_file_system())
+    archive.write_bytes(root_file_system())
     found.images.import_(str(archive), NAME, change=['CMD ["sh"]'])
     archive.unlink()
     return found
 
 
-def _root_file_system() -> bytes:
+def root_file_system() -> bytes:
+    """Return the image's files as a tar archive."""
     program = shutil.which("busybox")
     assert program, "the busybox package is missing"
     output = io.BytesIO()
