@@ -167,7 +167,7 @@ class Monitor:
         self.journal.write(
             status="running",
             pid=pid,
-            start_ticks=procfs.start_ticks(pid),
+            start_ticks=_start_ticks(pid),
             boot=procfs.boot_id(),
             started_at=time.time(),
             finished_at=0.0,
@@ -302,6 +302,14 @@ class Monitor:
         except FileNotFoundError:
             return ""
         return gone
+
+
+def _start_ticks(pid: int) -> int:
+    """Return when a process started; 0 for one that another runtime has collected already."""
+    try:
+        return procfs.start_ticks(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
 
 
 def _name_of(plan: Plan, step: int) -> str:
