@@ -80,16 +80,16 @@ EVENTS = (
 STEPS = (
     Column("number", "STEP", lambda row: row.number, "number", "Step"),
     Column("who", "WHO", lambda row: row.who, "text", "Who"),
-    Column("call", "CALL", lambda row: row.call, "text", "Call"),
-    Column("why", "WHY", lambda row: row.why, "text", "Why"),
+    Column("call", "CALL", lambda row: row.call, "call", "Call"),
+    Column("why", "WHY", lambda row: row.why, "below", "Why"),
 )
 
 FACILITIES = (
     Column("name", "FACILITY", lambda row: row.name, "name", "Name"),
     Column("available", "HERE", lambda row: "yes" if row.available else "no", "text", "Available"),
-    Column("reason", "REASON", lambda row: row.reason, "text", "Reason"),
-    Column("costs", "WITHOUT IT", lambda row: row.costs, "text", "Costs"),
-    Column("how", "HOW TO GET IT", lambda row: row.how, "text", "How"),
+    Column("reason", "REASON", lambda row: row.reason, "prose", "Reason"),
+    Column("costs", "WITHOUT IT", lambda row: "" if row.available else row.costs, "prose", "Costs"),
+    Column("how", "HOW TO GET IT", lambda row: "" if row.available else row.how, "prose", "How"),
 )
 
 VOLUMES = (

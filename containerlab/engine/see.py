@@ -112,7 +112,7 @@ class See:
 
 
 _KIND = Column("kind", "NAMESPACE", lambda row: row.kind, "name")
-_ISOLATES = Column("isolates", "ISOLATES", lambda row: row.isolates)
+_ISOLATES = Column("isolates", "ISOLATES", lambda row: row.isolates, "prose")
 
 
 def _ids_column(name: str) -> Column:

@@ -59,7 +59,7 @@ class Facts(html.Shown):
             [html.text(name.replace("_", " ")), html.text(_written(value))]
             for name, value in self.values.items()
         ]
-        return html.table([("", False), ("", False)], cells)
+        return html.table([html.Heading(""), html.Heading("", is_wrapped=True)], cells)
 
     def __repr__(self) -> str:
         return self.to_text()

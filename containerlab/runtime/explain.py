@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from containerlab.linux.mounts import FLAGS, Mount
@@ -60,18 +61,52 @@ def explain(plan: Plan) -> Iterator[Explained]:
         yield Explained(
             f'{tool}("/proc/PID/uid_map", "{ranges}")', "say which host ids its ids stand for", "monitor"
         )
-    for name, arguments in plan.steps:
+    for name, arguments in _grouped(plan.steps):
         call, why = _TEXTS[name](*arguments)
         yield Explained(call, why, "init")
+
+
+def _grouped(steps: Sequence[Any]) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Yield steps, with neighbours that show files of the host in the same way made one."""
+    for (name, ways), group in groupby(
+        steps, lambda step: (step[0], step[1][2:] if step[0] == "bind" else None)
+    ):
+        alike = [arguments for _, arguments in group]
+        if name != "bind":
+            yield from ((name, arguments) for arguments in alike)
+            continue
+        sources, targets = (_alternatives([arguments[place] for arguments in alike]) for place in (0, 1))
+        if len(sources) == len(targets) == 1:
+            yield name, (sources[0], targets[0], *(ways or ()))
+        else:
+            yield from ((name, arguments) for arguments in alike)
 
 
 def _cgroups(plan: Plan) -> Iterator[Explained]:
     if plan.cgroup is None:
         return
-    for path in plan.cgroup.paths:
-        yield Explained(f'mkdir("{path}")', "a cgroup counts and limits what is in it", "monitor")
-    for write in plan.cgroup.writes:
-        yield Explained(f'write("{write.path}/{write.file}", "{write.value}")', write.why, "monitor")
+    directories = ", ".join(f'"{path}"' for path in _alternatives(plan.cgroup.paths))
+    yield Explained(f"mkdir({directories})", "cgroups: they count and limit what is in them", "monitor")
+    for (path, file, why), writes in groupby(
+        plan.cgroup.writes, lambda write: (write.path, write.file, write.why)
+    ):
+        values = ", ".join(f'"{write.value}"' for write in writes)
+        yield Explained(f'write("{path}/{file}", {values})', why, "monitor")
+
+
+def _alternatives(paths: Sequence[str]) -> list[str]:
+    """Write paths that differ in one part as one, as a shell's braces do.
+
+    >>> _alternatives(["/a/x/c", "/a/y/c"])
+    ['/a/{x,y}/c']
+    """
+    split = [path.split("/") for path in paths]
+    if len({len(parts) for parts in split}) != 1:
+        return list(paths)
+    columns = [list(dict.fromkeys(column)) for column in zip(*split, strict=True)]
+    if sum(len(column) > 1 for column in columns) > 1:
+        return list(paths)
+    return ["/".join(column[0] if len(column) == 1 else f"{{{','.join(column)}}}" for column in columns)]
 
 
 def _namespaces(flags: int) -> str:

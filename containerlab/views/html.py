@@ -6,9 +6,9 @@ What containers print, and the names people give, are untrusted text: whatever i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["Shown", "details", "pre", "table", "text"]
+__all__ = ["Heading", "Shown", "details", "pre", "table", "text"]
 
 
 class Shown:
@@ -45,16 +45,30 @@ def _is_harmless(character: str) -> bool:
     return character.isprintable() or character in "\n\t"
 
 
-_CELL = "padding:2px 10px 2px 0;white-space:nowrap;vertical-align:top;"
+class Heading(NamedTuple):
+    """The head of a column."""
+
+    title: str
+    is_right: bool = False
+    is_wrapped: bool = False
+
+    @property
+    def style(self) -> str:
+        """How the cells below it look."""
+        space = "normal;overflow-wrap:anywhere;min-width:8em" if self.is_wrapped else "nowrap"
+        side = "right" if self.is_right else "left"
+        return f"padding:2px 10px 2px 0;vertical-align:top;white-space:{space};text-align:{side};"
 
 
-def table(headings: Iterable[tuple[str, bool]], rows: Iterable[Iterable[str]], caption: str = "") -> str:
-    """Write a table; a heading is (text, right-aligned). Cells are HTML already."""
-    columns = list(headings)
-    aligned = [f"{_CELL}text-align:{'right' if right else 'left'};" for _, right in columns]
+def table(
+    headings: Iterable[Heading | tuple[str, bool]], rows: Iterable[Iterable[str]], caption: str = ""
+) -> str:
+    """Write a table; a heading may be (title, right-aligned). Cells are HTML already."""
+    columns = [Heading(*heading) for heading in headings]
+    aligned = [heading.style for heading in columns]
     head = "".join(
-        f'<th scope="col" style="{style}border-bottom:1px solid #7a7a7a;">{text(title)}</th>'
-        for (title, _), style in zip(columns, aligned, strict=True)
+        f'<th scope="col" style="{style}border-bottom:1px solid #7a7a7a;">{text(heading.title)}</th>'
+        for heading, style in zip(columns, aligned, strict=True)
     )
     body = "".join(
         "<tr>"

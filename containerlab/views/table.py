@@ -31,7 +31,8 @@ class Column(NamedTuple):
     """Heading in text: SIZE."""
     value: Callable[[Any], Any]
     kind: str = "text"
-    """text, id, digest, name, command, number, size, seconds, time, age or state."""
+    """text, id, digest, name, command, number, size, seconds, time, age or state; prose and call are
+    wrapped to the terminal's width, below stands under its row."""
     template: str = ""
     """Name in `--format` templates, as Docker's: "ID"; the title in one word if empty."""
     is_visible: bool = True
@@ -45,11 +46,18 @@ class Column(NamedTuple):
     def is_right(self) -> bool:
         return self.kind in ("number", "size", "seconds")
 
+    @property
+    def layout(self) -> str:
+        """How text is laid out: right, prose, below, or as it is."""
+        kinds = {"call": "prose", "prose": "prose", "below": "below"}
+        return "right" if self.is_right else kinds.get(self.kind, "")
+
     def show(self, row: Any, full: bool = False) -> str:
         """Write a row's value for people."""
         return _show(self.kind, self.value(row), full)
 
 
+_FITTED = ("prose", "below")
 _ID_LENGTH = 12
 _COMMAND_LENGTH = 30
 
@@ -122,14 +130,24 @@ class Table(html.Shown, Sequence[Row], Generic[Row]):
         raise KeyError(name)
 
     def to_text(self, full: bool = False) -> str:
-        """Return aligned columns; `full` shortens nothing."""
+        """Return aligned columns; `full` shortens nothing. Prose is wrapped to the width of the terminal."""
         columns = [column for column in self.columns if column.is_visible]
         cells = [[_one_line(column.show(row, full)) for column in columns] for row in self.rows]
-        return aligned([column.title for column in columns], cells, [column.is_right for column in columns])
+        head = f"{self.title}\n" if self.title else ""
+        if not any(column.layout in _FITTED for column in columns):
+            rights = [column.is_right for column in columns]
+            return head + aligned([column.title for column in columns], cells, rights)
+        from containerlab.views.layout import Field, fitted, terminal_width
+
+        fields = [Field(column.title, column.layout) for column in columns]
+        return head + fitted(fields, cells, terminal_width())
 
     def to_html(self) -> str:
         columns = [column for column in self.columns if column.is_visible]
-        headings = [(column.title.lower(), column.is_right) for column in columns]
+        headings = [
+            html.Heading(column.title.lower(), column.is_right, column.layout in _FITTED)
+            for column in columns
+        ]
         return html.table(
             headings, [[_html_cell(column, row) for column in columns] for row in self.rows], self.title
         )
@@ -172,6 +190,8 @@ def _one_line(text: str) -> str:
 def _html_cell(column: Column, row: Any) -> str:
     shown = html.text(column.show(row))
     full = column.show(row, full=True)
+    if column.kind == "call":
+        return f"<code>{shown}</code>"
     if column.kind == "time" or html.text(full) == shown:
         return shown
     return f'<span title="{html.text(full)}">{shown}</span>'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import os
 import platform
+import re
 import shutil
 from collections.abc import Sequence
 from typing import Any
@@ -47,8 +48,11 @@ class SeeingVerbs(ContainerVerbs):
         steps += [
             StepInfo(number=0, call=call, why=why, who=who) for call, why, who in explain(decision.plan)
         ]
-        numbered = enumerate(steps, 1)
-        return [StepInfo(number=n, call=s.call, why=s.why, who=s.who) for n, s in numbered]
+        root = str(self.home.root)
+        return [
+            StepInfo(number=number, call=_shortened(step.call, record.id, root), why=step.why, who=step.who)
+            for number, step in enumerate(steps, 1)
+        ]
 
     def facilities(self) -> builtins.list[Facility]:
         """Return what this host allows, what each missing piece costs and how to get it."""
@@ -146,6 +150,12 @@ class SeeingVerbs(ContainerVerbs):
             )
             for f in facilities(self.host.cgroups)
         ]
+
+
+def _shortened(call: str, container_id: str, home: str) -> str:
+    """Keep lines short: ID for the container's id, HOME for the store, and the beginning of a digest."""
+    call = call.replace(container_id, "ID").replace(home, "HOME")
+    return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1…", call)
 
 
 def _without_advice(facility: Facility) -> Facility:
