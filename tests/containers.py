@@ -16,11 +16,11 @@ from containerlab.backends.embedded_images import EmbeddedImages
 from containerlab.engine.engine import Engine
 from containerlab.store.home import Home
 
-__all__ = ["IMAGE", "FILES", "engine", "import_image", "root_archive", "until"]
+__all__ = ["FILES", "IMAGE", "engine", "import_image", "root_archive", "until"]
 
 IMAGE = "test/applets"
 FILES: dict[str, bytes] = {
-    "etc/passwd": b"root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/:/bin/false\nann:x:1000:1000::/home/ann:/bin/sh\n",
+    "etc/passwd": b"root:x:0:0::/root:/bin/sh\ndaemon:x:1:1::/:/bin/false\nann:x:1000:1000::/home/ann:/bin/sh\n",
     "etc/group": b"root:x:0:\ndaemon:x:1:\nann:x:1000:\nstaff:x:50:ann\ncdrom:x:24:\n",
 }
 _DIRECTORIES = ("dev", "etc", "home", "home/ann", "proc", "root", "run", "sys", "tmp", "var")

@@ -178,6 +178,9 @@ class Monitor:
         self.journal.emit("start")
         self._run_hook("poststart", pid, "running")
         self.clients.send(wire.STARTED, json.dumps(self.journal.state).encode())
+        if self.journal.state["restarts"] and self._is_stopping():
+            # Somebody stopped it while it waited for its restart, and saw no process to signal.
+            signal.pidfd_send_signal(spawned.pidfd, signal.SIGKILL)
 
     def _watch(self, spawned: Spawned, stdio: Stdio) -> None:
         """Carry output and input until the process has ended and its output is drained."""
@@ -234,7 +237,8 @@ class Monitor:
 
     def _wants_restart(self) -> bool:
         policy, state = self.launch.restart, self.journal.state
-        if policy == "no" or os.path.exists(self.launch.directory + "/stopping"):
+        orphaned = self.launch.attached and self.clients.lost_first
+        if policy == "no" or orphaned or self._is_stopping():
             return False
         if policy == "on-failure":
             tries = self.launch.restart_most
@@ -246,9 +250,12 @@ class Monitor:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             select.poll().poll(min(left, 0.1) * 1000)
-            if os.path.exists(self.launch.directory + "/stopping"):
+            if self._is_stopping():
                 return False
         return True
+
+    def _is_stopping(self) -> bool:
+        return os.path.exists(self.launch.directory + "/stopping")
 
     # --- the end --------------------------------------------------------------------------------
 

@@ -187,6 +187,12 @@ def make_directories(scene: Scene, paths: Sequence[tuple[str, int]]) -> None:
             os.close(fd)
 
 
+def make_working_directory(scene: Scene, path: str) -> None:
+    """Make the working directory where there is none, as Docker does; `change_directory` says if it failed."""
+    with contextlib.suppress(OSError):
+        os.close(scene.make(path, directory=True))
+
+
 def make_devices(scene: Scene, devices: Sequence[tuple[str, int, int, int, int, int]]) -> None:
     """Make device nodes (path, mode with type, major, minor, uid, gid)."""
     mask = os.umask(0)
@@ -318,6 +324,7 @@ OPERATIONS = {
         bind,
         bind_descriptor,
         make_directories,
+        make_working_directory,
         make_devices,
         make_links,
         mask,

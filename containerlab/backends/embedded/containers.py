@@ -201,8 +201,9 @@ class ContainerVerbs(Ground):
             time.sleep(0.001)
 
     def _discard(self, record: Record, *, volumes: bool = True) -> None:
-        with contextlib.suppress(NotFound), self.records.held(record.id):
+        with contextlib.suppress(NotFound):
             repair.repair(self.records, record.id)
+        with contextlib.suppress(NotFound), self.records.held(record.id):
             self.records.forget(record, lambda path: snapshots.remove(path, self.host.idmap))
         if volumes:
             self._mounting.remove_anonymous(record)
@@ -211,12 +212,13 @@ class ContainerVerbs(Ground):
 
     def signal(self, name: str, number: int) -> None:
         """Send a signal to a container's first process; SIGKILL also reaches a paused one."""
-        container_id, state = self._running(name)
+        container_id, _ = self._running(name, "restarting")
         record = self.records.record(container_id)
         if number in (record.stop_signal, signal.SIGTERM, signal.SIGKILL):
             with open(f"{self.records.directory(container_id)}/stopping", "w"):
                 pass
-        _send(state.identity, number)
+        # Read after that: either this sees the process that was just started again, or its monitor the file.
+        _send(self.records.state(container_id).identity, number)
         if number == signal.SIGKILL and (group := repair.cgroup_of(self.records, container_id)):
             control.thaw(group)
         self._emit(record, "kill", signal=str(int(number)))
@@ -293,13 +295,13 @@ class ContainerVerbs(Ground):
             )
         return container_id, group
 
-    def _running(self, name: str) -> tuple[str, State]:
+    def _running(self, name: str, *others: str) -> tuple[str, State]:
         container_id = self.records.find(name)
         state = self.records.state(container_id)
-        if state.status == "running" and not self.records.is_supervised(container_id):
+        if not self.records.is_supervised(container_id):
             repair.repair(self.records, container_id)
             state = self.records.state(container_id)
-        if state.status != "running":
+        if state.status not in ("running", *others):
             raise Conflict(
                 f"container {name} does not run", f"it is {state.status}; start it: conlab start {name}"
             )

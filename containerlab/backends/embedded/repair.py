@@ -8,6 +8,7 @@ the truth: "dead", with exit code 137 and the reason that the real one is lost.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import time
 from pathlib import Path
@@ -63,6 +64,8 @@ def repair(records: Records, container_id: str) -> bool:
                 _bury(records, container_id, state)
         return records.record(container_id).auto_remove
     record = records.record(container_id)
+    if state.status == "created":
+        _clear(records, container_id)
     if not record.auto_remove or records.is_supervised(container_id):
         return False
     return state.status in ("exited", "dead") or _is_abandoned(record, state)
@@ -72,13 +75,30 @@ def _is_abandoned(record: Record, state: State) -> bool:
     return state.status == "created" and record.creator is not None and not procfs.is_alive(record.creator)
 
 
+def _clear(records: Records, container_id: str) -> None:
+    """Remove what a monitor had made that was killed before the container ran."""
+    group = cgroup_of(records, container_id)
+    if group is None or not any(map(os.path.isdir, group.paths)):
+        return
+    with records.held(container_id):
+        if records.state(container_id).status == "created" and not records.is_supervised(container_id):
+            _remove_cgroup(group)
+
+
+def _remove_cgroup(group: CgroupPlan) -> None:
+    control.kill(group)
+    control.remove(group)
+
+
 def _bury(records: Records, container_id: str, state: State) -> None:
     with contextlib.suppress(ProcessLookupError):
         pidfd = procfs.open_pidfd(state.identity)
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        try:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        finally:
+            os.close(pidfd)
     if group := cgroup_of(records, container_id):
-        control.kill(group)
-        control.remove(group)
+        _remove_cgroup(group)
     dead = msgspec.structs.replace(
         state, status="dead", pid=0, exit_code=137, finished_at=time.time(), error=_LOST
     )
