@@ -172,6 +172,8 @@ def _build_root(spec: Spec, linux: Linux, new: int, around: Surroundings) -> Ite
     if spec.hooks and (spec.hooks.prestart or spec.hooks.create_runtime):
         yield step("rendezvous")
     yield from hook_steps.inside(spec, "createContainer", "creating", around.container)
+    if spec.process and spec.process.cwd != "/":
+        yield step("make_directories", (((spec.process.cwd, 0o755),),))
     if readonly:
         yield step("make_root_readonly")
 
