@@ -142,21 +142,18 @@ class EmbeddedImages:
     def remove_image(self, name: str, *, force: bool = False) -> list[str]:
         """Remove a name, and the image with its last; return a line for each thing that is gone."""
         lines = removal.remove(self.store, name, self._in_use, force=force)
-        self._drop_layers()
+        self.drop_layers()
         return lines
 
     def prune_images(self, *, every: bool = False) -> Pruned:
         """Remove images without a name, or every one that no container uses."""
         removed, freed_bytes = removal.prune(self.store, self._in_use, everything=every)
-        self._drop_layers()
+        self.drop_layers()
         return Pruned(removed=tuple(removed), freed_bytes=freed_bytes)
 
-    def _drop_layers(self) -> None:
-        """Remove the unpacked layers that no image and no container has."""
-        layers = Layers(self.store.home)
-        needed = {*self.store.referenced_diff_ids(), *self._held_layers()}
-        for diff_id in layers.unreferenced(needed):
-            layers.remove(diff_id)
+    def drop_layers(self) -> int:
+        """Remove the unpacked layers that no image and no container has; return how many."""
+        return Layers(self.store.home).drop(lambda: {*self.store.referenced_diff_ids(), *self._held_layers()})
 
     def _bring_in(
         self, name: str, layers: Sequence[Committed], history: Sequence[str], config: Config

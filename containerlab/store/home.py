@@ -105,13 +105,17 @@ class Home(msgspec.Struct, frozen=True):
 
         It is locked while in use, so that `sweep` can tell rubbish of the dead from work of the living.
         """
-        fd, path = _fresh(lambda: tempfile.mkdtemp(prefix=prefix, dir=self.temporary), os.O_DIRECTORY)
+        fd, path = self.fresh_directory(prefix)
         try:
             yield Path(path)
         finally:
             with contextlib.suppress(OSError):  # what belongs to mapped ids, `Layers.sweep` can remove
                 remove_tree(path)
             os.close(fd)
+
+    def fresh_directory(self, prefix: str) -> tuple[int, str]:
+        """Make a directory below `tmp` and return its descriptor, locked for `sweep` to see, and its path."""
+        return _fresh(lambda: tempfile.mkdtemp(prefix=prefix, dir=self.temporary), os.O_DIRECTORY)
 
     def fresh_file(self, prefix: str) -> tuple[int, str]:
         """Make a file below `tmp` and return its descriptor, locked for `sweep` to see, and its path."""

@@ -66,7 +66,8 @@ class Layers:
             were complete before remain, nothing else.
         """
         wanted = dict(zip(image.diff_ids, image.layers, strict=True))
-        missing = {diff_id: wanted[diff_id] for diff_id in wanted if not self.path(diff_id).exists()}
+        with self._home.lock(_ALL_LAYERS, shared=True):
+            missing = {diff_id: wanted[diff_id] for diff_id in wanted if not self.path(diff_id).exists()}
         if missing:
             self._unpack_all(missing, notice or (lambda _: None))
         # A layer that comes twice counts where it comes last: overlayfs refuses the same directory twice.
@@ -126,6 +127,21 @@ class Layers:
             with contextlib.suppress(FileNotFoundError):
                 self._rename(path, scratch / "tree")
             trees.remove(scratch / "tree", self.idmap)
+
+    def drop(self, needed: Callable[[], Collection[str]]) -> int:
+        """Remove the unpacked layers that are not among the diff ids `needed` gives; return how many.
+
+        Whoever starts to need a layer says so before `ensure` looks for it: between the asking and the moving
+        away here nobody looks, so that what is found there stays.
+        """
+        with self._home.scratch("gone-") as scratch:
+            with self._home.lock(_ALL_LAYERS):
+                doomed = self.unreferenced(needed())
+                for diff_id in doomed:
+                    self._rename(self.path(diff_id), scratch / self.path(diff_id).name)
+            for entry in os.scandir(scratch):
+                trees.remove(Path(entry.path), self.idmap)
+        return len(doomed)
 
     def sweep(self) -> None:
         """Remove half-unpacked layers of dead processes that only the map's root can remove."""
@@ -231,6 +247,7 @@ class Layers:
             trees.perform(self.idmap, trees.__name__, ["rename", os.fspath(old), os.fspath(new)])
 
 
+_ALL_LAYERS = "layers"
 _ALGORITHMS = {64: "sha256", 128: "sha512"}
 
 
@@ -259,7 +276,10 @@ def _killed_on_error(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 def _lock_if_dead(path: str) -> int | None:
     """Lock a scratch directory whose maker is dead; see `Home.scratch`."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:  # its maker has removed it meanwhile
+        return None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

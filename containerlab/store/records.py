@@ -115,8 +115,7 @@ class Records:
         Raises: AlreadyExists when the name is taken.
         """
         final = self.directory(record.id)
-        draft = f"{self._home.temporary}/container-{record.id}"
-        os.mkdir(draft, 0o700)
+        fd, draft = self._home.fresh_directory("container-")
         try:
             _write(f"{draft}/record.json", _ENCODER.encode(record))
             with self._home.lock("names"):
@@ -125,6 +124,8 @@ class Records:
         except BaseException:
             remove_tree(draft)
             raise
+        finally:
+            os.close(fd)
 
     def _claim(self, name: str, container_id: str) -> None:
         link = f"{self._names}/{name}"

@@ -170,6 +170,15 @@ def test_exported_file_system_can_be_imported(containers: Containers, engine: En
     engine.images.remove("test/again")
 
 
+def test_check_removes_layers_that_nothing_needs(containers: Containers, engine: Engine, base: Path) -> None:
+    layers = base / "files" / "layers"
+    containers.create(IMAGE, FOREVER)
+    needed = set(layers.iterdir())
+    (layers / ("0" * 64)).mkdir()
+    assert [done for _, done in engine.system.check()] == ["removed 1 layers that nothing needs"]
+    assert set(layers.iterdir()) == needed
+
+
 @pytest.fixture
 def owner(anyone: User) -> Iterator[User]:
     """Return somebody who has the image; whatever containers a test leaves are removed."""

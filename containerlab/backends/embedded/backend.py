@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 
 from containerlab.backends.embedded.containers import ContainerVerbs
 from containerlab.backends.embedded.files import FileVerbs
@@ -10,8 +11,10 @@ from containerlab.backends.embedded.ground import Ground
 from containerlab.backends.embedded.seeing import SeeingVerbs
 from containerlab.backends.embedded.volumes import VolumeVerbs
 from containerlab.backends.embedded_images import EmbeddedImages
+from containerlab.errors import NotFound
 from containerlab.runtime.lifecycle import Launcher
 from containerlab.store.home import Home
+from containerlab.store.records import Record
 
 __all__ = ["Embedded"]
 
@@ -25,9 +28,21 @@ class Embedded(FileVerbs, SeeingVerbs, VolumeVerbs, ContainerVerbs, EmbeddedImag
         EmbeddedImages.__init__(self, home, self._containers_of, self._held_diff_ids)
         Ground.__init__(self, home, self.store, launcher or Launcher())
 
+    def check(self) -> list[tuple[str, str]]:
+        """Repair all containers, and clear what is half-made or needed by nobody; return (what, what)."""
+        done = super().check()
+        self.layers.sweep()
+        if dropped := self.drop_layers():
+            done.append((str(self.home.layers), f"removed {dropped} layers that nothing needs"))
+        return done
+
     def _containers_of(self, image_id: str) -> list[str]:
-        records = map(self.records.record, self.records.ids())
-        return [record.name for record in records if record.image_id == image_id]
+        return [record.name for record in self._all_records() if record.image_id == image_id]
 
     def _held_diff_ids(self) -> Iterable[str]:
-        return {diff_id for each in self.records.ids() for diff_id in self.records.record(each).layers}
+        return {diff_id for record in self._all_records() for diff_id in record.layers}
+
+    def _all_records(self) -> Iterator[Record]:
+        for container_id in self.records.ids():
+            with contextlib.suppress(NotFound):  # removed meanwhile
+                yield self.records.record(container_id)

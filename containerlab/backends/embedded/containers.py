@@ -360,7 +360,7 @@ class ContainerVerbs(Ground):
         if self._repaired and not again:
             return
         self._repaired = True
-        self.check()
+        ContainerVerbs.check(self)
 
     def check(self) -> builtins.list[tuple[str, str]]:
         """Repair all containers and clear what is half-made; return (what, what was done)."""
