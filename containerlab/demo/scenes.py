@@ -69,7 +69,7 @@ def alone(engine: Engine) -> Scene:
         private = sum(len(set(row.ids.values())) == len(row.ids) for row in namespaces)
         notices = container.info.notices
     asked = html.table(
-        (("", False), ("the host says", False), ("the container says", False)),
+        (html.Heading(""), html.Heading("the host says"), html.Heading("the container says")),
         [[html.text(_shortened(cell)) for cell in row] for row in rows],
     )
     return Scene(
