@@ -104,6 +104,8 @@ def _perform_one(engine: Engine, call: Call) -> int:
     from containerlab.engine.result import RunResult
     from containerlab.printing import lines, write_logs
 
+    if _is_watched(call):
+        return _watch(engine, call)
     value = _call(engine, call)
     if isinstance(value, RunResult):
         for notice in value.notices:
@@ -118,7 +120,30 @@ def _perform_one(engine: Engine, call: Call) -> int:
     return 0
 
 
+def _is_watched(call: Call) -> bool:
+    """Say whether a measure is shown again and again, as Docker does on a terminal."""
+    return (
+        call.command.name == "stats" and not call.options.get("no_stream") and not call.face and os.isatty(1)
+    )
+
+
+def _watch(engine: Engine, call: Call) -> int:
+    """Show the table every second until an interrupt."""
+    import time
+
+    try:
+        while True:
+            text = call.on(engine).to_text()
+            sys.stdout.write(f"\x1b[H\x1b[J{text}\n")
+            sys.stdout.flush()
+            time.sleep(1)
+    except KeyboardInterrupt:
+        return 0
+
+
 def _call(engine: Engine, call: Call) -> Any:
+    if call.command.name == "events" and "until" not in call.options:
+        call = call._replace(options={"follow": True, **call.options})
     if not call.is_attached:
         return call.on(engine)
     from containerlab.engine import attach, terminal

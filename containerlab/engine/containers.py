@@ -37,6 +37,7 @@ Given = bytes | str | io.BufferedIOBase | attach.Keyboard | None
 OnSession = Callable[[Session], None]
 """Is told the session when the program runs, to send it signals or the size of a terminal."""
 ImageTarget = Annotated[str, Argument("NAME[:TAG]", "image")]
+Port = Annotated[str, Argument("PORT[/PROTOCOL]")]
 CopyPath = Annotated[str, Argument("CONTAINER:PATH|PATH|-", "container")]
 _Extra = TypeVar("_Extra")
 
@@ -83,6 +84,7 @@ class Containers:
         started = time.monotonic()
         self._engine.warm_up()
         container, own = prepare.prepare(options)
+        sink = _chosen(sink, own.get("attach", ()))
         if input is not None:
             container["interactive"] = True
         steps = self._announced(image, command, container, sink) if own.get("explain") else ()
@@ -291,9 +293,14 @@ class Containers:
         return Table(self._files().changes(name), columns.CHANGES)
 
     @command("container port", "port")
-    def port(self, name: ContainerName) -> Table[Any]:
-        """List the ports that are published."""
+    def port(self, name: ContainerName, port: Port = "") -> Table[Any]:
+        """List the ports that are published, or where one of them is: 80, 53/udp."""
         published = self._backend.inspect(name).detail.get("ports", ())
+        if port:
+            wanted = port if "/" in port else f"{port}/tcp"
+            published = [each for each in published if each["container"] == wanted]
+            if not published:
+                raise NotFound(f"port {wanted} of {name} is not published", "see `port` without a number")
         return Table(list(published), columns.PORTS)
 
     # ending and changing
@@ -417,6 +424,13 @@ class Containers:
         config = changes.config(given.get("change", ()))
         extra = {key: value for key, value in given.items() if key != "change"}
         return self._files().commit(name, target, {**config, **extra})
+
+
+def _chosen(sink: Sink | None, streams: Sequence[str]) -> Sink | None:
+    """Let through what --attach names; without it everything. The result has all of it either way."""
+    if sink is None or not streams:
+        return sink
+    return lambda stream, chunk: sink(stream, chunk) if stream in streams else None
 
 
 def _words(command: Sequence[str] | str) -> list[str]:

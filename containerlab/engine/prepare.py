@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
-from containerlab.errors import InvalidInput
+from containerlab.errors import InvalidInput, Unsupported
 from containerlab.options import values as v
 from containerlab.options.container import RunOptions
 from containerlab.options.flag import normalise
@@ -30,6 +30,10 @@ def prepare(given: Mapping[str, Any]) -> Prepared:
     """
     options = normalise(RunOptions, given)
     own = {name: options.pop(name) for name in _OWN if name in options}
+    if own.get("pull") == "always":
+        raise Unsupported(
+            "--pull always: this version cannot reach a registry", "load the image, leave out --pull"
+        )
     if "env_file" in options:
         options["env"] = (*variables(options.pop("env_file")), *options.get("env", ()))
     if "label_file" in options:

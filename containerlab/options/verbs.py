@@ -96,13 +96,13 @@ class LogOptions(TypedDict, total=False):
 class EventOptions(TypedDict, total=False):
     since: Annotated[Moment, Flag("--since", units.moment, "From a time on, or how long ago: 10m", "TIME")]
     until: Annotated[Moment, Flag("--until", units.moment, "Up to a time; does not wait for more", "TIME")]
-    follow: Annotated[bool, Flag("--follow", units.switch, "Wait for more")]
+    follow: Annotated[bool, Flag("--follow", units.switch, "Wait for more (on the command line the default without --until)")]
     filter: Annotated[Pairs, Flag("-f --filter", v.pair, "Only those with: type= event= container= image=", "KEY=VALUE", "", tuple, completes="type= event= container= image= volume= label=")]
 
 
 class StatsOptions(TypedDict, total=False):
     all: Annotated[bool, Flag("-a --all", units.switch, "Also those that do not run")]
-    no_stream: Annotated[bool, Flag("--no-stream", units.switch, "Once only (what it does anyway)")]
+    no_stream: Annotated[bool, Flag("--no-stream", units.switch, "Once only; on a terminal they are measured every second")]
 
 
 class CommitOptions(TypedDict, total=False):
