@@ -1,0 +1,50 @@
+"""`python -m benchmarks [--quick] [SUBJECT…]`: measure, print the table, keep it in README.md."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+
+from benchmarks import big_client, calls, crowd, importing, memory, report, running, unpacking
+from benchmarks.arena import QUICK, Counts, arena
+
+_SUBJECTS = {
+    "run": running.runs,
+    "exec": running.executions,
+    "crowd": crowd.starts,
+    "shell": running.shell_runs,
+    "import": importing.imports,
+    "memory": memory.idle_containers,
+    "big": big_client.big_clients,
+    "unpack": unpacking.unpacks,
+    "calls": calls.system_calls,
+}
+
+
+def main() -> int:
+    """Measure what was asked for; only a full run, of everything, is kept."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few repetitions, to see that it works")
+    parser.add_argument("subjects", nargs="*", choices=[[], *_SUBJECTS], default=[], metavar="SUBJECT")
+    given = parser.parse_args()
+    if os.geteuid() != 0:
+        sys.exit("The benchmarks need root, as the peers do.")
+    # So that what runs is ended and what was made is removed.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    load_before = os.getloadavg()[0]
+    rows = []
+    with arena(QUICK if given.quick else Counts()) as built:
+        for name in given.subjects or _SUBJECTS:
+            print(f"measuring {name}", file=sys.stderr, flush=True)
+            rows += _SUBJECTS[name](built)
+        text = report.markdown(rows, report.host(built, load_before))
+    print(text)
+    if not given.quick and not given.subjects:
+        report.write(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

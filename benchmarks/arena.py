@@ -1,0 +1,119 @@
+"""What all subjects are measured in: one image, our engine, and the peers that are there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from benchmarks import peers
+from containerlab.engine.engine import Engine
+from containerlab.options.container import RunOptions
+
+__all__ = ["IMAGE", "ISOLATED", "QUICK", "RUN", "Arena", "Counts", "arena", "isolated"]
+
+IMAGE = "bench/busybox"
+ISOLATED: RunOptions = {"network": "none", "memory": "64m", "cpus": 0.5, "pids_limit": 50}
+RUN: RunOptions = {**ISOLATED, "rm": True}
+_APPLETS = ("cat", "echo", "ls", "sh", "sleep", "true")
+_Peer = TypeVar("_Peer")
+
+
+def isolated(name: str) -> RunOptions:
+    """Return the options of a container with a name."""
+    return {**ISOLATED, "name": name}
+
+
+class Counts(NamedTuple):
+    """How often: quick peers, slow peers, unpacking; how many containers ours and peers start at once."""
+
+    fast: int = 40
+    slow: int = 10
+    unpack: int = 3
+    crowd: int = 200
+    peer_crowd: int = 24
+
+
+QUICK = Counts(fast=3, slow=1, unpack=1, crowd=8, peer_crowd=2)
+
+
+class Arena(NamedTuple):
+    """engines: docker and podman; runtimes: crun, runc, bwrap; absent: name → why a peer is not there."""
+
+    directory: Path
+    engine: Engine
+    engines: dict[str, peers.Engine]
+    runtimes: dict[str, peers.Runtime]
+    absent: dict[str, str]
+    counts: Counts
+
+    @property
+    def home(self) -> Path:
+        """Return the home of our engine."""
+        return self.directory / "home"
+
+
+@contextmanager
+def arena(counts: Counts) -> Iterator[Arena]:
+    """Build it in a directory on disk, for overlay does not stand on every tmpfs; leave nothing behind."""
+    directory = Path(tempfile.mkdtemp(prefix="conlab-bench-", dir="/var/tmp"))
+    directory.chmod(0o755)
+    try:
+        with ExitStack() as stack:
+            root, archive = _root_file_system(directory)
+            engine = stack.enter_context(Engine(home=directory / "home"))
+            engine.images.import_(str(archive), IMAGE)
+            built = Arena(directory, engine, {}, {}, {}, counts)
+            _invite(built, stack, root, archive)
+            yield built
+    finally:
+        _clear(directory)
+
+
+def _invite(built: Arena, stack: ExitStack, root: Path, archive: Path) -> None:
+    directory = built.directory
+    for name in ("crun", "runc"):
+        _meet(built, built.runtimes, name, partial(peers.runtime, name, directory, root))
+    _meet(built, built.runtimes, "bwrap", lambda: peers.bubblewrap(root))
+    _meet(built, built.engines, "docker", lambda: stack.enter_context(peers.docker(directory, archive)))
+    _meet(built, built.engines, "podman", lambda: stack.enter_context(peers.podman(directory, archive)))
+
+
+def _meet(built: Arena, where: dict[str, _Peer], name: str, make: Callable[[], _Peer]) -> None:
+    try:
+        where[name] = make()
+    except peers.Absent as reason:
+        built.absent[name] = str(reason)
+
+
+def _root_file_system(directory: Path) -> tuple[Path, Path]:
+    """Make one of busybox, as a directory for the runtimes and as an archive for the engines."""
+    program = shutil.which("busybox")
+    if program is None:
+        raise SystemExit("The benchmarks need busybox (package busybox-static).")
+    root, archive = directory / "root", directory / "root.tar"
+    for name in ("bin", "dev", "etc", "proc", "sys", "tmp"):
+        (root / name).mkdir(parents=True)
+    shutil.copy2(os.path.realpath(program), root / "bin/busybox")
+    for applet in _APPLETS:
+        (root / "bin" / applet).symlink_to("busybox")
+    with tarfile.open(archive, "w") as file:
+        for entry in sorted(root.iterdir()):
+            file.add(entry, entry.name)
+    return root, archive
+
+
+def _clear(directory: Path) -> None:
+    """Remove the directory, and first what podman keeps mounted in it."""
+    with open("/proc/self/mounts") as file:
+        targets = [line.split()[1] for line in file]
+    for target in reversed(targets):
+        if target.startswith(f"{directory}/"):
+            peers.command("umount", "--lazy", target)
+    shutil.rmtree(directory, ignore_errors=True)
