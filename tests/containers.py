@@ -43,7 +43,9 @@ def import_image(
 ) -> None:
     """Put an image into a home: busybox and files; (type, link target) makes another kind of entry."""
     archive = io.BytesIO(root_archive({**FILES, **files}, without))
-    EmbeddedImages(Home.open(home)).import_rootfs(archive, name, {"Cmd": ["sh"], **config})
+    images = EmbeddedImages(Home.open(home))
+    images.import_rootfs(archive, name, {"Cmd": ["sh"], **config})
+    images.store.close()
 
 
 def root_archive(files: Mapping[str, bytes | tuple[bytes, str]], without: tuple[str, ...] = ()) -> bytes:

@@ -19,6 +19,8 @@ from containerlab.backends.base import Event, LogLine
 __all__ = ["read_events", "read_log"]
 
 _POLL_MS = 100
+_BLOCK_BYTES = 1 << 16
+_NEWLINE = 10
 _OLD = re.compile(r"log\.\d+")
 _EVENT = msgspec.json.Decoder(Event)
 
@@ -42,10 +44,29 @@ def _raw_lines(directory: str, is_running: Callable[[], bool], *, follow: bool, 
             current = files.enter_context(open(f"{directory}/log", "rb"))
         except FileNotFoundError:
             return
-        kept = _all(directory, current)
-        yield from kept if tail < 0 else collections.deque(kept, maxlen=tail)
+        if tail >= 0 and _seek_last(current, tail):
+            yield from current
+        else:
+            kept = _all(directory, current)
+            yield from kept if tail < 0 else collections.deque(kept, maxlen=tail)
         if follow:
             yield from _follow(files, current, f"{directory}/log", is_running)
+
+
+def _seek_last(file: BinaryIO, lines: int) -> bool:
+    """Go to where the last lines begin, reading from the end; say False when there are not so many."""
+    position = file.seek(0, os.SEEK_END)
+    while position:
+        size = min(_BLOCK_BYTES, position)
+        position = file.seek(position - size)
+        block = file.read(size)
+        starts = [index + 1 for index in range(size) if block[index] == _NEWLINE] if lines else [size]
+        if len(starts) > lines:
+            file.seek(position + starts[-lines - 1])
+            return True
+        lines -= len(starts)
+    file.seek(0)
+    return False
 
 
 def _all(directory: str, current: BinaryIO) -> Iterator[bytes]:
