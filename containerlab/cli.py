@@ -163,6 +163,9 @@ def _call(engine: Engine, call: Call) -> Any:
             return call.on(engine, sink=_write, input=keyboard, on_session=conduct.attached)
     except attach.Detached:
         return None
+    finally:
+        if keyboard is not None:
+            keyboard.close()
 
 
 def _write(stream: str, chunk: bytes) -> None:

@@ -85,11 +85,16 @@ class Keyboard:
 
     def stop(self) -> None:
         """End a read that waits, in whichever thread."""
-        os.close(self._stopper)
+        if self._stopper >= 0:
+            os.close(self._stopper)
+            self._stopper = -1
 
     def close(self) -> None:
-        """Give back what the reading needed, when nobody reads any more."""
-        os.close(self._stop)
+        """Give back what the reading needed, when nobody reads any more; again does nothing."""
+        self.stop()
+        if self._stop >= 0:
+            os.close(self._stop)
+            self._stop = -1
 
 
 class Feeder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
+from containerlab import units
 from containerlab.errors import InvalidInput, Unsupported
 from containerlab.options import values as v
 from containerlab.options.container import RunOptions
@@ -34,12 +35,27 @@ def prepare(given: Mapping[str, Any]) -> Prepared:
         raise Unsupported(
             "--pull always: this version cannot reach a registry", "load the image, leave out --pull"
         )
+    _check(options)
     if "env_file" in options:
         options["env"] = (*variables(options.pop("env_file")), *options.get("env", ()))
     if "label_file" in options:
         lines = (line for path in options.pop("label_file") for line in _lines(path, "--label-file"))
         options["label"] = dict(map(v.pair, lines)) | options.get("label", {})
     return Prepared(cast(RunOptions, options), own)
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    """Refuse what can be seen to be wrong before anything is made.
+
+    Raises: InvalidInput.
+    """
+    restart = options.get("restart")
+    if restart and restart.condition != "no" and options.get("rm"):
+        raise InvalidInput("--restart and --rm exclude each other", "leave one of them out")
+    log_options = options.get("log_opt", {})
+    for key, read in (("max-size", units.size), ("max-file", units.count)):
+        if key in log_options:
+            read(log_options[key])
 
 
 def variables(paths: tuple[str, ...]) -> tuple[str, ...]:
