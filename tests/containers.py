@@ -16,11 +16,12 @@ from containerlab.backends.embedded_images import EmbeddedImages
 from containerlab.engine.engine import Engine
 from containerlab.store.home import Home
 
-__all__ = ["FILES", "IMAGE", "engine", "import_image", "root_archive", "until"]
+__all__ = ["FILES", "IMAGE", "add_image", "engine", "import_image", "root_archive", "until"]
 
 IMAGE = "test/applets"
 FILES: dict[str, bytes] = {
-    "etc/passwd": b"root:x:0:0::/root:/bin/sh\ndaemon:x:1:1::/:/bin/false\nann:x:1000:1000::/home/ann:/bin/sh\n",
+    "etc/passwd": b"root:x:0:0::/root:/bin/sh\ndaemon:x:1:1::/:/bin/false\n"
+    b"ann:x:1000:1000::/home/ann:/bin/sh\n",
     "etc/group": b"root:x:0:\ndaemon:x:1:\nann:x:1000:\nstaff:x:50:ann\ncdrom:x:24:\n",
 }
 _DIRECTORIES = ("dev", "etc", "home", "home/ann", "proc", "root", "run", "sys", "tmp", "var")
@@ -41,11 +42,23 @@ def import_image(
     config: Mapping[str, Any] = {},
     without: tuple[str, ...] = (),
 ) -> None:
-    """Put an image into a home: busybox and files; (type, link target) makes another kind of entry."""
-    archive = io.BytesIO(root_archive({**FILES, **files}, without))
+    """Put an image into a home that nobody in this process has open, as `add_image` does."""
     images = EmbeddedImages(Home.open(home))
-    images.import_rootfs(archive, name, {"Cmd": ["sh"], **config})
+    add_image(images, name, files=files, config=config, without=without)
     images.store.close()
+
+
+def add_image(
+    images: EmbeddedImages,
+    name: str,
+    *,
+    files: Mapping[str, bytes | tuple[bytes, str]] = {},
+    config: Mapping[str, Any] = {},
+    without: tuple[str, ...] = (),
+) -> None:
+    """Make an image of busybox and files; (type, link target) makes another kind of entry."""
+    archive = io.BytesIO(root_archive({**FILES, **files}, without))
+    images.import_rootfs(archive, name, {"Cmd": ["sh"], **config})
 
 
 def root_archive(files: Mapping[str, bytes | tuple[bytes, str]], without: tuple[str, ...] = ()) -> bytes:

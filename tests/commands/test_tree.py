@@ -31,12 +31,13 @@ def test_every_command_has_help_that_fits_a_terminal() -> None:
 
 def test_every_command_of_docker_is_there() -> None:
     """The commands of docker/cli 27 that need no network, registry or build."""
-    wanted = """attach commit cp create diff exec export inspect kill logs ls pause port prune rename restart rm
-        run start stats stop top unpause update wait"""
+    wanted = """attach commit cp create diff exec export inspect kill logs ls pause port prune rename
+        restart rm run start stats stop top unpause update wait"""
     known = commands()
     assert [verb for verb in wanted.split() if ("container", verb) not in known] == []
     images = "history import inspect load ls prune rm save tag"
     assert [verb for verb in images.split() if ("image", verb) not in known] == []
     top = """attach commit cp create diff events exec export history images import info inspect kill load
-        logs pause port ps rename restart rm rmi run save start stats stop tag top unpause update version wait"""
+        logs pause port ps rename restart rm rmi run save start stats stop tag top
+        unpause update version wait"""
     assert [verb for verb in top.split() if (verb,) not in known] == []

@@ -55,8 +55,7 @@ def test_2019_5736_an_interpreter_line_cannot_reach_a_writable_host_program(
     engine: Engine, containers: Containers
 ) -> None:
     """The kernel follows `#!/proc/self/exe` to the launcher's Python, which lies on a read-only mount."""
-    home = engine.backend.home.root
-    small.import_image(home, "test/shebang", files={"bin/self": b"#!/proc/self/exe\n"})
+    small.add_image(engine.backend, "test/shebang", files={"bin/self": b"#!/proc/self/exe\n"})
     watcher = containers.start(
         "test/shebang",
         [
@@ -102,7 +101,7 @@ def test_2024_40635_a_user_that_does_not_parse_is_never_root(containers: Contain
 
 def test_2016_3697_a_number_is_never_looked_up_as_a_name(engine: Engine, containers: Containers) -> None:
     files = {"etc/passwd": b"root:x:0:0::/:/bin/sh\n1000:x:0:0::/:/bin/sh\n"}
-    small.import_image(engine.backend.home.root, "test/numbers", files=files)
+    small.add_image(engine.backend, "test/numbers", files=files)
     assert _sh(containers, "id -u", image="test/numbers", user="1000").strip() == "1000"
 
 
@@ -111,9 +110,7 @@ def test_2026_41579_a_link_in_the_image_leads_nowhere_outside(
     engine: Engine, containers: Containers, tmp_path: Path, target: str
 ) -> None:
     link = (tarfile.SYMTYPE, str(tmp_path))
-    small.import_image(
-        engine.backend.home.root, f"test/link-{target}", files={target: link}, without=(target,)
-    )
+    small.add_image(engine.backend, f"test/link-{target}", files={target: link}, without=(target,))
     # Refusing is right as well; whatever stood at /proc would be trusted (CVE-2019-19921).
     with contextlib.suppress(LabError):
         containers.run(f"test/link-{target}", ["true"], rm=True)
@@ -124,7 +121,7 @@ def test_2025_31133_a_masked_path_is_covered_by_the_hosts_null_device(
     engine: Engine, containers: Containers
 ) -> None:
     files = {"dev/null": (tarfile.SYMTYPE, "/etc/passwd")}
-    small.import_image(engine.backend.home.root, "test/null", files=files)
+    small.add_image(engine.backend, "test/null", files=files)
     assert "root" not in _sh(containers, "cat /proc/keys /proc/timer_list", image="test/null")
 
 
@@ -181,9 +178,8 @@ def test_2021_41091_nobody_else_can_enter_the_home(engine: Engine) -> None:
 
 
 def test_2024_9676_a_passwd_that_is_no_file_does_not_hang(engine: Engine, containers: Containers) -> None:
-    home = engine.backend.home.root
     for name, entry in (("fifo", (tarfile.FIFOTYPE, "")), ("zero", (tarfile.SYMTYPE, "/dev/zero"))):
-        small.import_image(home, f"test/passwd-{name}", files={"etc/passwd": entry})
+        small.add_image(engine.backend, f"test/passwd-{name}", files={"etc/passwd": entry})
         assert containers.run(f"test/passwd-{name}", ["true"], rm=True).exit_code == 0
         with pytest.raises(InvalidInput):
             containers.run(f"test/passwd-{name}", ["id"], rm=True, user="ann")
@@ -196,7 +192,7 @@ def test_2019_14271_nothing_is_loaded_from_the_image(engine: Engine, containers:
         f"{prefix}/lib/python3.11/encodings/idna.py": evil
         for prefix in ("usr", "usr/local", sys.base_prefix[1:])
     }
-    small.import_image(engine.backend.home.root, "test/evil", files=files)
+    small.add_image(engine.backend, "test/evil", files=files)
     assert "loaded" not in _sh(containers, "ls /", image="test/evil", user="ann")
 
 
