@@ -206,7 +206,6 @@ _TEXTS: dict[str, Callable[..., tuple[str, str]]] = {
     "mount_filesystem": _mount_filesystem,
     "bind": _bind,
     "bind_descriptor": lambda index, target, attributes: (f'open_tree(fd); move_mount(→ "{target}")', "show what was handed over"),
-    "make_directories": lambda paths: (f"mkdirat: {_list(paths)}", "places that must be there"),
     "make_working_directory": lambda path: (f'mkdirat("{path}")', "programs expect to start there"),
     "make_devices": lambda devices: (f"mknodat: {_list(devices)}", "the devices that every program may expect"),
     "make_links": lambda links: (f"symlinkat: {_list([link[1] for link in links])}", "names that programs expect"),

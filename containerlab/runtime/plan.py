@@ -173,7 +173,7 @@ def _build_root(spec: Spec, linux: Linux, new: int, around: Surroundings) -> Ite
         yield step("rendezvous")
     yield from hook_steps.inside(spec, "createContainer", "creating", around.container)
     if spec.process and spec.process.cwd != "/":
-        yield step("make_directories", (((spec.process.cwd, 0o755),),))
+        yield step("make_working_directory", (spec.process.cwd,))
     if readonly:
         yield step("make_root_readonly")
 
@@ -202,8 +202,7 @@ def _enter_root(spec: Spec, linux: Linux, process: Process, new: int, around: Su
     if process.apparmor_profile:
         yield step("set_exec_profile", (os.fsencode(process.apparmor_profile),))
     if process.cwd != "/":
-        yield step("make_working_directory", (process.cwd,))
-    yield step("pivot") if around.can_pivot else step("move_and_chroot")
+        yield step("pivot") if around.can_pivot else step("move_and_chroot")
     if linux.rootfs_propagation not in ("", "private", "rprivate", "slave", "rslave"):
         yield step("set_propagation", (mounts.PROPAGATION[linux.rootfs_propagation],))
     yield from _settle(process)

@@ -176,19 +176,8 @@ def _attach(scene: Scene, tree: int, target: str, attributes: int, recursive: in
     os.close(tree)
 
 
-def make_directories(scene: Scene, paths: Sequence[tuple[str, int]]) -> None:
-    """Make directories (path, mode) where there are none."""
-    for path, mode in paths:
-        try:
-            os.close(scene.open(path))
-        except FileNotFoundError:
-            fd = scene.make(path, directory=True)
-            os.chmod(f"/proc/self/fd/{fd}", mode)
-            os.close(fd)
-
-
 def make_working_directory(scene: Scene, path: str) -> None:
-    """Make the working directory where there is none, as Docker does; `change_directory` says if it failed."""
+    """Make the working directory where there is none; `change_directory` says if it failed."""
     with contextlib.suppress(OSError):
         os.close(scene.make(path, directory=True))
 
@@ -323,7 +312,6 @@ OPERATIONS = {
         mount_filesystem,
         bind,
         bind_descriptor,
-        make_directories,
         make_working_directory,
         make_devices,
         make_links,

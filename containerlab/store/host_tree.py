@@ -66,7 +66,8 @@ class Tree:
     def copy_libraries(self, files: Iterable[str], late: Iterable[str] = ()) -> None:
         """Add what files need to be loaded: the loader where they name it, the libraries where it looks.
 
-        late: libraries that nothing names, with what they need. All come to one of its default directories, so that no configuration of it is needed.
+        All come to one of its default directories, so that no configuration of it is needed.
+        late: libraries that nothing names; they come with what they need.
 
         Raises: FileNotFoundError for a library that is missing.
         """

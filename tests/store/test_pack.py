@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from containerlab.linux.files import remove_tree
 from containerlab.store import pack, tar_read
 from containerlab.store import tar_write as tar
-from containerlab.linux.files import remove_tree
 from containerlab.store.tar_write import Member
 from containerlab.store.unpack import unpack
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from containerlab.errors import NotPermitted
+from containerlab.linux.files import remove_content, remove_tree
 from containerlab.linux.idmap import HOST
 from containerlab.store import trees
-from containerlab.linux.files import remove_content, remove_tree
 from containerlab.store.tree_size import size_bytes
 from tests.users import REPOSITORY, User
 

@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from containerlab.errors import CorruptContent, HostileArchive
+from containerlab.linux.files import remove_tree
 from containerlab.store import tar_write as tar
 from containerlab.store import unpack as unpacking
-from containerlab.linux.files import remove_tree
 from containerlab.store.unpack import Limits, Report
 from tests.store import tars
 from tests.store.tars import archive, entry, link, pax
