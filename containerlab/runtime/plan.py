@@ -201,8 +201,7 @@ def _enter_root(spec: Spec, linux: Linux, process: Process, new: int, around: Su
         yield step("mask", (tuple(linux.masked_paths),))
     if process.apparmor_profile:
         yield step("set_exec_profile", (os.fsencode(process.apparmor_profile),))
-    if process.cwd != "/":
-        yield step("pivot") if around.can_pivot else step("move_and_chroot")
+    yield step("pivot") if around.can_pivot else step("move_and_chroot")
     if linux.rootfs_propagation not in ("", "private", "rprivate", "slave", "rslave"):
         yield step("set_propagation", (mounts.PROPAGATION[linux.rootfs_propagation],))
     yield from _settle(process)
