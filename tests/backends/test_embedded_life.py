@@ -172,10 +172,8 @@ def test_inspect_tells_what_was_asked_and_translated(containers: Containers) -> 
 
 def test_top_reads_the_hosts_proc(containers: Containers) -> None:
     containers.start(IMAGE, ["sh", "-c", "sleep 1000 & sleep 1001; :"], name="up")
-    until(lambda: len(containers.top("up").rows) == 3)
-    commands = [process.command for process in containers.top("up").rows]
-    assert "sleep 1000" in commands
-    assert "sleep 1001" in commands
+    wanted = {"sh -c sleep 1000 & sleep 1001; :", "sleep 1000", "sleep 1001"}
+    until(lambda: {process.command for process in containers.top("up").rows} == wanted)
 
 
 def test_events_tell_the_life_of_a_container(engine: Engine, containers: Containers) -> None:
