@@ -7,7 +7,7 @@ import platform
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Unpack
 
-from containerlab import __version__, units
+from containerlab import units
 from containerlab.backends import base
 from containerlab.backends.base import Event, Facility
 from containerlab.commands.table import Argument, command
@@ -97,7 +97,7 @@ class System:
         missing = [facility.name for facility in self._facilities() if not facility.available]
         return Facts(
             {
-                "version": __version__,
+                "version": _version(),
                 "backend": backend.name,
                 "home": os.fspath(getattr(getattr(backend, "home", None), "root", "")),
                 "user": "root" if os.geteuid() == 0 else f"uid {os.geteuid()}, rootless",
@@ -117,7 +117,7 @@ class System:
     @command("version")
     def version(self) -> Facts:
         """Show the version."""
-        return Facts({"containerlab": __version__, "python": platform.python_version()})
+        return Facts({"containerlab": _version(), "python": platform.python_version()})
 
     def _facilities(self) -> list[Facility]:
         backend = self._engine.backend
@@ -214,3 +214,9 @@ def _fits(event: Event, key: str, value: str) -> bool:
         case "label":
             return has_labels(event.attributes, value)
     return event.kind == key and (event.id.startswith(value) or event.attributes.get("name") == value)
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    return metadata.version("containerlab")
