@@ -15,8 +15,20 @@ import pytest
 
 from tests import leaks, system_packages, users
 
+PREFIX, PLACE = "conlab-test-", Path("/var/tmp")
+
+
+def _remove_stale() -> None:
+    """Remove what runs of the suite left that were killed; names say which process made them."""
+    for left in PLACE.glob(f"{PREFIX}*"):
+        pid = left.name.removeprefix(PREFIX).partition("-")[0]
+        if not Path(f"/proc/{pid}").exists() and left.stat().st_uid == os.geteuid():
+            shutil.rmtree(left, ignore_errors=True)
+
+
+_remove_stale()
 # Before any test module is imported: what the package reads at import must already see it.
-BASE = Path(tempfile.mkdtemp(prefix=f"conlab-test-{os.getpid()}-", dir="/var/tmp"))
+BASE = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=PLACE))
 BASE.chmod(0o755)  # ordinary users work below it too
 os.environ["CONTAINERLAB_HOME"] = str(BASE / "home")
 os.environ[leaks.TOKEN_VARIABLE] = BASE.name
