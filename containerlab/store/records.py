@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -103,7 +102,7 @@ class Records:
 
     def new_id(self) -> str:
         """Return 64 random hexadecimal digits."""
-        return secrets.token_hex(32)
+        return os.urandom(32).hex()
 
     def myself(self) -> Identity:
         """Return the identity of this process, as creator."""

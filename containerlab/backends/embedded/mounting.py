@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -117,7 +116,7 @@ def _refuse_duplicates(requests: Sequence[MountRequest]) -> None:
 def _named(request: MountRequest) -> MountRequest:
     if request.kind != "volume" or request.source:
         return request
-    return request._replace(source=secrets.token_hex(32))
+    return request._replace(source=os.urandom(32).hex())
 
 
 def _tmpfs(request: MountRequest) -> MountPoint:
