@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
-import secrets
 from collections import defaultdict
 from collections.abc import Mapping
 
@@ -35,7 +35,7 @@ class VolumeVerbs(Ground):
     def create_volume(self, name: str, labels: Mapping[str, str]) -> VolumeInfo:
         """Make a volume, or find it if it is there, as Docker does; without a name it is anonymous."""
         with contextlib.suppress(AlreadyExists):
-            volume = self._volumes.create(name or secrets.token_hex(32), labels)
+            volume = self._volumes.create(name or os.urandom(32).hex(), labels)
             self._note("volume", "create", volume.name)
             return self._volume_info(volume, (), 0)
         return self.volume(name)
