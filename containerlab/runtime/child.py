@@ -12,6 +12,7 @@ import errno
 import marshal
 import os
 import resource
+import select
 import signal
 import stat
 from collections.abc import Sequence
@@ -144,6 +145,11 @@ def new_keyring(scene: Scene, name: bytes) -> None:
 def die_with_parent(scene: Scene) -> None:
     """Ask for SIGKILL when the monitor dies."""
     syscalls.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # It may have died before that; its end of the channel is closed then.
+    poll = select.poll()
+    poll.register(scene.channel, 0)
+    if poll.poll(0):
+        os._exit(125)
 
 
 def set_hostname(scene: Scene, name: bytes) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import json
 import os
 import select
@@ -187,6 +188,9 @@ class Monitor:
         watch = Watch(spawned, stdio, self.clients, self.log)
         if self.launch.attached:
             watch.on_orphaned = lambda: self._end_orphan(watch)
+        if self._group and not self.plan.new_namespaces & CLONE_NEWPID:
+            # Others may outlive the first process, and print for ever what would have to be drained.
+            watch.on_ended = functools.partial(cgroups.kill, self._group)
         watch.run()
 
     def _end_orphan(self, watch: Watch) -> None:

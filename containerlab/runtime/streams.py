@@ -63,6 +63,7 @@ class Watch:
         self.kill_at = 0.0
         self.closing = False
         self.on_orphaned: Callable[[], None] | None = None
+        self.on_ended: Callable[[], object] | None = None
         for fd in (*self.outputs, *((self.stdin,) if self.stdin >= 0 else ())):
             os.set_blocking(fd, False)
 
@@ -71,7 +72,10 @@ class Watch:
         ended = False
         while not ended or (self.outputs and not self._drained()):
             ready = self._poll(ended)
-            ended = ended or self.spawned.pidfd in ready
+            if not ended and self.spawned.pidfd in ready:
+                ended = True
+                if self.on_ended:
+                    self.on_ended()
             for fd in [fd for fd in ready if fd in self.outputs]:
                 self._read(fd)
             for kind, payload in self.clients.serve(ready):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import math
 import os
 import signal
 import time
@@ -134,7 +135,7 @@ class ContainerVerbs(Ground):
 
     def _session(self, info: ContainerInfo, connection: Connection) -> EmbeddedSession:
         return EmbeddedSession(
-            info, connection, lambda number: self.signal(info.id, number), lambda: self._end_of(info.id)
+            info, connection, lambda number: self.signal(info.id, number), lambda: self.wait(info.id)
         )
 
     def attach(self, name: str) -> EmbeddedSession:
@@ -226,15 +227,30 @@ class ContainerVerbs(Ground):
     def wait(self, name: str, timeout_s: float | None = None) -> ExitStatus:
         """Wait for a container's end. Raises: TimedOut."""
         container_id = self.records.find(name)
+        until = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            status, lives = self._wait_once(container_id, until)
+            if status is not None:
+                return status
+            if not lives and not self.records.is_supervised(container_id):
+                return self._end_of(container_id)
+            if time.monotonic() >= until:
+                raise TimedOut(f"container {name} still runs after {timeout_s:g} s")
+            time.sleep(0.001)  # its monitor does not listen yet, or is just dying
+
+    def _wait_once(self, container_id: str, until: float) -> tuple[ExitStatus | None, bool]:
+        """Follow a monitor: say how its process ended, if it told, and whether it still runs."""
         try:
             connection = attach(self.records.directory(container_id))
         except (ConnectionRefusedError, FileNotFoundError):
-            return self._end_of(container_id)
+            return None, False
         with contextlib.closing(connection):
-            if not connection.pump(_ignore, timeout_s):
-                raise TimedOut(f"container {name} still runs after {timeout_s:g} s")
+            if not connection.pump(
+                _ignore, None if until == math.inf else max(0.0, until - time.monotonic())
+            ):
+                return None, True
             state = connection.state
-        return status_of(state) if state and state["status"] != "running" else self._end_of(container_id)
+        return (status_of(state) if state and state["status"] != "running" else None), False
 
     def _end_of(self, container_id: str) -> ExitStatus:
         repair.repair(self.records, container_id)

@@ -221,7 +221,8 @@ def launch(home: Home, launcher: Launcher, decision: Decision, lock: int, *, att
     record = decision.record
     directory = home.containers / record.id
     etc_files.write(directory, decision.spec, record.options)
-    (directory / "config.json").write_bytes(oci.encode(decision.spec))
+    # Whole at once: others may be looking at the container.
+    write_atomically(f"{directory}/config.json", oci.encode(decision.spec))
     keep(str(directory), decision.kept)
     _forget_stop(directory)
     orders = _orders(home, record, attached=attached)
