@@ -114,12 +114,16 @@ class Containers:
         self._engine.warm_up()
         container, own = prepare.prepare(options)
         id_ = self._created(image, command, container, own)
+        info = self._backend.inspect(id_)
         try:
             self._backend.start(id_)
         except SetupFailed:
             self._discard(id_, container)
             raise
-        return self.get(id_)
+        # With --rm a quick program is gone with its container already.
+        with suppress(NotFound):
+            info = self._backend.inspect(id_)
+        return Container(self, info)
 
     def plan(
         self, image: ImageName, command: Args = (), **options: Unpack[RunOptions]

@@ -369,15 +369,17 @@ def remove_trees(scene: Scene, paths: Sequence[str]) -> None:
 
 
 def execute(scene: Scene, arguments: Sequence[bytes], environment: Sequence[tuple[bytes, bytes]]) -> None:
-    """Become the container's program."""
+    """Become the container's program, but never in the host's root."""
+    if not scene.is_inside:
+        raise OSError(errno.EPERM, "the container's root was not entered")
     os.execve(scene.program, list(arguments), dict(environment))
 
 
 def become_runtime(
     scene: Scene, arguments: Sequence[bytes], environment: Sequence[tuple[bytes, bytes]]
 ) -> None:
-    """Become another OCI runtime, which makes the container."""
-    execute(scene, arguments, environment)
+    """Become another OCI runtime, which makes the container; it runs on the host."""
+    os.execve(scene.program, list(arguments), dict(environment))
 
 
 OPERATIONS: dict[str, Any] = rootfs.OPERATIONS | {

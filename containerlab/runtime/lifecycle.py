@@ -19,7 +19,11 @@ from containerlab.runtime.launching import LauncherProcess, start
 from containerlab.runtime.monitor import Launch
 from containerlab.runtime.steps import Plan
 
-__all__ = ["Connection", "Launcher", "attach"]
+__all__ = ["Connection", "Launcher", "MonitorLost", "attach"]
+
+
+class MonitorLost(SetupFailed):
+    """A monitor, or the launcher before it, died without a word."""
 
 
 class Launcher:
@@ -93,7 +97,7 @@ class Connection:
         while self.state is None and not self.ended:
             self._waiting += [frame for frame in self._receive() if not self._take(*frame)]
         if self.state is None:
-            raise SetupFailed(
+            raise MonitorLost(
                 "the monitor died while the container was set up", "see monitor.log in the home"
             )
         return self.state

@@ -33,6 +33,8 @@ class Scene:
         self.descriptors = list(descriptors)
         self.attach = list(attach)
         self.root = -1
+        self.is_inside = False
+        """Whether the container's root has been entered; no program is executed before."""
         self.proc = -1
         self.terminal = -1
         self.program = b""
@@ -294,6 +296,7 @@ def pivot(scene: Scene) -> None:
     syscalls.pivot_root(".", ".")
     syscalls.umount2(".", mounts.MNT_DETACH)
     os.chdir("/")
+    scene.is_inside = True
 
 
 def move_and_chroot(scene: Scene) -> None:
@@ -302,6 +305,7 @@ def move_and_chroot(scene: Scene) -> None:
     syscalls.mount(".", "/", "", mounts.MS_MOVE)
     os.chroot(".")
     os.chdir("/")
+    scene.is_inside = True
 
 
 OPERATIONS = {

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from containerlab.linux import idmap, syscalls
 from containerlab.linux.cgroups import control as cgroups
+from containerlab.linux.namespaces import CLONE_NEWNS
 from containerlab.runtime import child
 from containerlab.runtime.rootfs import Scene
 from containerlab.runtime.steps import Join, Plan
@@ -144,6 +145,7 @@ def _join_and_clone(plan: Plan, scene: Scene) -> None:
         child.join_cgroups(scene)
         for join, fd in [(join, _open_join(join, scene)) for join in plan.joins]:
             syscalls.setns(fd, join.flags)
+            scene.is_inside = scene.is_inside or bool(join.flags & CLONE_NEWNS)
         pid, _ = syscalls.clone3(plan.new_namespaces | syscalls.CLONE_PARENT, exit_signal=0)
         if pid == 0:
             child.perform(scene, plan.steps)

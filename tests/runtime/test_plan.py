@@ -35,3 +35,8 @@ def test_with_no_new_privileges_the_filter_comes_last() -> None:
 
 def test_every_step_can_be_explained() -> None:
     assert set(child.OPERATIONS) == set(_TEXTS)
+
+
+def test_no_program_runs_before_the_root_is_entered() -> None:
+    with pytest.raises(PermissionError, match="not entered"):
+        child.execute(child.Scene(-1, (), ()), (b"true",), ())

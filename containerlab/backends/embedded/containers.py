@@ -32,7 +32,7 @@ from containerlab.linux.cgroups.plan import Plan as CgroupPlan
 from containerlab.oci import runtime as oci
 from containerlab.options.container import ExecOptions, RunOptions
 from containerlab.runtime import wire
-from containerlab.runtime.lifecycle import Connection, attach
+from containerlab.runtime.lifecycle import Connection, MonitorLost, attach
 from containerlab.runtime.monitor import Launch
 from containerlab.runtime.spec import refuse_unsupported
 from containerlab.store import snapshots
@@ -129,9 +129,19 @@ class ContainerVerbs(Ground):
                 decision = self._decisions.pop(container_id, None)
                 if decision is None:
                     decision = self._decide(record, self.store.get(record.image_id))
-                return starting.launch(self.home, self._launcher, decision, lock, attached=attached), decision
+                return self._launched(decision, lock, attached=attached), decision
             finally:
                 os.close(lock)
+
+    def _launched(self, decision: starting.Decision, lock: int, *, attached: bool) -> Connection:
+        """Have it launched, and wait until it runs; once more if the launcher died with the request."""
+        try:
+            connection = starting.launch(self.home, self._launcher, decision, lock, attached=attached)
+            connection.wait_started()
+        except MonitorLost:
+            connection = starting.launch(self.home, self._launcher, decision, lock, attached=attached)
+            connection.wait_started()
+        return connection
 
     def _session(self, info: ContainerInfo, connection: Connection) -> EmbeddedSession:
         return EmbeddedSession(
