@@ -433,6 +433,7 @@ class Podman:
         places = {"--root": "root", "--runroot": "run", "--tmpdir": "tmp"}
         self._start = ["podman", "--runtime", str(runtime.program), "--cgroup-manager", "cgroupfs"]
         self._start += ["--storage-driver", "vfs", "--events-backend", "file"]
+        self._start += ["--runtime-flag", f"root={directory}/runtime"]
         self._start += [word for option, name in places.items() for word in (option, str(directory / name))]
 
     def __call__(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
