@@ -29,7 +29,7 @@ bench: packages .venv/installed-tools ## side by side with the engines that are 
 	$(BIN)/python -m benchmarks
 
 notebooks: .venv/installed-tools ## execute the notebooks and keep their outputs
-	$(BIN)/jupyter nbconvert --execute --inplace notebooks/*.ipynb
+	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
 
 clean: ## remove what make made
 	rm -rf .venv build demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
