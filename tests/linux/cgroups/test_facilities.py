@@ -49,5 +49,8 @@ def test_an_ordinary_user_without_delegation_is_told_the_directory(single_id_use
     *lines, notice = result.stdout.splitlines()
     if "True" in result.stdout:
         pytest.skip("this host delegates cgroups to users")
-    assert all(line.endswith(f"uid {single_id_user.uid}") for line in lines)
+    # A host may lack a controller altogether; hugetlb is often nowhere.
+    there = [line for line in lines if "no mounted cgroup hierarchy has" not in line]
+    assert there
+    assert all(line.endswith(f"uid {single_id_user.uid}") for line in there)
     assert notice.startswith("no cgroup delegation: limits are off because /sys/fs/cgroup/memory")
