@@ -45,6 +45,7 @@ clean: ## remove what make made
 
 .venv/installed: .venv/created pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[all]'
+	@$(BIN)/python -m compileall -q containerlab # pip does it for all but editable packages
 	@touch $@
 
 .venv/installed-tools: .venv/installed

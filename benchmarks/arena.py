@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import shutil
 import tarfile
@@ -12,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+import containerlab
 from benchmarks import peers
 from containerlab.engine.engine import Engine
 from containerlab.options.container import RunOptions
@@ -62,6 +64,8 @@ class Arena(NamedTuple):
 @contextmanager
 def arena(counts: Counts) -> Iterator[Arena]:
     """Build it in a directory on disk, for overlay does not stand on every tmpfs; leave nothing behind."""
+    # As pip does with what it installs; an editable package may be without.
+    compileall.compile_dir(Path(containerlab.__file__).parent, quiet=1)
     directory = Path(tempfile.mkdtemp(prefix="conlab-bench-", dir="/var/tmp"))
     directory.chmod(0o755)
     try:

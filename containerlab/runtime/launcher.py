@@ -14,6 +14,7 @@ import os
 import signal
 
 from containerlab.runtime import monitor, steps
+from containerlab.runtime.launch import Launch
 
 __all__ = ["main"]
 
@@ -25,8 +26,7 @@ def main(fd: int) -> None:
     control = _socket.socket(fileno=fd)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Objects that no collector touches stay on pages that all monitors share.
-    gc.disable()
+    # Objects that no collector touches stay on pages that all monitors share; it was started without one.
     gc.freeze()
     while request := _receive(control):
         body, descriptors = request
@@ -34,6 +34,7 @@ def main(fd: int) -> None:
             _become_monitor(control, body, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
+    os._exit(0)  # the interpreter would take longer to clear itself up than to serve a client
 
 
 def _receive(control: _socket.socket) -> tuple[bytes, list[int]] | None:
@@ -63,7 +64,7 @@ def _become_monitor(control: _socket.socket, body: bytes, descriptors: list[int]
         control.close()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         launch, plan = marshal.loads(body)
-        monitor.look_after(monitor.Launch(*launch), steps.unpack(plan), descriptors[0], descriptors[1:])
+        monitor.look_after(Launch(*launch), steps.unpack(plan), descriptors[0], descriptors[1:])
         code = 0
     except BaseException:
         import traceback  # costly, and only needed here

@@ -11,7 +11,10 @@ from containerlab.linux.sealed import open_python
 
 __all__ = ["LauncherProcess", "start"]
 
-_PROGRAM = "import sys; sys.path.append(sys.argv[1]); from containerlab.runtime.launcher import main; main(3)"
+_PROGRAM = (
+    "import gc, sys; gc.disable(); sys.path.append(sys.argv[1]); "
+    "from containerlab.runtime.launcher import main; main(3)"
+)
 
 
 class LauncherProcess(NamedTuple):

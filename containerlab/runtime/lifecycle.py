@@ -15,8 +15,8 @@ from typing import Any
 
 from containerlab.errors import CannotExecute, CommandNotFound, SetupFailed
 from containerlab.runtime import steps, wire
+from containerlab.runtime.launch import Launch
 from containerlab.runtime.launching import LauncherProcess, start
-from containerlab.runtime.monitor import Launch
 from containerlab.runtime.steps import Plan
 
 __all__ = ["Connection", "Launcher", "MonitorLost", "attach"]

@@ -17,7 +17,7 @@ import os
 import select
 import signal
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 from containerlab.errors import SetupFailed
 from containerlab.linux import procfs
@@ -29,51 +29,15 @@ from containerlab.linux.namespaces import CLONE_NEWPID, CLONE_NEWUSER
 from containerlab.runtime import foreign_init, hooks, wire
 from containerlab.runtime.clients import Clients
 from containerlab.runtime.journal import Journal
+from containerlab.runtime.launch import Launch
 from containerlab.runtime.logfile import LogWriter
 from containerlab.runtime.spawn import ChildFailed, Spawned, spawn
 from containerlab.runtime.steps import Plan, step
 from containerlab.runtime.streams import Stdio, Watch
 
-__all__ = ["Launch", "look_after"]
+__all__ = ["look_after"]
 
 _LONGEST_BACKOFF_S, _FIRST_BACKOFF_S, _STEADY_S = 60.0, 0.1, 10.0
-
-
-class Launch(NamedTuple):
-    """What a monitor is told.
-
-    trouble: the file that a traceback goes to if this code fails; it must be the first field.
-    directory: the container's, for state, log and socket; empty for an exec session.
-    attached: whether the container ends with its client.
-    stdin_open: whether standard input is a pipe from the client instead of /dev/null.
-    restart: "no", "on-failure", "always" or "unless-stopped"; restart_most: tries, 0 for no bound.
-    remove: links and directories to remove when the container has ended (--rm).
-    trash: where such directories are moved before they are emptied.
-    stop_signal, stop_timeout_s: how an attached container is ended when its client dies.
-    log: whether to keep output; log_most_bytes (0: no bound), log_most_files.
-    hooks: ((kind, path, args, env, timeout_s), …) of the specification.
-    events: the file that events are appended to, or empty.
-    labels: (id, name, image) for events.
-    foreign: what another runtime leaves: the file with the first process's pid, and its cgroup; or nothing.
-    """
-
-    trouble: str
-    directory: str
-    attached: bool = False
-    stdin_open: bool = False
-    restart: str = "no"
-    restart_most: int = 0
-    remove: tuple[str, ...] = ()
-    trash: str = ""
-    stop_signal: int = 15
-    stop_timeout_s: float = 10.0
-    log: bool = True
-    log_most_bytes: int = 0
-    log_most_files: int = 1
-    hooks: tuple[Any, ...] = ()
-    events: str = ""
-    labels: tuple[str, str, str] = ("", "", "")
-    foreign: tuple[Any, ...] = ()
 
 
 def look_after(launch: Launch, plan: Plan, client: int, extra: list[int]) -> None:

@@ -32,8 +32,8 @@ from containerlab.linux.cgroups.plan import Plan as CgroupPlan
 from containerlab.oci import runtime as oci
 from containerlab.options.container import ExecOptions, RunOptions
 from containerlab.runtime import wire
+from containerlab.runtime.launch import Launch
 from containerlab.runtime.lifecycle import Connection, MonitorLost, attach
-from containerlab.runtime.monitor import Launch
 from containerlab.runtime.spec import refuse_unsupported
 from containerlab.store import snapshots
 from containerlab.store.images import Image

@@ -25,8 +25,8 @@ from containerlab.oci import runtime as oci
 from containerlab.oci.image import Config
 from containerlab.runtime import foreign, resources, seccomp, steps, users
 from containerlab.runtime.host import Host
+from containerlab.runtime.launch import Launch
 from containerlab.runtime.lifecycle import Connection, Launcher
-from containerlab.runtime.monitor import Launch
 from containerlab.runtime.plan import Surroundings, container_plan
 from containerlab.runtime.spec import Request, make
 from containerlab.runtime.steps import Plan

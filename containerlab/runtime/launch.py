@@ -1,0 +1,44 @@
+"""What a client tells the monitor that it asks for."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+__all__ = ["Launch"]
+
+
+class Launch(NamedTuple):
+    """What a monitor is told.
+
+    trouble: the file that a traceback goes to if this code fails; it must be the first field.
+    directory: the container's, for state, log and socket; empty for an exec session.
+    attached: whether the container ends with its client.
+    stdin_open: whether standard input is a pipe from the client instead of /dev/null.
+    restart: "no", "on-failure", "always" or "unless-stopped"; restart_most: tries, 0 for no bound.
+    remove: links and directories to remove when the container has ended (--rm).
+    trash: where such directories are moved before they are emptied.
+    stop_signal, stop_timeout_s: how an attached container is ended when its client dies.
+    log: whether to keep output; log_most_bytes (0: no bound), log_most_files.
+    hooks: ((kind, path, args, env, timeout_s), …) of the specification.
+    events: the file that events are appended to, or empty.
+    labels: (id, name, image) for events.
+    foreign: what another runtime leaves: the file with the first process's pid, and its cgroup; or nothing.
+    """
+
+    trouble: str
+    directory: str
+    attached: bool = False
+    stdin_open: bool = False
+    restart: str = "no"
+    restart_most: int = 0
+    remove: tuple[str, ...] = ()
+    trash: str = ""
+    stop_signal: int = 15
+    stop_timeout_s: float = 10.0
+    log: bool = True
+    log_most_bytes: int = 0
+    log_most_files: int = 1
+    hooks: tuple[Any, ...] = ()
+    events: str = ""
+    labels: tuple[str, str, str] = ("", "", "")
+    foreign: tuple[Any, ...] = ()
