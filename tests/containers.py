@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import select
@@ -16,7 +17,17 @@ from containerlab.backends.embedded_images import EmbeddedImages
 from containerlab.engine.engine import Engine
 from containerlab.store.home import Home
 
-__all__ = ["FILES", "IMAGE", "add_image", "engine", "import_image", "root_archive", "until"]
+__all__ = [
+    "FILES",
+    "IMAGE",
+    "add_image",
+    "engine",
+    "import_image",
+    "is_gone",
+    "monitor_of",
+    "root_archive",
+    "until",
+]
 
 IMAGE = "test/applets"
 FILES: dict[str, bytes] = {
@@ -97,3 +108,21 @@ def until(condition: Callable[[], _T], timeout_s: float = 20.0) -> _T:
         assert time.monotonic() < deadline, "what the test waits for has not come"
         select.poll().poll(2)
     return value
+
+
+def is_gone(pid: int) -> bool:
+    """Say whether a process has ended; a zombie has, whoever is slow to ask for its exit code."""
+    try:
+        return ") Z " in Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def monitor_of(directory: str) -> int:
+    """Return the pid of a container's monitor: whoever has its lock open."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            held = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+            if f"{directory}/lock" in held:
+                return int(pid)
+    raise AssertionError(f"{directory} has no monitor")

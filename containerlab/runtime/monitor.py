@@ -110,6 +110,9 @@ class Monitor:
             cgroups.create(self._group)
         if self.launch.foreign:
             foreign_init.forget(self.launch.foreign[0])
+            if self._foreign_group:
+                # Made here, for no other runtime tries again when somebody removes the directory above.
+                cgroups.create(self._foreign_group)
         spawned = spawn(self.plan, [*stdio.theirs, *self.extra], self._run_hooks)
         stdio.close_theirs()
         self._announce(spawned, self._first_pid(spawned, stdio))
@@ -120,6 +123,11 @@ class Monitor:
     def _group(self) -> CgroupPlan | None:
         """The cgroup to make and remove; an exec session only enters its container's."""
         return self.plan.cgroup if self.launch.directory else None
+
+    @property
+    def _foreign_group(self) -> CgroupPlan | None:
+        """The cgroup that another runtime puts the container into."""
+        return CgroupPlan.restore(self.launch.foreign[1]) if any(self.launch.foreign[1:]) else None
 
     def _first_pid(self, spawned: Spawned, stdio: Stdio) -> int:
         if not self.launch.foreign:
@@ -181,8 +189,7 @@ class Monitor:
         self._run_hook("poststop", 0, "stopped")
 
     def _remove_cgroup(self) -> None:
-        if self.launch.foreign and self.launch.foreign[1]:
-            left = CgroupPlan.restore(self.launch.foreign[1])
+        if left := self._foreign_group:
             cgroups.kill(left)
             cgroups.remove(left)
         if not self._group:

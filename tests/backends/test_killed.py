@@ -12,7 +12,7 @@ import pytest
 
 from containerlab.engine.containers import Containers
 from containerlab.engine.engine import Engine
-from tests.containers import IMAGE, until
+from tests.containers import IMAGE, is_gone, until
 
 pytestmark = pytest.mark.root
 
@@ -48,10 +48,6 @@ def _monitor(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def _is_gone(pid: int) -> bool:
-    return not Path(f"/proc/{pid}").exists() or ") Z " in Path(f"/proc/{pid}/stat").read_text()
-
-
 def _cgroups(containers: Containers, name: str) -> list[str]:
     return list(containers.info(name).detail["cgroup"].values())
 
@@ -66,7 +62,7 @@ def test_an_attached_container_ends_with_its_client(engine: Engine, containers: 
     pid, cgroups = containers.info("victim").pid, _cgroups(containers, "victim")
     _kill(client)
     until(lambda: "victim" not in _statuses(containers))
-    assert _is_gone(pid)
+    assert is_gone(pid)
     assert [path for path in cgroups if os.path.exists(path)] == []
 
 
@@ -90,7 +86,7 @@ def test_a_killed_monitor_is_noticed_and_its_container_is_never_up(containers: C
     container = containers.start(IMAGE, ["sleep", "1000"], name="lonely")
     cgroups = _cgroups(containers, "lonely")
     os.kill(_monitor(container.info.pid), signal.SIGKILL)
-    until(lambda: _is_gone(container.info.pid))
+    until(lambda: is_gone(container.info.pid))
     found = containers.info("lonely")
     assert (found.status, found.exit_code) == ("dead", 137)
     assert "lost" in found.error
@@ -103,7 +99,7 @@ def test_a_killed_monitor_is_noticed_and_its_container_is_never_up(containers: C
 def test_a_killed_monitor_s_container_can_be_started_again(containers: Containers) -> None:
     container = containers.start(IMAGE, ["sleep", "1000"], name="again")
     os.kill(_monitor(container.info.pid), signal.SIGKILL)
-    until(lambda: _is_gone(container.info.pid))
+    until(lambda: is_gone(container.info.pid))
     containers.resume("again")
     assert containers.info("again").status == "running"
 

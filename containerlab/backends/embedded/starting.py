@@ -17,6 +17,7 @@ import msgspec
 from containerlab.backends.embedded import etc_files
 from containerlab.errors import Conflict, InvalidInput, Unsupported
 from containerlab.linux import namespaces
+from containerlab.linux.cgroups import hierarchy
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
 from containerlab.linux.files import write_atomically
 from containerlab.linux.idmap import IdMap
@@ -106,6 +107,8 @@ def decide(
         mounted = (str(snapshot.root), snapshot.mounts)
         handed = foreign.hand_over(runtime, spec, mounted, host, (record.id, str(directory)))
         said = (*notices, *handed.notices)
+        directories, above, *_ = hierarchy.everywhere(spec.linux.cgroups_path)
+        group_plan = group_plan._replace(directories=directories, parents=above)
         return Decision(record, handed.spec, handed.plan, snapshot, said, _own(group_plan), is_foreign=True)
     plan = container_plan(spec, _surroundings(home, host, record, spec, snapshot, _own(group_plan)))
     return Decision(record, spec, plan, snapshot, notices, plan.cgroup)
@@ -227,7 +230,7 @@ def launch(home: Home, launcher: Launcher, decision: Decision, lock: int, *, att
     _forget_stop(directory)
     orders = _orders(home, record, attached=attached)
     if decision.is_foreign:
-        left = steps.plain(decision.group) if decision.group else None
+        left = steps.plain(decision.group._replace(writes=())) if decision.group else None
         orders = orders._replace(foreign=(foreign.pid_file(str(directory)), left))
     return launcher.launch(orders, decision.plan, [lock])
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from containerlab.linux.cgroups.layout import NEUTRAL, Place, places
-from containerlab.linux.cgroups.plan import UNIFIED, Plan, merged
+from containerlab.linux.cgroups.plan import UNIFIED, Plan, merged, parents
 from containerlab.linux.cgroups.resources import NEW, Current, Resources, asked
 from containerlab.linux.cgroups.v1 import V1
 from containerlab.linux.cgroups.v2 import V2
 
-__all__ = ["Cgroup", "Hierarchy", "detect", "of_process"]
+__all__ = ["Cgroup", "Hierarchy", "detect", "everywhere", "of_process"]
 
 
 class Part(Protocol):
@@ -106,10 +106,23 @@ def of_process(pid: int) -> Plan:
         found = places(_text("/proc/self/mountinfo"), _text(f"/proc/{pid}/cgroup"))
     except FileNotFoundError as error:
         raise ProcessLookupError(error.errno, f"no such process: {pid}") from error
-    return Plan(tuple((name, place.own) for place in found if place.own for name in _names(place)))
+    return Plan(tuple((name, place.own) for place in found if place.own for name in _names(place, place.own)))
 
 
-def _names(place: Place) -> tuple[str, ...]:
+def everywhere(path: str) -> Plan:
+    """Return the group `path` in every mounted hierarchy, named ones too, without limits.
+
+    So it is that other runtimes make one: from the top, whichever controllers have something to limit.
+    """
+    path = path.strip("/")
+    found = places(_text("/proc/self/mountinfo"), _text("/proc/self/cgroup"), named=True)
+    return Plan(
+        tuple((name, f"{place.top}/{path}") for place in found for name in _names(place, place.top)),
+        parents=tuple(parent for place in found for parent in parents(place.top, path)),
+    )
+
+
+def _names(place: Place, directory: str) -> tuple[str, ...]:
     if place.version == 1:
         return tuple(NEUTRAL.get(name, name) for name in place.controllers)
-    return (*_text(f"{place.own}/cgroup.controllers").split(), UNIFIED)
+    return (*_text(f"{directory}/cgroup.controllers").split(), UNIFIED)

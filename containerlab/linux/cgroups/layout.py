@@ -31,16 +31,16 @@ class _Mount(NamedTuple):
     options: frozenset[str]
 
 
-def places(mountinfo: str, membership: str) -> tuple[Place, ...]:
+def places(mountinfo: str, membership: str, *, named: bool = False) -> tuple[Place, ...]:
     """Return the hierarchies that are mounted, from /proc/PID/mountinfo and /proc/PID/cgroup.
 
-    Named v1 hierarchies (systemd's) are left out: they limit nothing. Source: cgroups(7).
+    named: also named v1 hierarchies, as name=systemd, which limit nothing. Source: cgroups(7).
     """
     mounts = [_mount(line) for line in mountinfo.splitlines() if " - cgroup" in line]
     found = []
     for line in membership.splitlines():
         _, names, path = line.split(":", 2)
-        if names.startswith("name="):
+        if names.startswith("name=") and not named:
             continue
         mount = _nearest(mounts, frozenset(names.split(",")) if names else frozenset(), path)
         if mount:
