@@ -87,6 +87,9 @@ def _refuse(linux: oci.Linux) -> None:
     own = {namespace.type for namespace in linux.namespaces if not namespace.path}
     if "mount" not in {namespace.type for namespace in linux.namespaces}:
         raise Unsupported("a container without a mount namespace is not there", "add it to linux.namespaces")
+    if any(namespace.type == "mount" and namespace.path for namespace in linux.namespaces):
+        # Its mounts would be changed, and its root taken away, under those who live in it.
+        raise Unsupported("joining a mount namespace by path is not there", "leave out the path")
     if linux.time_offsets and "time" not in own:
         raise InvalidInput("linux.timeOffsets needs a new time namespace", "add it to linux.namespaces")
 

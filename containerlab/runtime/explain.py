@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from containerlab.linux.mounts import FLAGS, Mount
-from containerlab.linux.namespaces import CLONE_NEWUSER, KINDS
+from containerlab.linux.namespaces import CLONE_NEWNS, CLONE_NEWUSER, KINDS
 from containerlab.runtime.rootfs import split_options
 from containerlab.runtime.steps import Plan
 
@@ -41,8 +41,11 @@ def explain(plan: Plan) -> Iterator[Explained]:
     yield from _cgroups(plan)
     for join in plan.joins:
         target = join.path or "the container's pidfd"
+        enter = '; fchdir("/proc/PID/root"); chroot(".")' if join.flags & CLONE_NEWNS else ""
         yield Explained(
-            f"setns({target}, {_namespaces(join.flags)})", "enter namespaces that exist already", "go-between"
+            f"setns({target}, {_namespaces(join.flags)}){enter}",
+            "enter namespaces that exist already",
+            "go-between",
         )
     flags = (
         " | ".join(("CLONE_PIDFD", *_namespaces(plan.new_namespaces).split(" | ")))
@@ -214,6 +217,6 @@ _TEXTS: dict[str, Callable[..., tuple[str, str]]] = {
     "set_attributes": lambda target, attributes: (f'mount_setattr("{target}", {_attributes(attributes)})', "filled; now close it"),
     "make_root_readonly": lambda: ("mount_setattr(root, MOUNT_ATTR_RDONLY)", "--read-only"),
     "write_sysctls": lambda values: (f"write(/proc/sys/…): {_list(values)}", "kernel parameters of its namespaces"),
-    "pivot": lambda: ('pivot_root(".", "."); umount2(".", MNT_DETACH)', "the host's files are gone from its world"),
-    "move_and_chroot": lambda: ('mount(MS_MOVE); chroot(".")', "the same where pivot_root is refused"),
+    "pivot": lambda: ('setns(self, CLONE_NEWNS); pivot_root(".", "."); umount2(".", MNT_DETACH)', "the host's files are gone from its world, also those above a chroot"),
+    "move_and_chroot": lambda: ('setns(self, CLONE_NEWNS); mount(MS_MOVE); chroot(".")', "the same where pivot_root is refused"),
 }  # fmt: skip

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, NoReturn
 
 from containerlab import errors
-from containerlab.linux import mounts, syscalls
+from containerlab.linux import mounts, roots, syscalls
 from containerlab.linux.namespaces import CLONE_NEWNS
 from containerlab.runtime import rootfs
 from containerlab.store import pack
@@ -81,9 +81,10 @@ def _say(error: errors.LabError) -> int:
 def _join(pidfd: int, namespaces: int, alone: bool) -> int:
     """Enter a running container; `alone`: its root file system without what is mounted in it."""
     syscalls.prctl(_PR_SET_DUMPABLE, 0)
+    root = roots.open_of(pidfd)
     syscalls.setns(pidfd, namespaces)
     os.close(pidfd)
-    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    roots.enter(root)
     if alone:
         return syscalls.open_tree(root, "", syscalls.OPEN_TREE_CLONE | syscalls.AT_EMPTY_PATH)
     return root

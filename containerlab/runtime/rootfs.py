@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import Sequence
 
-from containerlab.linux import mounts, syscalls
+from containerlab.linux import mounts, roots, syscalls
 from containerlab.linux.mounts import Mount
 from containerlab.linux.syscalls import AT_EMPTY_PATH, AT_FDCWD, AT_RECURSIVE
 
@@ -79,7 +79,7 @@ def _make_one(parent: int, name: str, *, directory: bool) -> None:
 
 def set_propagation(scene: Scene, flags: int) -> None:
     """Cut the new mount namespace's events off from the host's."""
-    syscalls.mount("", "/", "", flags)
+    roots.set_propagation(flags)
 
 
 def mount_root(scene: Scene, root: str, sources: Sequence[tuple[str, str, str, tuple[str, ...]]]) -> None:
@@ -291,7 +291,11 @@ def write_sysctls(scene: Scene, values: Sequence[tuple[str, str]]) -> None:
 
 
 def pivot(scene: Scene) -> None:
-    """Make the container's root the root, and let go of the host's tree. Source: pivot_root(2), NOTES."""
+    """Make the container's root the root, and let go of the host's tree. Source: pivot_root(2), NOTES.
+
+    Not of what a chroot shows of it: what lies above would stay within reach of `..`.
+    """
+    roots.go_to_namespace()
     os.fchdir(scene.root)
     syscalls.pivot_root(".", ".")
     syscalls.umount2(".", mounts.MNT_DETACH)
@@ -301,10 +305,10 @@ def pivot(scene: Scene) -> None:
 
 def move_and_chroot(scene: Scene) -> None:
     """Enter the root where pivot_root is refused (a seccomp filter of the host, a root on initramfs)."""
+    roots.go_to_namespace()
     os.fchdir(scene.root)
     syscalls.mount(".", "/", "", mounts.MS_MOVE)
-    os.chroot(".")
-    os.chdir("/")
+    roots.enter(scene.root)
     scene.is_inside = True
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from containerlab.linux import idmap, syscalls
+from containerlab.linux import idmap, roots, syscalls
 from containerlab.linux.cgroups import control as cgroups
 from containerlab.linux.namespaces import CLONE_NEWNS
 from containerlab.runtime import child
@@ -143,9 +143,7 @@ def _join_and_clone(plan: Plan, scene: Scene) -> None:
     try:
         child.protect(scene)
         child.join_cgroups(scene)
-        for join, fd in [(join, _open_join(join, scene)) for join in plan.joins]:
-            syscalls.setns(fd, join.flags)
-            scene.is_inside = scene.is_inside or bool(join.flags & CLONE_NEWNS)
+        _join(plan, scene)
         pid, _ = syscalls.clone3(plan.new_namespaces | syscalls.CLONE_PARENT, exit_signal=0)
         if pid == 0:
             child.perform(scene, plan.steps)
@@ -156,6 +154,18 @@ def _join_and_clone(plan: Plan, scene: Scene) -> None:
         )
     finally:
         os._exit(0)
+
+
+def _join(plan: Plan, scene: Scene) -> None:
+    """Enter the namespaces of others, and with a mount namespace the root of the very process."""
+    opened = [_open_join(join, scene) for join in plan.joins]
+    is_entering = any(join.flags & CLONE_NEWNS for join in plan.joins)
+    root = roots.open_of(scene.descriptors[-1]) if is_entering else -1
+    for join, fd in zip(plan.joins, opened, strict=True):
+        syscalls.setns(fd, join.flags)
+    if is_entering:
+        roots.enter(root)
+        scene.is_inside = True
 
 
 def _open_join(join: Join, scene: Scene) -> int:

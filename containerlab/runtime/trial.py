@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable
 
-from containerlab.linux import mounts, syscalls
+from containerlab.linux import mounts, roots, syscalls
 from containerlab.linux.namespaces import (
     CLONE_NEWIPC,
     CLONE_NEWNET,
@@ -56,13 +56,15 @@ def _try_mounts(writer: int, root: str) -> None:
     """In the new PID namespace: a fresh /proc and /sys, and pivot_root."""
     refused: dict[str, str] = {}
     try:
-        syscalls.mount("", "/", "", mounts.MS_REC | mounts.MS_PRIVATE)
+        roots.set_propagation(mounts.MS_REC | mounts.MS_PRIVATE)
         _attempt(refused, "namespaces", lambda: syscalls.mount("tmpfs", root, "tmpfs"))
         os.mkdir(root + "/proc")
         os.mkdir(root + "/sys")
         _attempt(refused, "proc", lambda: _mount_fresh("proc"))
         _attempt(refused, "sysfs", lambda: _mount_fresh("sysfs"))
-        os.chdir(root)
+        new = os.open(root, os.O_PATH | os.O_DIRECTORY)
+        roots.go_to_namespace()
+        os.fchdir(new)
         _attempt(refused, "pivot", lambda: syscalls.pivot_root(".", "."))
         if "pivot" not in refused:
             syscalls.umount2(".", mounts.MNT_DETACH)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from containerlab.linux import mounts, syscalls
+from containerlab.linux import mounts, roots, syscalls
 from containerlab.linux.namespaces import CLONE_NEWNS
 
 __all__ = ["main"]
@@ -17,5 +17,5 @@ __all__ = ["main"]
 def main(words: Sequence[str]) -> int:
     """Become `PROGRAM ARGUMENT…`."""
     syscalls.unshare(CLONE_NEWNS)
-    syscalls.mount("", "/", "", mounts.MS_PRIVATE | mounts.MS_REC)
+    roots.set_propagation(mounts.MS_PRIVATE | mounts.MS_REC)
     os.execvp(words[0], list(words))

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from containerlab.linux import mounts, syscalls
+from containerlab.linux import mounts, roots, syscalls
 from containerlab.linux.namespaces import CLONE_NEWNS
 
 __all__ = ["main"]
@@ -20,7 +20,7 @@ def main(words: Sequence[str]) -> int:
     """Try the mount given as source, root, type and options; exit with the reason when it fails."""
     source, root, fstype, options = words
     syscalls.unshare(CLONE_NEWNS)
-    syscalls.mount("", "/", "", mounts.MS_PRIVATE | mounts.MS_REC)
+    roots.set_propagation(mounts.MS_PRIVATE | mounts.MS_REC)
     try:
         _mount(source, root, fstype, options)
         _use(root)
