@@ -1,7 +1,5 @@
 """`python -m containerlab` is `conlab`."""
 
-import sys
+from containerlab.cli import program
 
-from containerlab.cli import main
-
-sys.exit(main())
+program()

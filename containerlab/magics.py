@@ -14,7 +14,9 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 
 import containerlab
 from containerlab import default
-from containerlab.commands import Call, HelpWanted, WrongUsage, complete, help_text, parse
+from containerlab.commands.complete import complete
+from containerlab.commands.help import help_text
+from containerlab.commands.parse import Call, HelpWanted, WrongUsage, parse
 from containerlab.engine.logs import Logs
 from containerlab.engine.names import Names
 from containerlab.engine.result import Interrupted

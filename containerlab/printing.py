@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,10 +14,11 @@ from containerlab.engine.container import Container
 from containerlab.engine.inspection import Inspection
 from containerlab.engine.logs import Logs, timestamp
 from containerlab.engine.result import RunResult
+from containerlab.linux.files import write_all
 from containerlab.views.table import Table, aligned
 from containerlab.views.template import render
 
-__all__ = ["lines", "write_all", "write_logs"]
+__all__ = ["lines", "write_logs"]
 
 Face = Mapping[str, Any]
 """format, json, ids, no_trunc: as they stand in the table of commands."""
@@ -107,13 +107,6 @@ def write_logs(logs: Logs) -> None:
     """Write what a container printed to where it printed it, as it was."""
     for stream, chunk in logs.pieces():
         write_all(1 if stream == "stdout" else 2, chunk)
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of it, however little a pipe takes at once."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def to_json(value: Any) -> str:

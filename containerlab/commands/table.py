@@ -94,14 +94,14 @@ class Command(NamedTuple):
         method: Callable[..., Any] = getattr(owner, name)
         return method
 
-    def hints(self) -> dict[str, Any]:
-        return typing.get_type_hints(self.method, include_extras=True)
+    def _hint(self, name: str) -> Any:
+        """Evaluate one annotation; others may name what is imported for type checkers alone."""
+        return eval(self.method.__annotations__[name], self.method.__globals__)
 
     @property
     def options_type(self) -> type | None:
         """The option table, or None for a command without options."""
-        unpacked = self.hints().get("options")
-        return typing.get_args(unpacked)[0] if unpacked else None
+        return typing.get_args(self._hint("options"))[0] if "options" in self.method.__annotations__ else None
 
     @property
     def flags(self) -> dict[str, Flag]:
@@ -116,14 +116,13 @@ class Command(NamedTuple):
         code = self.method.__code__
         names = list(code.co_varnames[1 : code.co_argcount])
         required = len(names) - len(self.method.__defaults__ or ())
-        hints = self.hints()
         found = [
-            Template(name, _argument(hints[name], name), number < required, self.each and number == 0)
+            Template(name, _argument(self._hint(name), name), number < required, self.each and number == 0)
             for number, name in enumerate(names)
         ]
         if code.co_flags & 0x04:  # CO_VARARGS: the method takes several names itself
             name = code.co_varnames[code.co_argcount + code.co_kwonlyargcount]
-            found.append(Template(name, _argument(hints[name], name), False, True))
+            found.append(Template(name, _argument(self._hint(name), name), False, True))
         return found
 
     def summary(self) -> str:
@@ -133,8 +132,7 @@ class Command(NamedTuple):
     @property
     def shows_table(self) -> bool:
         """Whether it returns rows, so that --format, --json, -q apply."""
-        returned = self.hints().get("return")
-        return getattr(typing.get_origin(returned) or returned, "__name__", "") in ("Table", "Inspection")
+        return self.method.__annotations__["return"].partition("[")[0] in ("Table", "Inspection")
 
 
 def _argument(hint: Any, name: str) -> Argument:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shlex
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,9 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar, Unpack, cast
 from containerlab.backends import base
 from containerlab.backends.base import Change, ContainerInfo, ExitStatus, ImageInfo, Process, Session, Sink
 from containerlab.commands.table import Args, Argument, ContainerName, ImageName, Instead, command
-from containerlab.engine import attach, columns, filters, prepare
+from containerlab.engine import attach, filters, prepare
 from containerlab.engine.container import Container
-from containerlab.engine.inspection import Inspection, of_container
 from containerlab.engine.logs import Logs
 from containerlab.engine.result import RunResult
 from containerlab.engine.running import Ending, Program, supervise
@@ -24,11 +22,12 @@ from containerlab.errors import AlreadyExists, LabError, NotFound, SetupFailed, 
 from containerlab.options import verbs
 from containerlab.options.container import CreateOptions, ExecOptions, RunOptions, UpdateOptions
 from containerlab.options.flag import normalise
-from containerlab.views.table import Table
 
 if TYPE_CHECKING:
     from containerlab.engine.engine import Engine
+    from containerlab.engine.inspection import Inspection
     from containerlab.metrics.sample import Sample
+    from containerlab.views.table import Table
 
 __all__ = ["Containers"]
 
@@ -132,7 +131,7 @@ class Containers:
         container, _ = prepare.prepare(options)
         explaining = self._extra(base.Explaining, "explain")  # type: ignore[type-abstract]  # a protocol
         steps = explaining.explain(image, _words(command), container)
-        return Table(steps, columns.STEPS, "ID stands for the container's id, HOME for the engine's home")
+        return _table(steps, "STEPS", "ID stands for the container's id, HOME for the engine's home")
 
     def _announced(
         self, image: str, command: Sequence[str], options: RunOptions, sink: Sink | None
@@ -251,7 +250,7 @@ class Containers:
         """List running containers, newest first; all with --all."""
         given = normalise(verbs.ListOptions, options)
         infos = filters.containers(self._backend.list(), given)
-        return Table([Container(self, info) for info in infos], columns.CONTAINERS)
+        return _table([Container(self, info) for info in infos], "CONTAINERS")
 
     def get(self, name: ContainerName) -> Container:
         """Return a container by its name, id or the beginning of its id."""
@@ -264,6 +263,8 @@ class Containers:
     @command("container inspect")
     def inspect(self, *names: ContainerName) -> Inspection:
         """Return all that is known about containers, laid out as Docker does."""
+        from containerlab.engine.inspection import Inspection, of_container
+
         return Inspection([of_container(self._backend.inspect(name)) for name in names])
 
     @command("container logs", "logs")
@@ -278,13 +279,13 @@ class Containers:
     @command("container top", "top")
     def top(self, name: ContainerName) -> Table[Process]:
         """List the processes of a container."""
-        return Table(self._backend.processes(name), columns.PROCESSES)
+        return _table(self._backend.processes(name), "PROCESSES")
 
     @command("container stats", "stats")
     def stats(self, *names: ContainerName, **options: Unpack[verbs.StatsOptions]) -> Table[Any]:
         """Measure containers once: all that run if none is named."""
         chosen = names or [info.id for info in self._backend.list() if info.status == "running"]
-        return Table([(self.info(name), self.sample(name)) for name in chosen], columns.STATS)
+        return _table([(self.info(name), self.sample(name)) for name in chosen], "STATS")
 
     def sample(self, name: str) -> Sample:
         """Measure a container once."""
@@ -294,7 +295,7 @@ class Containers:
     @command("container diff", "diff")
     def diff(self, name: ContainerName) -> Table[Change]:
         """List the paths that a container added (A), changed (C) or deleted (D)."""
-        return Table(self._files().changes(name), columns.CHANGES)
+        return _table(self._files().changes(name), "CHANGES")
 
     @command("container port", "port")
     def port(self, name: ContainerName, port: Port = "") -> Table[Any]:
@@ -305,7 +306,7 @@ class Containers:
             published = [each for each in published if each["container"] == wanted]
             if not published:
                 raise NotFound(f"port {wanted} of {name} is not published", "see `port` without a number")
-        return Table(list(published), columns.PORTS)
+        return _table(list(published), "PORTS")
 
     # ending and changing
 
@@ -430,6 +431,14 @@ class Containers:
         return self._files().commit(name, target, {**config, **extra})
 
 
+def _table(rows: Sequence[Any], columns: str, title: str = "") -> Table[Any]:
+    """Lay rows out in `columns.COLUMNS`; a verb without a table does not load what tables need."""
+    from containerlab.engine import columns as known
+    from containerlab.views.table import Table
+
+    return Table(rows, getattr(known, columns), title)
+
+
 def _chosen(sink: Sink | None, streams: Sequence[str]) -> Sink | None:
     """Let through what --attach names; without it everything. The result has all of it either way."""
     if sink is None or not streams:
@@ -439,7 +448,11 @@ def _chosen(sink: Sink | None, streams: Sequence[str]) -> Sink | None:
 
 def _words(command: Sequence[str] | str) -> list[str]:
     """Take words as they are; one text is split as a shell would."""
-    return shlex.split(command) if isinstance(command, str) else [os.fspath(word) for word in command]
+    if isinstance(command, str):
+        import shlex
+
+        return shlex.split(command)
+    return [os.fspath(word) for word in command]
 
 
 @contextmanager

@@ -6,16 +6,16 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from containerlab.engine.containers import Containers
 from containerlab.errors import InvalidInput, nearest
-from containerlab.runtime import launching
 
 if TYPE_CHECKING:
     from containerlab.backends.base import Backend
+    from containerlab.engine.containers import Containers
     from containerlab.engine.images import Images
     from containerlab.engine.see import See
     from containerlab.engine.system import System
     from containerlab.engine.volumes import Volumes
+    from containerlab.runtime.launching import LauncherProcess
     from containerlab.views.progress import Canvas
 
 __all__ = ["Engine"]
@@ -39,7 +39,7 @@ class Engine:
         """Where long work shows how far it is; a face sets it."""
         self._home = home
         self._backend: Backend | None = None
-        self._launcher: launching.LauncherProcess | None = None
+        self._launcher: LauncherProcess | None = None
         self._lock = threading.Lock()
 
     @property
@@ -56,8 +56,11 @@ class Engine:
 
         The launcher takes as long to start as the backend to import; side by side they take half.
         """
-        if self._backend is None and self._launcher is None:
-            self._launcher = launching.start()
+        from containerlab.runtime import launching
+
+        with self._lock:
+            if self._backend is None and self._launcher is None:
+                self._launcher = launching.start()
 
     def _open(self) -> Backend:
         from containerlab.backends.embedded import Embedded
@@ -72,6 +75,8 @@ class Engine:
     @property
     def containers(self) -> Containers:
         """Return the verbs of containers."""
+        from containerlab.engine.containers import Containers
+
         return Containers(self)
 
     @property
@@ -106,6 +111,11 @@ class Engine:
         """End the helper processes of this engine; its containers go on."""
         with self._lock:
             backend, self._backend = self._backend, None
+            launcher, self._launcher = self._launcher, None
+        if launcher is not None:
+            from containerlab.runtime.lifecycle import Launcher
+
+            Launcher(launcher).close()
         if backend is not None and hasattr(backend, "close"):
             backend.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -105,6 +104,8 @@ def images(infos: Sequence[ImageInfo], options: Mapping[str, Any], pattern: str 
 
 
 def _is_named(name: str, pattern: str) -> bool:
+    import fnmatch
+
     return name == pattern or name.rpartition(":")[0] == pattern or fnmatch.fnmatch(name, pattern)
 
 

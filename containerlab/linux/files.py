@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 
-__all__ = ["remove_content", "remove_tree", "write_atomically"]
+__all__ = ["remove_content", "remove_tree", "write_all", "write_atomically"]
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -23,6 +23,13 @@ def write_atomically(path: str, content: bytes, mode: int = 0o600) -> None:
     finally:
         os.close(fd)
     os.rename(temporary, path)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of it, however little a pipe takes at once."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def remove_tree(path: str | bytes | os.PathLike[str], dir_fd: int | None = None) -> None:

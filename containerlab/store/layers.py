@@ -18,6 +18,7 @@ from typing import IO, BinaryIO, Protocol
 
 from containerlab import errors
 from containerlab.linux import idmap as idmaps
+from containerlab.linux.files import write_all
 from containerlab.linux.idmap import IdMap
 from containerlab.oci import digest as digests
 from containerlab.oci.image import Descriptor
@@ -235,7 +236,7 @@ class Layers:
                         f"a layer of {stored} bytes unpacks to more than {self._limits.ratio} times as many",
                         "raise the limit if you trust it",
                     )
-                _write_all(pipe, chunk)
+                write_all(pipe.fileno(), chunk)
         except BrokenPipeError:
             pass  # it has something to say
 
@@ -257,12 +258,6 @@ def _lock_name(path: Path) -> str:
 
 def _last_line(text: bytes) -> str:
     return text.decode(errors="replace").strip().rpartition("\n")[2]
-
-
-def _write_all(pipe: IO[bytes], chunk: bytes) -> None:
-    view = memoryview(chunk)
-    while view:
-        view = view[os.write(pipe.fileno(), view) :]
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from containerlab.commands import complete
+from containerlab.commands.complete import complete
 
 KNOWN = {"image": ["lab/base:latest", "lab/other:1"], "container": ["web", "worker"], "volume": ["cache"]}
 

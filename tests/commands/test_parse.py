@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab.commands import HelpWanted, WrongUsage, commands, parse
+from containerlab.commands.parse import HelpWanted, WrongUsage, parse
+from containerlab.commands.table import commands
 
 
 def test_words_after_the_image_belong_to_the_program() -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from containerlab.commands import commands, describe_tree, help_text
+from containerlab.commands.help import describe_tree, help_text
+from containerlab.commands.table import commands
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "commands.txt"
 
