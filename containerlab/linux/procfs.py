@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import NamedTuple
 
@@ -54,9 +55,9 @@ def is_alive(identity: Identity) -> bool:
 def open_pidfd(identity: Identity) -> int:
     """Open a pidfd of this very process. Raises ProcessLookupError when it is gone."""
     if identity.pid <= 0:
-        raise ProcessLookupError(f"no process {identity.pid}")
+        raise ProcessLookupError(errno.ESRCH, f"no process {identity.pid}")
     fd = os.pidfd_open(identity.pid)
     if is_alive(identity):
         return fd
     os.close(fd)
-    raise ProcessLookupError(f"process {identity.pid} is gone")
+    raise ProcessLookupError(errno.ESRCH, f"process {identity.pid} is gone")

@@ -6,13 +6,16 @@ Source: setns(2), mount_namespaces(7); fs/namespace.c, mntns_install.
 
 from __future__ import annotations
 
+import errno
 import os
-import signal
+import select
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from containerlab.linux import syscalls
 from containerlab.linux.namespaces import CLONE_NEWNS
 
-__all__ = ["enter", "go_to_namespace", "open_of", "set_propagation"]
+__all__ = ["enter", "go_to_namespace", "open_of", "require_alive", "set_propagation", "visiting"]
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -24,19 +27,29 @@ def open_of(pidfd: int) -> int:
     """
     root = os.open(f"/proc/{_pid(pidfd)}/root", _DIRECTORY)
     try:
-        # It still is there, so its number meant nobody else a moment ago.
-        signal.pidfd_send_signal(pidfd, 0)
+        require_alive(pidfd)
     except BaseException:
         os.close(root)
         raise
     return root
 
 
+def require_alive(pidfd: int) -> None:
+    """Make sure that a process has not ended, so that its pid has meant nobody else until now.
+
+    Raises: ProcessLookupError.
+    """
+    poll = select.poll()  # a signal could not be sent from another PID namespace
+    poll.register(pidfd, select.POLLIN)
+    if poll.poll(0):
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+
+
 def _pid(pidfd: int) -> int:
     with open(f"/proc/self/fdinfo/{pidfd}", "rb") as file:
         pid = next(int(line[4:]) for line in file if line.startswith(b"Pid:"))
     if pid <= 0:
-        raise ProcessLookupError(3, "the process has ended")
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
     return pid
 
 
@@ -53,6 +66,21 @@ def go_to_namespace() -> None:
         syscalls.setns(pidfd, CLONE_NEWNS)
     finally:
         os.close(pidfd)
+
+
+@contextmanager
+def visiting(pidfd: int) -> Iterator[None]:
+    """Be in the mount namespace of a process for a while, as who may make copies of its mounts."""
+    root = os.open("/", _DIRECTORY)
+    own = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        syscalls.setns(pidfd, CLONE_NEWNS)
+        yield
+        syscalls.setns(own, CLONE_NEWNS)
+        enter(root)
+    finally:
+        os.close(own)
+        os.close(root)
 
 
 def set_propagation(flags: int) -> None:

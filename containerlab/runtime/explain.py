@@ -208,6 +208,7 @@ _TEXTS: dict[str, Callable[..., tuple[str, str]]] = {
     "mount_root": _mount_root,
     "mount_filesystem": _mount_filesystem,
     "bind": _bind,
+    "bind_of": lambda pid, path, target, *ways: (f'open_tree("/proc/{pid}/root{path}", OPEN_TREE_CLONE); move_mount(→ "{target}")', "show what another container has there"),
     "bind_descriptor": lambda index, target, attributes: (f'open_tree(fd); move_mount(→ "{target}")', "show what was handed over"),
     "make_working_directory": lambda path: (f'mkdirat("{path}")', "programs expect to start there"),
     "make_devices": lambda devices: (f"mknodat: {_list(devices)}", "the devices that every program may expect"),

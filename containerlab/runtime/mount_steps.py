@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 
 from containerlab.errors import InvalidInput
 from containerlab.linux import mounts
@@ -58,10 +59,13 @@ OPTIONS = (*_ATTRIBUTES, *_IGNORED, *mounts.PROPAGATION, "bind", "rbind")
 """Options that mean something here; all others are the file system's."""
 
 
-def steps(mount: MountPoint, cgroup: CgroupPlan | None) -> Iterator[Step]:
+def steps(
+    mount: MountPoint, cgroup: CgroupPlan | None = None, others: Collection[int] = ()
+) -> Iterator[Step]:
     """Yield the steps that perform one mount of config.json.
 
     cgroup: the container's own, for mounts of type cgroup.
+    others: pids of those whose mounts may be shown by `/proc/PID/root/…`.
     Raises: InvalidInput for what would be unsafe or makes no sense.
     """
     _check_destination(mount)
@@ -71,8 +75,12 @@ def steps(mount: MountPoint, cgroup: CgroupPlan | None) -> Iterator[Step]:
             f"cannot map the ids of the mount at {mount.destination}", "leave out its id mapping"
         )
     if is_bind(mount):
-        recursive = "rbind" in mount.options
-        yield step("bind", (mount.source, mount.destination, recursive, attributes, propagation))
+        ways = (mount.destination, "rbind" in mount.options, attributes, propagation)
+        found = _OF_ANOTHER.fullmatch(mount.source)
+        if found and int(found[1]) in others:
+            yield step("bind_of", (int(found[1]), found[2], *ways))
+        else:
+            yield step("bind", (mount.source, *ways))
     elif mount.type == "cgroup":
         yield from _mount_cgroups(mount, attributes, cgroup)
     elif mount.type == "tmpfs" and "tmpcopyup" in mount.options:
@@ -81,6 +89,9 @@ def steps(mount: MountPoint, cgroup: CgroupPlan | None) -> Iterator[Step]:
         yield step("mount_filesystem", (mount.destination, mount.type, mount.source, attributes, data))
     else:
         raise InvalidInput(f"the mount at {mount.destination} has no type", "use bind, tmpfs or another one")
+
+
+_OF_ANOTHER = re.compile(r"/proc/([0-9]+)/root(/.*)")
 
 
 def is_bind(mount: MountPoint) -> bool:

@@ -21,6 +21,7 @@ from containerlab.linux.namespaces import (
     CLONE_NEWTIME,
     CLONE_NEWUSER,
 )
+from containerlab.linux.procfs import Identity
 from containerlab.oci.runtime import Linux, Process, Spec
 from containerlab.runtime import devices, hook_steps, mount_steps
 from containerlab.runtime.rlimits import NUMBERS as RLIMITS
@@ -47,6 +48,7 @@ class Surroundings(NamedTuple):
     is_nested: whether this process is in a user namespace, where no device node can be made.
     preserved: how many descriptors after standard error the program inherits.
     keeps_keyring: whether the session keyring stays the caller's.
+    others: whose namespaces the Spec names by `/proc/PID/…`.
     """
 
     root: str
@@ -62,6 +64,7 @@ class Surroundings(NamedTuple):
     is_nested: bool = False
     preserved: int = 0
     keeps_keyring: bool = False
+    others: tuple[Identity, ...] = ()
 
 
 def container_plan(spec: Spec, around: Surroundings) -> Plan:
@@ -81,7 +84,7 @@ def container_plan(spec: Spec, around: Surroundings) -> Plan:
         ),
     )
     late = CLONE_NEWCGROUP | (CLONE_NEWTIME if linux.time_offsets else 0)
-    return Plan(new & ~late, joins, around.idmap, around.cgroup, process.terminal, steps)
+    return Plan(new & ~late, joins, around.idmap, around.cgroup, process.terminal, steps, around.others)
 
 
 def exec_plan(process: Process, flags: int, around: Surroundings) -> Plan:
@@ -163,7 +166,7 @@ def _adjust(new: int, linux: Linux) -> Iterator[Step]:
 def _build_root(spec: Spec, linux: Linux, new: int, around: Surroundings) -> Iterator[Step]:
     readonly = bool(spec.root and spec.root.readonly)
     for mount in spec.mounts:
-        yield from mount_steps.steps(mount, around.cgroup)
+        yield from mount_steps.steps(mount, around.cgroup, {other.pid for other in around.others})
     if not any(
         mount_steps.is_bind(mount) and os.path.normpath(mount.destination) == "/dev" for mount in spec.mounts
     ):

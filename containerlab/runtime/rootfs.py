@@ -33,6 +33,8 @@ class Scene:
         self.descriptors = list(descriptors)
         self.attach = list(attach)
         self.root = -1
+        self.others: dict[int, int] = {}
+        """Pidfds of processes whose mounts may be shown, by pid."""
         self.is_inside = False
         """Whether the container's root has been entered; no program is executed before."""
         self.proc = -1
@@ -160,6 +162,22 @@ def bind(scene: Scene, source: str, target: str, recursive: bool, attributes: in
     """Mount a file or directory of the host in the container."""
     flags = syscalls.OPEN_TREE_CLONE | (AT_RECURSIVE if recursive else 0)
     tree = syscalls.open_tree(AT_FDCWD, source, flags)
+    _attach(scene, tree, target, attributes, AT_RECURSIVE if recursive else 0, propagation)
+
+
+def bind_of(
+    scene: Scene, pid: int, path: str, target: str, recursive: bool, attributes: int, propagation: int
+) -> None:
+    """Mount what another process has at a path of its root, in the mount namespace where it is mounted."""
+    pidfd = scene.others[pid]
+    root = roots.open_of(pidfd)
+    resolve = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
+    place = syscalls.openat2(root, path.lstrip("/"), os.O_PATH, 0, resolve)
+    flags = syscalls.OPEN_TREE_CLONE | AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
+    with roots.visiting(pidfd):
+        tree = syscalls.open_tree(place, "", flags)
+    os.close(place)
+    os.close(root)
     _attach(scene, tree, target, attributes, AT_RECURSIVE if recursive else 0, propagation)
 
 
@@ -319,6 +337,7 @@ OPERATIONS = {
         mount_root,
         mount_filesystem,
         bind,
+        bind_of,
         bind_descriptor,
         make_working_directory,
         make_devices,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from containerlab.linux import idmap, roots, syscalls
+from containerlab.linux import idmap, procfs, roots, syscalls
 from containerlab.linux.cgroups import control as cgroups
 from containerlab.linux.namespaces import CLONE_NEWNS
 from containerlab.runtime import child
@@ -158,9 +158,12 @@ def _join_and_clone(plan: Plan, scene: Scene) -> None:
 
 def _join(plan: Plan, scene: Scene) -> None:
     """Enter the namespaces of others, and with a mount namespace the root of the very process."""
+    scene.others = {other.pid: procfs.open_pidfd(other) for other in plan.others}
     opened = [_open_join(join, scene) for join in plan.joins]
     is_entering = any(join.flags & CLONE_NEWNS for join in plan.joins)
     root = roots.open_of(scene.descriptors[-1]) if is_entering else -1
+    for other in scene.others.values():
+        roots.require_alive(other)
     for join, fd in zip(plan.joins, opened, strict=True):
         syscalls.setns(fd, join.flags)
     if is_entering:

@@ -78,6 +78,7 @@ def make(request: Request, host: Host) -> Outcome:
     options = request.options
     namespaces = _namespaces(request, host)
     own = {namespace.type for namespace in namespaces if not namespace.path}
+    not_hosts = {namespace.type for namespace in namespaces}
     chosen = capabilities.chosen(
         options.get("cap_add", ()),
         options.get("cap_drop", ()),
@@ -93,7 +94,7 @@ def make(request: Request, host: Host) -> Outcome:
         resources=limits.resources(options, rules_devices=not host.is_rootless),
         cgroups_path=_cgroup_path(request),
         devices=_devices(options),
-        sysctl=_sysctls(request, own, host),
+        sysctl=_sysctls(request, own, host, binds_proc=_binds_proc(not_hosts, host)),
         masked_paths=() if security.shows_system_paths else posture.MASKED,
         readonly_paths=() if security.shows_system_paths else posture.READONLY,
         seccomp=seccomp.choose(security.seccomp, chosen.capabilities, host.kernel),
@@ -103,11 +104,13 @@ def make(request: Request, host: Host) -> Outcome:
         root=oci.Root(path=f"{request.directory}/rootfs", readonly=bool(options.get("read_only"))),
         hostname=_hostname(request) if "uts" in own else "",
         domainname=options.get("domainname", "") if "uts" in own else "",
-        mounts=_mounts(request, own, host),
+        mounts=_mounts(request, not_hosts, host),
         annotations={str(key): str(value) for key, value in options.get("annotation", {}).items()},
         linux=linux,
     )
-    return Outcome(spec, (*_about_proc(own, host), *chosen.notices, *process_notices, *security.notices))
+    return Outcome(
+        spec, (*_about_proc(not_hosts, host), *chosen.notices, *process_notices, *security.notices)
+    )
 
 
 def refuse_unsupported(options: Mapping[str, Any]) -> None:
@@ -290,10 +293,10 @@ def _cgroup_path(request: Request) -> str:
     return f"/{parent}/{request.id}"
 
 
-def _sysctls(request: Request, own: set[str], host: Host) -> dict[str, str]:
+def _sysctls(request: Request, own: set[str], host: Host, *, binds_proc: bool) -> dict[str, str]:
     asked = dict(request.options.get("sysctl", {}))
     sysctls.check(asked, own_ipc="ipc" in own, own_network="network" in own, own_uts="uts" in own)
-    if _binds_proc(own, host):
+    if binds_proc:
         if asked:
             raise Unsupported(
                 "--sysctl needs a /proc of its own, which this host refuses", "see `conlab doctor`"
@@ -307,11 +310,13 @@ def _sysctls(request: Request, own: set[str], host: Host) -> dict[str, str]:
     return defaults | asked
 
 
-def _mounts(request: Request, own: set[str], host: Host) -> tuple[oci.MountPoint, ...]:
+def _mounts(request: Request, not_hosts: set[str], host: Host) -> tuple[oci.MountPoint, ...]:
     options = request.options
     taken = {volume.destination for volume in request.volumes}
     mounts = [
-        _adapted(mount, request, own, host) for mount in posture.MOUNTS if mount.destination not in taken
+        _adapted(mount, request, not_hosts, host)
+        for mount in posture.MOUNTS
+        if mount.destination not in taken
     ]
     for name in ("resolv.conf", "hostname", "hosts"):
         if f"/etc/{name}" not in taken:
@@ -327,7 +332,7 @@ def _mounts(request: Request, own: set[str], host: Host) -> tuple[oci.MountPoint
     return (*mounts, *volumes)
 
 
-def _adapted(mount: oci.MountPoint, request: Request, own: set[str], host: Host) -> oci.MountPoint:
+def _adapted(mount: oci.MountPoint, request: Request, not_hosts: set[str], host: Host) -> oci.MountPoint:
     """Change a default mount where the host, the namespaces or an option ask for it."""
     match mount.destination:
         case "/dev/shm" if shared := _shared_shm(request):
@@ -340,9 +345,9 @@ def _adapted(mount: oci.MountPoint, request: Request, own: set[str], host: Host)
             )
         case "/dev/pts" if host.idmap.kind == "single":
             return _replace(mount, options=tuple(option for option in mount.options if option != "gid=5"))
-        case "/proc" if _binds_proc(own, host):
+        case "/proc" if _binds_proc(not_hosts, host):
             return _replace(mount, type="bind", source="/proc", options=("rbind", *mount.options))
-        case "/sys" if "sysfs" in host.refused or (host.is_rootless and "network" not in own):
+        case "/sys" if "sysfs" in host.refused or (host.is_rootless and "network" not in not_hosts):
             return _replace(mount, type="bind", source="/sys", options=("rbind", *mount.options))
     return mount
 
@@ -352,13 +357,13 @@ def _replace(mount: oci.MountPoint, **changes: Any) -> oci.MountPoint:
     return msgspec.structs.replace(mount, **changes)
 
 
-def _binds_proc(own: set[str], host: Host) -> bool:
-    """Say whether the host's /proc is shown: a fresh one is refused here, or in a PID namespace not owned."""
-    return "proc" in host.refused or (host.is_rootless and "pid" not in own)
+def _binds_proc(not_hosts: set[str], host: Host) -> bool:
+    """Say whether the host's /proc is shown: a fresh one is refused here, or by the host's PID namespace."""
+    return "proc" in host.refused or (host.is_rootless and "pid" not in not_hosts)
 
 
-def _about_proc(own: set[str], host: Host) -> tuple[str, ...]:
-    if "proc" not in host.refused or "pid" not in own:
+def _about_proc(not_hosts: set[str], host: Host) -> tuple[str, ...]:
+    if "proc" not in host.refused or "pid" not in not_hosts:
         return ()
     return ("a fresh /proc is refused here: the host's is shown, and /proc/self is not there",)
 

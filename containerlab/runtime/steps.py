@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
 from containerlab.linux.idmap import IdMap, Range
+from containerlab.linux.procfs import Identity
 
 __all__ = ["Join", "Plan", "Step", "pack", "plain", "step", "unpack"]
 
@@ -41,6 +42,7 @@ class Plan(NamedTuple):
     cgroup: the cgroups to make and enter, or None.
     terminal: whether the process gets a new pseudo-terminal.
     steps: what the child does, in order; the last one is execve.
+    others: whose namespaces are joined by path, or mounts shown; nobody else may have their pids by then.
     """
 
     new_namespaces: int
@@ -49,12 +51,13 @@ class Plan(NamedTuple):
     cgroup: CgroupPlan | None
     terminal: bool
     steps: tuple[Step, ...]
+    others: tuple[Identity, ...] = ()
 
 
 def pack(plan: Plan) -> tuple[Any, ...]:
     """Return a plan as what `marshal` can write for another process of this same Python."""
-    new_namespaces, joins, idmap, cgroup, terminal, steps = plan
-    return new_namespaces, plain(joins), plain(idmap), plain(cgroup), terminal, tuple(steps)
+    new_namespaces, joins, idmap, cgroup, terminal, steps, others = plan
+    return new_namespaces, plain(joins), plain(idmap), plain(cgroup), terminal, tuple(steps), plain(others)
 
 
 def plain(value: Any) -> Any:
@@ -64,7 +67,7 @@ def plain(value: Any) -> Any:
 
 def unpack(packed: tuple[Any, ...]) -> Plan:
     """Return the plan that `pack` packed."""
-    new_namespaces, joins, idmap, cgroup, terminal, steps = packed
+    new_namespaces, joins, idmap, cgroup, terminal, steps, others = packed
     return Plan(
         new_namespaces,
         tuple(Join(*join) for join in joins),
@@ -72,6 +75,7 @@ def unpack(packed: tuple[Any, ...]) -> Plan:
         CgroupPlan.restore(cgroup) if cgroup else None,
         terminal,
         steps,
+        tuple(Identity(*other) for other in others),
     )
 
 

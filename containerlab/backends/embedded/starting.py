@@ -21,7 +21,7 @@ from containerlab.linux.cgroups import hierarchy
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
 from containerlab.linux.files import write_atomically
 from containerlab.linux.idmap import IdMap
-from containerlab.linux.procfs import is_alive
+from containerlab.linux.procfs import Identity, is_alive
 from containerlab.oci import runtime as oci
 from containerlab.oci.image import Config
 from containerlab.runtime import foreign, resources, seccomp, steps, users
@@ -64,6 +64,17 @@ class Decision(NamedTuple):
         return Decided(cgroup=self.group, notices=self.notices, snapshot=self.snapshot.kind)
 
 
+class Joined(NamedTuple):
+    """Namespaces of other containers.
+
+    paths: namespace type → path; "shm" → the shared memory that goes with their IPC namespace.
+    others: the containers' first processes.
+    """
+
+    paths: Mapping[str, str]
+    others: tuple[Identity, ...]
+
+
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
     """What `decision.json` keeps of it for later commands."""
 
@@ -79,7 +90,7 @@ def decide(
     config: Config,
     lowers: list[Path],
     volumes: tuple[oci.MountPoint, ...],
-    joined: Mapping[str, str],
+    joined: Joined,
 ) -> Decision:
     """Return how a container will be started.
 
@@ -97,7 +108,7 @@ def decide(
         host = host._replace(idmap=_single(host.idmap, account))
         volumes = (*volumes, *_apt_setting(directory, lowers))
     request = Request(
-        record.id, str(directory), config, record.command, record.options, account, volumes, joined
+        record.id, str(directory), config, record.command, record.options, account, volumes, joined.paths
     )
     spec, notices = make(request, host)
     assert spec.linux is not None
@@ -110,7 +121,8 @@ def decide(
         directories, above, *_ = hierarchy.everywhere(spec.linux.cgroups_path)
         group_plan = group_plan._replace(directories=directories, parents=above)
         return Decision(record, handed.spec, handed.plan, snapshot, said, _own(group_plan), is_foreign=True)
-    plan = container_plan(spec, _surroundings(home, host, record, spec, snapshot, _own(group_plan)))
+    around = _surroundings(home, host, record, spec, snapshot, _own(group_plan))
+    plan = container_plan(spec, around._replace(others=joined.others))
     return Decision(record, spec, plan, snapshot, notices, plan.cgroup)
 
 
@@ -181,25 +193,28 @@ def _said(plan: CgroupPlan, record: Record) -> tuple[str, ...]:
     return tuple(notice for notice in plan.notices if not (silent and "swap" in notice))
 
 
-def namespaces_of_others(records: Records, options: Mapping[str, Any], host: Host) -> dict[str, str]:
-    """Return namespace type → path for every option that says `container:NAME`.
+def namespaces_of_others(records: Records, options: Mapping[str, Any], host: Host) -> Joined:
+    """Return where the namespaces are of every option that says `container:NAME`.
 
     In a user namespace the other container's must be joined too, for it owns the others.
     Raises: NotFound, Conflict when the other container does not run.
     """
     joined: dict[str, str] = {}
+    others: dict[int, Identity] = {}
     for option, kind in _JOINABLE:
         mode = str(options.get(option) or "")
         if not mode.startswith("container:"):
             continue
-        pid = _running_pid(records, mode.removeprefix("container:"), option)
+        other = _running(records, mode.removeprefix("container:"), option)
+        pid = other.pid
+        others[pid] = other
         file = namespaces.BY_OCI_NAME[kind].file
         joined[kind] = f"/proc/{pid}/ns/{file}"
         if kind == "ipc":
             joined["shm"] = f"/proc/{pid}/root/dev/shm"
         if host.is_rootless:
             _join_user(joined, f"/proc/{pid}/ns/user")
-    return joined
+    return Joined(joined, tuple(others.values()))
 
 
 def _join_user(joined: dict[str, str], path: str) -> None:
@@ -210,13 +225,13 @@ def _join_user(joined: dict[str, str], path: str) -> None:
         )
 
 
-def _running_pid(records: Records, name: str, option: str) -> int:
+def _running(records: Records, name: str, option: str) -> Identity:
     state = records.state(records.find(name))
     if state.status != "running" or not is_alive(state.identity):
         raise Conflict(
             f"--{option} container:{name}: that container does not run", f"start it: conlab start {name}"
         )
-    return state.pid
+    return state.identity
 
 
 def launch(home: Home, launcher: Launcher, decision: Decision, lock: int, *, attached: bool) -> Connection:
