@@ -74,7 +74,8 @@ python = {"volume": [f"{path}:{path}:ro" for path in places if os.path.exists(pa
 program = os.path.realpath(sys.executable)
 try:
     lab.start("test/applets", ["sleep", "1000"], name="target", **python)
-    lab.start("test/applets", ["sleep", "1000"], name="beside", pid="container:target", ipc="container:target")
+    join = dict.fromkeys(("pid", "ipc"), "container:target")
+    lab.start("test/applets", ["sleep", "1000"], name="beside", **join)
     os.makedirs(f"{work}/in")
     Path(f"{work}/in/file").touch()
     lab.containers.copy(f"{work}/in", "target:/mnt-of-it")
