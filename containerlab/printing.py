@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from containerlab import units
 from containerlab.backends.base import Event, ImageInfo, Pruned, VolumeInfo
 from containerlab.engine.container import Container
 from containerlab.engine.inspection import Inspection
@@ -18,7 +17,7 @@ from containerlab.linux.files import write_all
 from containerlab.views.table import Table, aligned
 from containerlab.views.template import render
 
-__all__ = ["lines", "write_logs"]
+__all__ = ["event_line", "lines", "write_logs"]
 
 Face = Mapping[str, Any]
 """format, json, ids, no_trunc: as they stand in the table of commands."""
@@ -33,8 +32,7 @@ def lines(value: Any, face: Face) -> Iterator[str]:
     elif isinstance(value, Container):
         yield value.id
     elif isinstance(value, Pruned):
-        yield from value.removed
-        yield f"freed {units.format_size(value.freed_bytes)}"
+        yield value.to_text()
     elif isinstance(value, (ImageInfo, VolumeInfo)):
         yield value.id if isinstance(value, ImageInfo) else value.name
     elif isinstance(value, (str, int)):
@@ -43,7 +41,7 @@ def lines(value: Any, face: Face) -> Iterator[str]:
         yield json.dumps(value.to_records(), indent=4) if _is_json(face) else value.to_text()
     elif value is not None and not isinstance(value, RunResult):
         for item in value:
-            yield _event(item) if isinstance(item, Event) else str(item)
+            yield event_line(item) if isinstance(item, Event) else str(item)
 
 
 def _is_json(face: Face) -> bool:
@@ -75,7 +73,7 @@ def _shown(table: Table[Any], face: Face) -> Iterator[dict[str, Any]]:
 
 def _ids(table: Table[Any], face: Face) -> Iterator[str]:
     column = next(
-        (column for kind in ("id", "name") for column in table.columns if column.kind == kind),
+        (column for kind in ("id", "name", "path") for column in table.columns if column.kind == kind),
         table.columns[0],
     )
     seen = dict.fromkeys(column.show(row, bool(face.get("no_trunc"))) for row in table.rows)
@@ -98,7 +96,8 @@ def _documents(documents: list[dict[str, Any]], face: Face) -> Iterator[str]:
         yield json.dumps(documents, indent=4, ensure_ascii=False)
 
 
-def _event(event: Event) -> str:
+def event_line(event: Event) -> str:
+    """Write an event as Docker does."""
     attributes = ", ".join(f"{key}={value}" for key, value in event.attributes.items())
     return f"{timestamp(event.time)} {event.kind} {event.action} {event.id[:12]} ({attributes})"
 

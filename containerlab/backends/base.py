@@ -11,7 +11,9 @@ from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import msgspec
 
+from containerlab import units
 from containerlab.options.container import ExecOptions, RunOptions
+from containerlab.views import html
 
 __all__ = [
     "Backend",
@@ -53,6 +55,17 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Time it was held back by its cpu limit."""
     source: str = "cgroup"
     """Who counted: "cgroup", or "rusage" (largest single process) without a cgroup."""
+
+    def __str__(self) -> str:
+        facts = [f"cpu {units.format_seconds(self.cpu_s)}"]
+        if self.peak_memory_bytes is not None:
+            facts.append(f"peak {units.format_size(self.peak_memory_bytes)}")
+        if self.throttled_s:
+            facts.append(f"throttled {units.format_seconds(self.throttled_s)}")
+        return " · ".join(facts)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
 
 
 class ExitStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,14 +180,17 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     attributes: dict[str, str] = {}
 
 
-class Pruned(msgspec.Struct, frozen=True, kw_only=True):
+class Pruned(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
     """What a prune took away."""
 
     removed: tuple[str, ...]
     freed_bytes: int
 
+    def to_text(self) -> str:
+        return "\n".join([*self.removed, f"freed {units.format_size(self.freed_bytes)}"])
 
-class VolumeInfo(msgspec.Struct, frozen=True, kw_only=True):
+
+class VolumeInfo(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
     """A named place for files that outlives containers."""
 
     name: str
@@ -186,6 +202,9 @@ class VolumeInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Made for one container, without a name given by anybody."""
     used_by: tuple[str, ...] = ()
     """Ids of the containers that have it."""
+
+    def to_text(self) -> str:
+        return f"{self.name} · {self.path}"
 
 
 class StepInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -66,7 +66,7 @@ PROCESSES = (
 
 CHANGES = (
     Column("kind", "KIND", lambda row: row.kind, "text", "Kind"),
-    Column("path", "PATH", lambda row: row.path, "name", "Path"),
+    Column("path", "PATH", lambda row: row.path, "path", "Path"),
 )
 
 EVENTS = (
@@ -86,7 +86,7 @@ STEPS = (
 
 FACILITIES = (
     Column("name", "FACILITY", lambda row: row.name, "name", "Name"),
-    Column("available", "HERE", lambda row: "yes" if row.available else "no", "text", "Available"),
+    Column("available", "HERE", lambda row: "yes" if row.available else "no", "verdict", "Available"),
     Column("reason", "REASON", lambda row: row.reason, "prose", "Reason"),
     Column("costs", "WITHOUT IT", lambda row: "" if row.available else row.costs, "prose", "Costs"),
     Column("how", "HOW TO GET IT", lambda row: "" if row.available else row.how, "prose", "How"),
@@ -95,7 +95,7 @@ FACILITIES = (
 VOLUMES = (
     Column("driver", "DRIVER", lambda row: "local", "text", "Driver"),
     Column("name", "VOLUME NAME", lambda row: row.name, "name", "Name"),
-    Column("path", "MOUNTPOINT", lambda row: row.path, "text", "Mountpoint"),
+    Column("path", "MOUNTPOINT", lambda row: row.path, "path", "Mountpoint"),
     Column("created", "CREATED", lambda row: row.created, "age", "CreatedAt", is_visible=False),
     Column("labels", "LABELS", lambda row: row.labels, "text", "Labels", is_visible=False),
     Column("size_bytes", "SIZE", lambda row: row.size_bytes, "size", "Size", is_visible=False),
@@ -133,9 +133,10 @@ CAPABILITIES = (
 )
 
 LIMITS = (
-    Column("directory", "DIRECTORY", lambda row: row.directory, "text", "Directory"),
-    Column("file", "FILE", lambda row: row.file, "name", "File"),
-    Column("value", "VALUE", lambda row: row.value, "text", "Value"),
+    Column("directory", "DIRECTORY", lambda row: row.directory, "group", "Directory"),
+    Column("file", "FILE", lambda row: row.file, "path", "File"),
+    Column("value", "VALUE", lambda row: row.value, "prose", "Value"),
+    Column("means", "MEANS", lambda row: row.means, "text", "Means"),
 )
 
 

@@ -6,9 +6,10 @@ import os
 import shlex
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from containerlab.backends.base import StepInfo
+from containerlab.backends.base import ContainerInfo, StepInfo
 from containerlab.commands.table import Argument, ContainerName, command
 from containerlab.engine import columns
+from containerlab.engine.cgroup_files import Limit, limits
 from containerlab.errors import Conflict, NotPermitted
 from containerlab.linux import capabilities, namespaces
 from containerlab.linux.cgroups import hierarchy
@@ -28,14 +29,6 @@ class Namespaces(NamedTuple):
     kind: str
     isolates: str
     ids: dict[str, int]
-
-
-class Limit(NamedTuple):
-    """A file of a container's cgroup with what is in it."""
-
-    directory: str
-    file: str
-    value: str
 
 
 class Held(NamedTuple):
@@ -79,15 +72,12 @@ class See:
     def caps(self, name: ContainerName) -> Table[Held]:
         """Show which capabilities a container's first process has, and which Docker would give."""
         sets = _read(capabilities.of_pid, name, self._pid(name))
-        effective, permitted, bounding = (
-            capabilities.names(bits) for bits in (sets.effective, sets.permitted, sets.bounding)
-        )
         rows = [
             Held(
                 capability.removeprefix("CAP_"),
-                capability in effective,
-                capability in permitted,
-                capability in bounding,
+                capability in sets.effective,
+                capability in sets.permitted,
+                capability in sets.bounding,
                 capability in capabilities.DOCKER_DEFAULT,
             )
             for capability in capabilities.ALL
@@ -97,15 +87,21 @@ class See:
     @command("cgroup")
     def cgroup(self, name: ContainerName) -> Table[Limit]:
         """Show the cgroup of a container: the limits in force, as the kernel's files have them."""
-        plan = hierarchy.of_process(self._pid(name))
-        directories = sorted({path for _, path in plan.directories})
-        return Table([limit for path in directories for limit in _limits(path)], columns.LIMITS)
+        info = self._running_info(name)
+        plan = hierarchy.of_process(info.pid)
+        # Where a controller is off, the container stays in a group of the host's: those are not its limits.
+        own = sorted({path for _, path in plan.directories if info.id in path})
+        title = "" if own else f"{info.name} has no cgroup of its own: it runs without limits"
+        return Table([limit for path in own for limit in limits(path)], columns.LIMITS, title)
 
     def _pid(self, name: str) -> int:
+        return self._running_info(name).pid
+
+    def _running_info(self, name: str) -> ContainerInfo:
         info = self._engine.containers.info(name)
         if not info.pid:
             raise Conflict(f"{info.name} does not run", f"it is {info.status}; start it first")
-        return info.pid
+        return info
 
     def _running(self) -> list[str]:
         return [container.name for container in self._engine.containers.list()]
@@ -121,7 +117,7 @@ def _ids_column(name: str) -> Column:
         is_shared = any(row.ids[other] == row.ids[name] for other in before)
         return f"{'=' if is_shared else ' '}{row.ids[name]}"
 
-    return Column(name, name.upper() if name == "host" else name, show)
+    return Column(name, name.upper() if name == "host" else name, show, "code")
 
 
 def _read(read: Any, name: str, pid: int) -> Any:
@@ -131,39 +127,3 @@ def _read(read: Any, name: str, pid: int) -> Any:
         raise NotPermitted(f"cannot look into {name}: it belongs to another user") from error
     except FileNotFoundError as error:
         raise Conflict(f"{name} has just ended") from error
-
-
-_LIMIT_FILES = (
-    *("memory.max", "memory.high", "memory.low", "memory.swap.max", "memory.current", "memory.peak"),
-    *(
-        "cpu.max",
-        "cpu.weight",
-        "cpuset.cpus",
-        "cpuset.mems",
-        "pids.max",
-        "pids.current",
-        "io.max",
-        "io.weight",
-    ),
-    *("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.soft_limit_in_bytes"),
-    *("memory.usage_in_bytes", "memory.max_usage_in_bytes", "memory.swappiness"),
-    *("cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.shares", "cpuacct.usage"),
-    *(
-        "blkio.weight",
-        "blkio.bfq.weight",
-        "blkio.throttle.read_bps_device",
-        "blkio.throttle.write_bps_device",
-    ),
-    *("devices.list", "freezer.state", "cgroup.freeze", "cgroup.procs"),
-)
-
-
-def _limits(directory: str) -> list[Limit]:
-    found = []
-    for name in _LIMIT_FILES:
-        try:
-            with open(os.path.join(directory, name), encoding="ascii") as file:
-                found.append(Limit(directory, name, " ".join(file.read().split())))
-        except OSError:
-            continue
-    return found

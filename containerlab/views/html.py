@@ -5,10 +5,10 @@ What containers print, and the names people give, are untrusted text: whatever i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["Heading", "Shown", "details", "pre", "table", "text"]
+__all__ = ["Group", "Heading", "Shown", "breakable", "details", "line", "mark", "pre", "table", "text"]
 
 
 class Shown:
@@ -45,47 +45,99 @@ def _is_harmless(character: str) -> bool:
     return character.isprintable() or character in "\n\t"
 
 
+def breakable(value: object) -> str:
+    """Escape text, and let a narrow window break it after a comma, slash, colon, dot or underscore.
+
+    >>> breakable("/sys/fs")
+    '/<wbr>sys/<wbr>fs'
+    """
+    from containerlab.views.layout import SEAMS
+
+    return "<wbr>".join(text(piece) for piece in SEAMS.split(str(value)) if piece)
+
+
 class Heading(NamedTuple):
-    """The head of a column."""
+    """The head of a column, and how its cells look: to the right, wrapped, in letters of one width."""
 
     title: str
     is_right: bool = False
     is_wrapped: bool = False
+    is_code: bool = False
 
     @property
     def style(self) -> str:
-        """How the cells below it look."""
-        space = "normal;overflow-wrap:anywhere;min-width:8em" if self.is_wrapped else "nowrap"
+        space = "normal;overflow-wrap:break-word" if self.is_wrapped else "pre"
         side = "right" if self.is_right else "left"
-        return f"padding:2px 10px 2px 0;vertical-align:top;white-space:{space};text-align:{side};"
+        return f"padding:2px 12px 2px 0;vertical-align:top;white-space:{space};text-align:{side};"
+
+    @property
+    def cell_style(self) -> str:
+        return f"{self.style}font-weight:normal;" + ("font-family:monospace;" if self.is_code else "")
 
 
-def table(
-    headings: Iterable[Heading | tuple[str, bool]], rows: Iterable[Iterable[str]], caption: str = ""
-) -> str:
-    """Write a table; a heading may be (title, right-aligned). Cells are HTML already."""
-    columns = [Heading(*heading) for heading in headings]
-    aligned = [heading.style for heading in columns]
-    head = "".join(
-        f'<th scope="col" style="{style}border-bottom:1px solid #7a7a7a;">{text(heading.title)}</th>'
-        for heading, style in zip(columns, aligned, strict=True)
-    )
+class Group(NamedTuple):
+    """A line across the table that names the rows below it; HTML already."""
+
+    title: str
+
+
+def table(headings: Sequence[Heading], rows: Iterable[Sequence[str] | Group], caption: str = "") -> str:
+    """Write a table; cells are HTML already. The first cell of each row is its heading."""
     body = "".join(
-        "<tr>"
-        + "".join(f'<td style="{style}">{cell}</td>' for cell, style in zip(row, aligned, strict=True))
-        + "</tr>"
-        for row in rows
+        _group(row, len(headings)) if isinstance(row, Group) else _row(headings, row) for row in rows
     )
     title = f'<caption style="text-align:left;">{text(caption)}</caption>' if caption else ""
     return (
-        f'<table style="border-collapse:collapse;font-size:13px;">{title}'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f'<div style="overflow-x:auto;margin:5px 0;"><table style="border-collapse:collapse;font-size:13px;'
+        f'margin:0;">{title}{_head(headings)}<tbody>{body or _nothing(len(headings))}</tbody></table></div>'
     )
+
+
+def _head(headings: Sequence[Heading]) -> str:
+    if not any(heading.title for heading in headings):
+        return ""
+    cells = (
+        f'<th scope="col" style="{heading.style}border-bottom:1px solid #7a7a7a;">{text(heading.title)}</th>'
+        for heading in headings
+    )
+    return f"<thead><tr>{''.join(cells)}</tr></thead>"
+
+
+def _row(headings: Sequence[Heading], cells: Sequence[str]) -> str:
+    (first, content), *others = zip(headings, cells, strict=True)
+    return (
+        f'<tr><th scope="row" style="{first.cell_style}">{content}</th>'
+        + "".join(f'<td style="{heading.cell_style}">{cell}</td>' for heading, cell in others)
+        + "</tr>"
+    )
+
+
+def _group(group: Group, width: int) -> str:
+    style = Heading("", is_wrapped=True, is_code=True).cell_style + "padding-top:8px;"
+    return f'<tr><th scope="rowgroup" colspan="{width}" style="{style}">{group.title}</th></tr>'
+
+
+def _nothing(width: int) -> str:
+    return f'<tr><td colspan="{width}" style="text-align:left;"><i>none</i></td></tr>'
+
+
+def mark(is_good: bool) -> str:
+    """Draw a sign that is seen at a glance; the words beside it say the same."""
+    sign, colour = ("✔", "#009e73") if is_good else ("✘", "#d55e00")
+    return f'<span aria-hidden="true" style="color:{colour};">{sign}</span> '
 
 
 def pre(content: str) -> str:
     """Write text with its spaces and lines kept."""
-    return f'<pre style="margin:0;white-space:pre;overflow-x:auto;">{text(content)}</pre>'
+    return (
+        '<pre style="margin:5px 0;font-size:13px;line-height:1.3;white-space:pre;overflow-x:auto;">'
+        f"{text(content)}</pre>"
+    )
+
+
+def line(content: str, title: str = "") -> str:
+    """Write a line of facts; `content` is HTML already, `title` is shown under the pointer."""
+    return f'<div title="{text(title)}" style="font-size:13px;margin:5px 0;">{content}</div>'
 
 
 def details(summary: str, content: str, is_open: bool = False) -> str:

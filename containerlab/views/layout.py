@@ -8,10 +8,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-__all__ = ["Field", "fitted", "terminal_width"]
+__all__ = ["SEAMS", "Field", "fitted", "terminal_width"]
 
 _GAP = "  "
-_SEAMS = re.compile(r"(?<=[,/:_.])")
+SEAMS = re.compile(r"(?<=[,/:_.])")
+"""Where a word that is too long may be broken."""
 _LEAST = 16
 """Narrowest that prose is made, unless it is narrower by itself."""
 
@@ -21,7 +22,7 @@ class Field(NamedTuple):
 
     title: str
     kind: str = ""
-    """right, prose (wrapped), or below (wrapped, under the row)."""
+    """right, prose (wrapped), below (wrapped, under the row), or group (above the rows that share it)."""
 
 
 def terminal_width() -> int:
@@ -45,8 +46,9 @@ def fitted(fields: Sequence[Field], rows: Sequence[Sequence[str]], width: int) -
     fork()
       so
     """
-    beside = [number for number, field in enumerate(fields) if field.kind != "below"]
+    beside = [number for number, field in enumerate(fields) if field.kind not in ("below", "group")]
     below = [number for number, field in enumerate(fields) if field.kind == "below"]
+    groups = [number for number, field in enumerate(fields) if field.kind == "group"]
     natural = {
         number: max(len(cell) for cell in (fields[number].title, *(row[number] for row in rows)))
         for number in beside
@@ -55,7 +57,8 @@ def fitted(fields: Sequence[Field], rows: Sequence[Sequence[str]], width: int) -
     for block in _blocks(fields, natural, width):
         widths = _widths(fields, {number: natural[number] for number in block}, width)
         lines = list(_heading(fields, widths))
-        for row in rows:
+        for before, row in zip((None, *rows), rows, strict=False):
+            lines += [row[n] for n in groups if before is None or before[n] != row[n]]
             lines += _beside(fields, widths, row)
             lines += _below([row[number] for number in below], _indent(fields, widths), width)
         texts.append("\n".join(lines))
@@ -121,7 +124,7 @@ def _wrapped(text: str, width: int) -> list[str]:
         if len(lines[-1]) + len(gap) + len(word) <= width:
             lines[-1] += gap + word
             continue
-        pieces = _SEAMS.split(word) if len(word) > width else [word]
+        pieces = SEAMS.split(word) if len(word) > width else [word]
         lines += [""] if lines[-1] else []
         for piece in pieces:
             if len(lines[-1]) + len(piece) > width and lines[-1]:

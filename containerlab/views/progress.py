@@ -53,7 +53,8 @@ class NotebookCanvas:
         from containerlab.views.html import text
 
         done = "" if fraction is None else f' value="{fraction:.3f}"'
-        picture = HTML(f"<progress{done}></progress> {text(line)}")  # type: ignore[no-untyped-call]  # IPython
+        name = f' aria-label="{text(line)}"'
+        picture = HTML(f"<progress{done}{name}></progress> {text(line)}")  # type: ignore[no-untyped-call]  # IPython
         if self._handle is None:
             self._handle = display(picture, display_id=True)  # type: ignore[no-untyped-call]  # IPython has no types
         else:

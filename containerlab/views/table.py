@@ -31,8 +31,9 @@ class Column(NamedTuple):
     """Heading in text: SIZE."""
     value: Callable[[Any], Any]
     kind: str = "text"
-    """text, id, digest, name, command, number, size, seconds, time, age or state; prose and call are
-    wrapped to the terminal's width, below stands under its row."""
+    """text, id, digest, name, path (a name too), code, command, number, size, seconds, time, age, state or
+    verdict (yes, no); prose and call are wrapped to the terminal's width, below stands under its row, group
+    above the rows that share it."""
     template: str = ""
     """Name in `--format` templates, as Docker's: "ID"; the title in one word if empty."""
     is_visible: bool = True
@@ -48,8 +49,8 @@ class Column(NamedTuple):
 
     @property
     def layout(self) -> str:
-        """How text is laid out: right, prose, below, or as it is."""
-        kinds = {"call": "prose", "prose": "prose", "below": "below"}
+        """How text is laid out: right, prose, below, group, or as it is."""
+        kinds = {"call": "prose", "prose": "prose", "below": "below", "group": "group"}
         return "right" if self.is_right else kinds.get(self.kind, "")
 
     def show(self, row: Any, full: bool = False) -> str:
@@ -57,7 +58,10 @@ class Column(NamedTuple):
         return _show(self.kind, self.value(row), full)
 
 
-_FITTED = ("prose", "below")
+_FITTED = ("prose", "below", "group")
+_CODE = ("id", "digest", "path", "code", "command")
+_NAMES = ("id", "name", "path")
+_UNBROKEN = ("id", "code", "number", "size", "seconds", "time")
 _ID_LENGTH = 12
 _COMMAND_LENGTH = 30
 
@@ -125,7 +129,7 @@ class Table(html.Shown, Sequence[Row], Generic[Row]):
     def _named(self, name: str) -> Row:
         for row in self.rows:
             for column in self.columns:
-                if column.kind in ("id", "name") and _is_called(name, column.value(row)):
+                if column.kind in _NAMES and _is_called(name, column.value(row)):
                     return row
         raise KeyError(name)
 
@@ -143,14 +147,16 @@ class Table(html.Shown, Sequence[Row], Generic[Row]):
         return head + fitted(fields, cells, terminal_width())
 
     def to_html(self) -> str:
-        columns = [column for column in self.columns if column.is_visible]
-        headings = [
-            html.Heading(column.title.lower(), column.is_right, column.layout in _FITTED)
-            for column in columns
-        ]
-        return html.table(
-            headings, [[_html_cell(column, row) for column in columns] for row in self.rows], self.title
-        )
+        shown = [column for column in self.columns if column.is_visible]
+        groups = [column for column in shown if column.kind == "group"]
+        columns = [column for column in shown if column.kind != "group"]
+        rows: list[list[str] | html.Group] = []
+        for before, row in zip((None, *self.rows), self.rows, strict=False):
+            for group in groups:
+                if before is None or group.value(before) != group.value(row):
+                    rows.append(html.Group(_html_cell(group, row)))
+            rows.append([_html_cell(column, row) for column in columns])
+        return html.table([_html_heading(column) for column in columns], rows, self.title)
 
     def to_records(self) -> list[dict[str, Any]]:
         """Return plain values by column key, as JSON has them."""
@@ -187,12 +193,20 @@ def _one_line(text: str) -> str:
     return "".join(character if character.isprintable() else "�" for character in text)
 
 
+def _html_heading(column: Column) -> html.Heading:
+    is_wrapped = column.kind not in _UNBROKEN
+    return html.Heading(column.title.lower(), column.is_right, is_wrapped, column.kind in _CODE)
+
+
 def _html_cell(column: Column, row: Any) -> str:
-    shown = html.text(column.show(row))
+    value = column.show(row)
+    shown = html.text(value) if column.kind in _UNBROKEN else html.breakable(value)
     full = column.show(row, full=True)
     if column.kind == "call":
         return f"<code>{shown}</code>"
-    if column.kind == "time" or html.text(full) == shown:
+    if column.kind == "verdict":
+        return html.mark(value == "yes") + shown
+    if column.kind == "time" or full == value:
         return shown
     return f'<span title="{html.text(full)}">{shown}</span>'
 

@@ -33,3 +33,16 @@ def test_columns_that_do_not_fit_stand_in_blocks_with_the_first_column() -> None
         "KIND  name-2  name-3",
         "pid   c       d",
     ]
+
+
+def test_group_stands_above_the_rows_that_share_it() -> None:
+    fields = [Field("DIRECTORY", "group"), Field("FILE"), Field("VALUE", "prose")]
+    rows = [["/a", "x", "1"], ["/a", "y", "2"], ["/b", "x", "3"]]
+    assert fitted(fields, rows, 80).splitlines() == [
+        "FILE  VALUE",
+        "/a",
+        "x     1",
+        "y     2",
+        "/b",
+        "x     3",
+    ]

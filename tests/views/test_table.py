@@ -66,3 +66,24 @@ def test_empty_table_shows_its_headings() -> None:
 
 def test_notebook_gets_both_forms() -> None:
     assert set(THINGS._repr_mimebundle_()) == {"text/plain", "text/html"}
+
+
+def test_html_says_which_cells_are_headings() -> None:
+    shown = THINGS.to_html()
+    assert shown.count('scope="col"') == 3
+    assert shown.count('scope="row"') == 2
+
+
+def test_html_groups_rows_and_says_when_there_are_none() -> None:
+    columns = (Column("kind", "KIND", lambda row: row.name[0], "group"), *COLUMNS)
+    shown = Table([Thing("a", "web", 1), Thing("b", "worker", 2), Thing("c", "db", 3)], columns).to_html()
+    assert shown.count('scope="rowgroup" colspan="3"') == 2
+    assert "<i>none</i>" in Table([], columns).to_html()
+    assert "<i>none</i>" not in shown
+
+
+def test_long_paths_may_break_and_ids_may_not() -> None:
+    columns = (Column("id", "ID", lambda row: row.id, "id"), Column("p", "P", lambda row: row.name, "path"))
+    shown = Table([Thing("a.b/c", "/sys/fs", 1)], columns).to_html()
+    assert "/<wbr>sys/<wbr>fs" in shown
+    assert "a.b/c" in shown
