@@ -21,10 +21,11 @@ from containerlab.engine.logs import Logs
 from containerlab.engine.names import Names
 from containerlab.engine.result import Interrupted
 from containerlab.engine.system import Events
-from containerlab.errors import LabError
+from containerlab.errors import ContainerFailed, LabError
 from containerlab.expansion import expand
 from containerlab.options.flag import Flag
 from containerlab.options.values import text
+from containerlab.printing import event_line, lines
 from containerlab.views.progress import NotebookCanvas, canvas
 
 if TYPE_CHECKING:
@@ -61,10 +62,8 @@ class ContainerMagics(Magics):
         words = expand(line.strip().removesuffix(";"), self.shell.user_ns)
         with_traceback = words[:1] == ["--traceback"]
         name, words = _taken_name(words[with_traceback:])
-        try:
-            call = parse(words, _FLAGS)
-        except HelpWanted as wanted:
-            print(help_text(wanted.path))
+        call = _parsed(words)
+        if call is None:
             return None
         name = name or call.face.get("out", "")
         try:
@@ -74,6 +73,10 @@ class ContainerMagics(Magics):
             if with_traceback:
                 traceback.print_exc()
             raise
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"stopped {call.command.name}", _AFTERMATHS.get(call.command.name, "")
+            ) from None
         self._keep(name, value)
         return None if name else value
 
@@ -90,7 +93,7 @@ class ContainerMagics(Magics):
             )
         self.engine.canvas = NotebookCanvas() if hasattr(self.shell, "kernel") else canvas()
         values = [self._value(each, cell) for each in call.each()]
-        return values[0] if len(values) == 1 else values
+        return values[0] if len(values) == 1 else Several(values)
 
     def _value(self, call: Call, cell: str | None) -> Any:
         if not call.is_attached:
@@ -101,8 +104,42 @@ class ContainerMagics(Magics):
         screen = Screen()
         try:
             return call.on(self.engine, sink=screen.take, input=cell)
+        except ContainerFailed as error:
+            if not getattr(error.result, "oom_killed", False):
+                error.hint = ""  # it repeats the last line of what the cell shows already
+            raise
         finally:
             screen.close()
+
+
+class Word(str):
+    """A name that a command gave back: a text like any other, shown without quotes."""
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(self)
+
+
+class Several(list[Any]):
+    """What a command gave back for each of several names, shown in lines."""
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text("\n".join(line for value in self for line in lines(value, {})))
+
+
+def _parsed(words: list[str]) -> Call | None:
+    """Return the call, or None when help was wanted and shown; both are written as in a notebook."""
+    try:
+        return parse(words, _FLAGS)
+    except HelpWanted as wanted:
+        print(help_text(wanted.path).replace("conlab ", "%container "))
+        return None
+    except WrongUsage as wrong:
+        wrong.usage = wrong.usage.replace("conlab ", "%container ")
+        raise
+
+
+_AFTERMATHS = dict.fromkeys(("attach", "logs", "wait", "events"), "containers go on")
+"""What an interrupt leaves, where that is a question."""
 
 
 def _taken_name(words: list[str]) -> tuple[str, list[str]]:
@@ -115,7 +152,11 @@ def _taken_name(words: list[str]) -> tuple[str, list[str]]:
 def _complete_value(value: Any) -> Any:
     """Show what goes on until it is interrupted; give back anything else."""
     if isinstance(value, Events):
-        return value.table()
+        return _watched(value) if value.follows else value.table()
+    if isinstance(value, tuple) and not hasattr(value, "_fields"):
+        return Several(value)
+    if isinstance(value, str):
+        return Word(value)
     if isinstance(value, Logs) and value.follows:
         screen = Screen()
         try:
@@ -125,6 +166,11 @@ def _complete_value(value: Any) -> Any:
             screen.close()
         return None
     return value
+
+
+def _watched(events: Events) -> None:
+    for event in events:
+        print(event_line(event), flush=True)
 
 
 class Screen:

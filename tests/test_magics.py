@@ -150,6 +150,9 @@ def test_stop_button_kills_what_does_not_listen(notebook: Notebook) -> None:
         (f"run --rm {IMAGE} false", "exit code 1"),
         ("run {no_such_name}", "is not defined"),
         ("rmm", "did you mean"),
+        ("df", "did you mean system df?"),
+        ("run --memry 1 x", "usage: %container run"),
+        (f"run --rm {IMAGE} nosuch", "cannot execute nosuch: executable file not found"),
     ],
 )
 def test_errors_are_real_and_short(notebook: Notebook, line: str, told: str) -> None:
@@ -157,6 +160,37 @@ def test_errors_are_real_and_short(notebook: Notebook, line: str, told: str) -> 
     assert 1 <= len(cell.error) <= 2
     assert told in "\n".join(cell.error)
     assert "Traceback" not in str(cell.outputs)
+
+
+def test_last_words_are_not_said_twice(notebook: Notebook) -> None:
+    cell = notebook.run(f"%container run --rm {IMAGE} sh -c 'echo oh >&2; exit 3'")
+    assert cell.streamed("stderr") == "oh\n"
+    assert cell.error == ["ContainerFailed: 'sh -c echo oh >&2; exit 3' ended with exit code 3"]
+
+
+@pytest.mark.parametrize("line", ["logs -f talker", "events --follow --since 1h", "attach talker"])
+def test_stop_button_ends_watching_and_containers_go_on(notebook: Notebook, line: str) -> None:
+    script = "while :; do echo talker; sleep 0.05; done"
+    notebook.run(f"%container run -d --name talker {IMAGE} sh -c '{script}'")
+    cell = notebook.run(f"%container {line}", interrupt_at="talker")
+    assert cell.error == [f"Interrupted: stopped {line.split()[0]}", "  containers go on"]
+    assert notebook.run("containerlab.containers.get('talker').status").value == "'running'"
+    notebook.run("%container rm -f talker")
+
+
+def test_names_are_shown_as_names(notebook: Notebook) -> None:
+    notebook.run(f"%container create --name one {IMAGE}\n%container create --name two {IMAGE}")
+    assert notebook.run("%container start two").value == "two"
+    notebook.run("%container wait two")
+    assert notebook.run("gone = %container rm one two\ngone").value == "one\ntwo"
+    assert notebook.run("gone == ['one', 'two']").value == "True"
+    assert notebook.run("%container system prune").value == "freed 0 B"
+
+
+def test_help_is_written_for_a_notebook(notebook: Notebook) -> None:
+    shown = notebook.run("%container run --help").streamed()
+    assert "usage: %container run" in shown
+    assert "conlab" not in shown
 
 
 def test_failure_is_no_error_when_asked(notebook: Notebook) -> None:

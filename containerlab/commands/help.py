@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import textwrap
 
 from containerlab.commands.table import FACE_FLAGS, Command, Template, commands
@@ -39,9 +40,9 @@ def help_text(path: tuple[str, ...] = (), width: int = 80) -> str:
 
 def _command_help(command: Command, width: int) -> str:
     lines = [f"usage: {usage(command)}", ""]
-    lines += textwrap.dedent("    " + (command.method.__doc__ or "").strip()).splitlines()
-    names = [" ".join(path) for path in command.paths]
-    if len(names) > 1:
+    lines += inspect.cleandoc(command.method.__doc__ or "").splitlines()
+    names = sorted({" ".join(path) for path in command.paths} - {command.name})
+    if names:
         lines += ["", f"also: {', '.join(f'{_PROGRAM} {name}' for name in names)}"]
     options = _all_flags(command)
     if options:

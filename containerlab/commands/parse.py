@@ -90,7 +90,13 @@ def _unknown_command(words: Sequence[str]) -> Exception:
     known = commands()
     groups = {path[0] for path in known if len(path) > 1}
     if words[0] not in groups:
-        hint = nearest(words[0], {path[0] for path in known}) or "`--help` lists the commands"
+        grouped = [" ".join(path) for path in known if len(path) > 1 and path[1] == words[0]]
+        hint = (
+            f"did you mean {' or '.join(grouped)}?"
+            if grouped
+            else nearest(words[0], {path[0] for path in known})
+        )
+        hint = hint or "`--help` lists the commands"
         return WrongUsage(f"no such command: {words[0]}", hint, exit_code=1)
     if len(words) == 1 or words[1] in ("-h", "--help"):
         return HelpWanted((words[0],))

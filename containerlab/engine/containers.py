@@ -77,8 +77,9 @@ class Containers:
     ) -> RunResult:
         """Create and start a container, wait for it, return what it did.
 
-        Output goes to `sink` while it runs, and into the result. The container stays unless --rm is given;
-        one that could not be started is removed. An interrupt stops it in order: its stop signal, then KILL.
+        Output is handed on while it runs (in Python: to `sink`) and kept in the result. The container
+        stays unless --rm is given; one that could not be started is removed. An interrupt stops it in
+        order: its stop signal, then KILL.
         """
         started = time.monotonic()
         self._engine.warm_up()

@@ -38,8 +38,9 @@ class Inspection(html.Shown):
         return list(self.documents)
 
     def to_html(self) -> str:
+        is_alone = len(self.documents) == 1
         return "".join(
-            _html(str(document.get("Name") or document.get("Id", "")), document)
+            _html(str(document.get("Name") or document.get("Id", "")), document, is_alone)
             for document in self.documents
         )
 
@@ -47,11 +48,12 @@ class Inspection(html.Shown):
         return self.to_text()
 
 
-def _html(name: str, value: Any) -> str:
+def _html(name: str, value: Any, is_open: bool = False) -> str:
     if isinstance(value, Mapping) and value:
         inner = "".join(_html(str(key), item) for key, item in value.items())
-        return html.details(name, f'<div style="margin-left:1.5em;">{inner}</div>')
-    return f"<div><b>{html.text(name)}</b>: {html.text(json.dumps(value, ensure_ascii=False))}</div>"
+        indented = f'<div style="margin-left:1.5em;overflow-wrap:anywhere;">{inner}</div>'
+        return html.details(name, indented, is_open)
+    return f"<div><b>{html.text(name)}</b>: {html.breakable(json.dumps(value, ensure_ascii=False))}</div>"
 
 
 def of_container(info: ContainerInfo) -> Document:

@@ -141,12 +141,11 @@ class RunResult(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
         return "\n".join([" · ".join(self.card()), *(f"not enforced: {notice}" for notice in self.notices)])
 
     def to_html(self) -> str:
-        colour = "#009e73" if self.exit_code == 0 else "#d55e00"
         first, *rest = self.card()
-        facts = " · ".join([f'<b style="color:{colour};">{html.text(first)}</b>', *map(html.text, rest)])
-        title = html.text(" ".join((self.name, self.image, *self.command)))
-        notices = "".join(f"<div>not enforced: {html.text(notice)}</div>" for notice in self.notices)
-        return f'<div title="{title}" style="font-size:13px;">{facts}</div>{notices}'
+        facts = " · ".join([f"<b>{html.text(first)}</b>", *map(html.text, rest)])
+        title = " ".join((self.name, self.image, *self.command))
+        notices = "".join(html.line(f"not enforced: {html.text(notice)}") for notice in self.notices)
+        return html.line(html.mark(self.exit_code == 0) + facts, title) + notices
 
     def to_record(self) -> dict[str, Any]:
         """Return plain values, output as text."""
@@ -170,4 +169,4 @@ class Interrupted(KeyboardInterrupt):
         self.result = result
 
     def _render_traceback_(self) -> list[str]:
-        return [f"Interrupted: {self.message}", f"  {self.hint}"]
+        return [f"Interrupted: {self.message}", *([f"  {self.hint}"] if self.hint else [])]

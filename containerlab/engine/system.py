@@ -56,7 +56,7 @@ class Facts(html.Shown):
 
     def to_html(self) -> str:
         cells = [
-            [html.text(name.replace("_", " ")), html.text(_written(value))]
+            [html.text(name.replace("_", " ")), html.breakable(_written(value))]
             for name, value in self.values.items()
         ]
         return html.table([html.Heading(""), html.Heading("", is_wrapped=True)], cells)
@@ -66,14 +66,17 @@ class Facts(html.Shown):
 
 
 def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 class Events:
-    """Things that happened; iterate to read them, for ever with `follow`."""
+    """Things that happened; iterate to read them, for ever if it `follows`."""
 
-    def __init__(self, events: Iterator[Event]) -> None:
+    def __init__(self, events: Iterator[Event], *, follows: bool = False) -> None:
         self._events = events
+        self.follows = follows
 
     def __iter__(self) -> Iterator[Event]:
         return self._events
@@ -185,7 +188,8 @@ class System:
             if key not in _EVENT_KEYS:
                 raise InvalidInput(f"--filter: no such key: {key}", nearest(key, _EVENT_KEYS))
         events = self._engine.backend.events(**given)
-        return Events(event for event in events if all(_fits(event, key, value) for key, value in wanted))
+        fitting = (event for event in events if all(_fits(event, key, value) for key, value in wanted))
+        return Events(fitting, follows=bool(given.get("follow")))
 
     @command("inspect")
     def inspect(self, *names: AnyName) -> Inspection:

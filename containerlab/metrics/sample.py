@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+from containerlab import units
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +61,23 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     pressure_cpu: Pressure | None = None
     pressure_memory: Pressure | None = None
     pressure_io: Pressure | None = None
+
+    def __str__(self) -> str:
+        """Write the facts that matter most, those that somebody counts."""
+        facts = []
+        if self.cpu_s is not None:
+            facts.append(f"cpu {units.format_seconds(self.cpu_s)}")
+        if self.cpu_throttled_s:
+            facts.append(f"throttled {units.format_seconds(self.cpu_throttled_s)}")
+        if self.memory_bytes is not None:
+            limit = f" of {units.format_size(self.memory_limit_bytes)}" if self.memory_limit_bytes else ""
+            facts.append(f"memory {units.format_size(self.memory_bytes)}{limit}")
+        if self.pids is not None:
+            facts.append(f"{self.pids} process{'' if self.pids == 1 else 'es'}")
+        return " · ".join(facts)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
 
     def to_frame(self) -> pd.DataFrame:
         """Return a frame with one row; columns as of `Series.to_frame`."""

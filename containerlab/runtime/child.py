@@ -263,7 +263,8 @@ def find_program(scene: Scene, name: bytes, search: Sequence[bytes]) -> None:
         else:
             scene.program = candidate
             return
-    raise denied or FileNotFoundError(errno.ENOENT, "executable file not found in $PATH")
+    reason = (denied.strerror or str(denied)) if denied else "executable file not found in $PATH"
+    raise OSError(denied.errno if denied else errno.ENOENT, f"{os.fsdecode(name)}: {reason}")
 
 
 def _check_program(path: bytes, depth: int = 0) -> None:

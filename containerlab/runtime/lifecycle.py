@@ -174,9 +174,9 @@ def attach(directory: str) -> Connection:
 def _setup_error(step: str, errno: int, text: str) -> SetupFailed:
     if step in ("find_program", "execute"):
         kind = CommandNotFound if errno in (2, 20) else CannotExecute
-        return kind(
-            f"cannot execute the program: {text}", "look at the image's programs", step=step, errno=errno
-        )
+        what = text if step == "find_program" else f"the program: {text}"
+        hint = "it must be in the image, executable, and made for this machine"
+        return kind(f"cannot execute {what}", hint, step=step, errno=errno)
     return SetupFailed(
         f"cannot set up the container: {step}: {text}", _HINTS.get(step, ""), step=step, errno=errno
     )

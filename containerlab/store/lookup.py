@@ -46,7 +46,8 @@ def find(connection: sqlite3.Connection, text: str) -> Match:
     match = match or _by_prefix(connection, text.removeprefix("sha256:"))
     if match is None:
         known = [name.removesuffix(":latest") for name in all_names(connection)]
-        raise errors.NotFound.named("image", text, known, "see `images`")
+        hint = "`images` lists them" if known else "there are none yet: `image from-host lab/base` makes one"
+        raise errors.NotFound.named("image", text, known, hint)
     return match
 
 
