@@ -27,7 +27,7 @@ __all__ = [
     "switch",
 ]
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtpe])?(?:i?b)?", re.IGNORECASE)
+_SIZE = r"(\d+(?:\.\d+)?) ?([kmgtpe])?(?:i?b)?"
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
 _LARGEST = 2**63 - 1
 
@@ -38,7 +38,7 @@ def size(value: int | float | str) -> int:
     >>> size("64m"), size("1.5GiB"), size(4096)
     (67108864, 1610612736, 4096)
     """
-    match = _SIZE.fullmatch(_text(value, "size"))
+    match = re.fullmatch(_SIZE, _text(value, "size"), re.IGNORECASE)
     if not match:
         raise InvalidInput(f"not a size: {value!r}", "write bytes or a number with k, m, g: 512k, 64m, 1.5g")
     number, power = match[1], _POWERS[(match[2] or "").lower()]
@@ -71,7 +71,7 @@ def format_size(size_bytes: float) -> str:
 
 
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PIECE = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(ns|us|µs|ms|s|m|h|d)")
+_PIECE = r"(\d+(?:\.\d+)?|\.\d+)(ns|us|µs|ms|s|m|h|d)"
 
 
 def seconds(value: int | float | str) -> float:
@@ -84,7 +84,7 @@ def seconds(value: int | float | str) -> float:
     try:
         result = float(text)
     except ValueError:
-        pieces = _PIECE.findall(text)
+        pieces = re.findall(_PIECE, text)
         if not pieces or "".join(number + unit for number, unit in pieces) != text:
             raise InvalidInput(f"not a duration: {value!r}", "write it as 10s, 1m30s or 500ms") from None
         result = math.fsum(float(number) * _SECONDS[unit] for number, unit in pieces)
@@ -179,7 +179,7 @@ def switch(value: bool | str) -> bool:
     return answer
 
 
-_REALTIME = re.compile(r"(RTMIN|RTMAX)(?:([+-])(\d+))?")
+_REALTIME = r"(RTMIN|RTMAX)(?:([+-])(\d+))?"
 
 
 def signal_number(value: int | str) -> int:
@@ -190,7 +190,7 @@ def signal_number(value: int | str) -> int:
     """
     text = _text(value, "signal").upper()
     name = text.removeprefix("SIG")
-    realtime = _REALTIME.fullmatch(name)
+    realtime = re.fullmatch(_REALTIME, name)
     if name.isdigit():
         number = int(name)
     elif realtime:
@@ -232,20 +232,20 @@ def moment(value: int | float | str, now: float | None = None) -> float:
         return float(text)
     except ValueError:
         pass
-    if _PIECE.match(text):
+    if re.match(_PIECE, text):
         return (time.time() if now is None else now) - seconds(text)
     return _calendar_moment(text)
 
 
 # Python 3.11's fromisoformat reads at most six digits of a second; RFC 3339 times have nine in Docker's logs.
-_FRACTION = re.compile(r"(\.\d{6})\d+")
+_FRACTION = r"(\.\d{6})\d+"
 
 
 def _calendar_moment(text: str) -> float:
     from datetime import datetime
 
     try:
-        return datetime.fromisoformat(_FRACTION.sub(r"\1", text)).timestamp()
+        return datetime.fromisoformat(re.sub(_FRACTION, r"\1", text)).timestamp()
     except (ValueError, OverflowError):
         raise InvalidInput(
             f"not a time: {text!r}", "write 2026-01-31T12:00:00Z, a unix time, or how long ago as 10m"

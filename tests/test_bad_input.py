@@ -84,6 +84,7 @@ OTHERS = {
     "port nobody": 1,
     "pause nobody": 1,
 }
+OTHERS |= {f"run {busybox.NAME} echo \udcff": 125, f"run -e A=\udcff {busybox.NAME} true": 125}
 CASES = {f"run {words} {busybox.NAME} true": 125 for words in RUN} | OTHERS
 
 

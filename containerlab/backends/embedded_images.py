@@ -6,23 +6,23 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
 from containerlab import errors
 from containerlab.backends.base import HistoryEntry, ImageInfo, Pruned
-from containerlab.oci import changes
 from containerlab.oci.image import Config, Descriptor, History, ImageConfig, RootFS, format_time, parse_time
 from containerlab.oci.platform import Platform
 from containerlab.oci.reference import Reference
 from containerlab.store import removal
-from containerlab.store.assemble import Layer, assemble
 from containerlab.store.home import Home
 from containerlab.store.images import Image, Images
-from containerlab.store.layer_writer import Committed
 from containerlab.store.layers import Layers
-from containerlab.store.usage import ImageUsage, measure
+
+if TYPE_CHECKING:
+    from containerlab.store.layer_writer import Committed
+    from containerlab.store.usage import ImageUsage
 
 __all__ = ["EmbeddedImages", "image_info", "now"]
 
@@ -65,6 +65,8 @@ class EmbeddedImages:
 
     def disk_usage(self) -> list[ImageUsage]:
         """Return what each image takes on disk, and what of it others need too."""
+        from containerlab.store.usage import measure
+
         return measure(self.store)
 
     # in and out
@@ -98,6 +100,7 @@ class EmbeddedImages:
 
         `config` has fields of the image configuration, and `message` and `platform`.
         """
+        from containerlab.oci import changes
         from containerlab.store import rootfs_archive
 
         fields = dict(config)
@@ -158,6 +161,8 @@ class EmbeddedImages:
     def _bring_in(
         self, name: str, layers: Sequence[Committed], history: Sequence[str], config: Config
     ) -> ImageInfo:
+        from containerlab.store.assemble import Layer, assemble
+
         created = format_time(now())
         stack = [
             Layer(layer.descriptor, layer.diff_id, History(created=created, created_by=line))

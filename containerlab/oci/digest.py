@@ -14,7 +14,7 @@ __all__ = ["Hasher", "of", "parse", "path"]
 
 _DIGITS = {"sha256": 64, "sha512": 128}
 _PATTERN = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
-_GRAMMAR = re.compile(r"(?P<algorithm>[a-z0-9]+(?:[+._-][a-z0-9]+)*):[A-Za-z0-9=_-]+")
+_GRAMMAR = r"(?P<algorithm>[a-z0-9]+(?:[+._-][a-z0-9]+)*):[A-Za-z0-9=_-]+"
 
 
 def parse(text: str) -> str:
@@ -28,7 +28,7 @@ def parse(text: str) -> str:
     if _PATTERN.fullmatch(text):
         return text
     shown = repr(text if len(text) <= 100 else f"{text[:100]}…")
-    found = _GRAMMAR.fullmatch(text)
+    found = re.fullmatch(_GRAMMAR, text)
     if found and found["algorithm"] not in _DIGITS:
         raise errors.InvalidInput(
             f"digest {shown} uses the algorithm {found['algorithm']}, which is not supported",

@@ -31,7 +31,7 @@ _ALIASES = {
 }
 _OLDER = {"arm": ("v8", "v7", "v6", "v5"), "amd64": ("v4", "v3", "v2", "")}
 _NORMAL = {("arm", ""): "v7", ("arm64", "v8"): "", ("amd64", "v1"): ""}
-_WORD = re.compile(r"[A-Za-z0-9_.-]+")
+_WORD = r"[A-Za-z0-9_.-]+"
 
 
 class Platform(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -60,7 +60,7 @@ class Platform(msgspec.Struct, frozen=True, omit_defaults=True):
         Raises: InvalidInput.
         """
         words = text.strip().split("/")
-        if not 1 <= len(words) <= 3 or not all(map(_WORD.fullmatch, words)):
+        if not 1 <= len(words) <= 3 or not all(re.fullmatch(_WORD, word) for word in words):
             raise errors.InvalidInput(f"{text!r} is not a platform", "write os/architecture, as linux/arm64")
         if len(words) == 1:
             if words[0].lower() in ("linux", "windows", "darwin", "freebsd"):

@@ -21,11 +21,11 @@ _OFFICIAL = "library/"
 _MAX_NAME = 255
 
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
-_REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?")
+_REGISTRY = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-_REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_HEX = re.compile(r"[0-9a-f]{64}")
+_REPOSITORY = rf"{_PART}(?:/{_PART})*"
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_HEX = r"[0-9a-f]{64}"
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -107,15 +107,15 @@ def _check(text: str, registry: str, repository: str, tag: str) -> None:
     shown = repr(text if len(text) <= 100 else f"{text[:100]}…")
     if not text:
         raise errors.InvalidInput("an image name is empty", "write a name such as lab/base or debian:12")
-    if _HEX.fullmatch(text):
+    if re.fullmatch(_HEX, text):
         raise errors.InvalidInput(f"{shown} is an image id, not a name", "give the image a name with `tag`")
-    if not _REGISTRY.fullmatch(registry):
+    if not re.fullmatch(_REGISTRY, registry):
         raise errors.InvalidInput(f"{registry!r} in {shown} is not a registry", "write host or host:port")
-    if not _REPOSITORY.fullmatch(repository):
+    if not re.fullmatch(_REPOSITORY, repository):
         raise errors.InvalidInput(f"{shown} is not an image name", _name_hint(text, repository))
     if len(registry) + 1 + len(repository) > _MAX_NAME:
         raise errors.InvalidInput(f"image name {shown} is too long", f"use at most {_MAX_NAME} characters")
-    if tag and not _TAG.fullmatch(tag):
+    if tag and not re.fullmatch(_TAG, tag):
         raise errors.InvalidInput(
             f"{tag!r} in {shown} is not a tag",
             "use up to 128 letters, digits, '.', '_' and '-', not beginning with '.' or '-'",
@@ -123,7 +123,7 @@ def _check(text: str, registry: str, repository: str, tag: str) -> None:
 
 
 def _name_hint(text: str, repository: str) -> str:
-    if repository != repository.lower() and _REPOSITORY.fullmatch(repository.lower()):
+    if repository != repository.lower() and re.fullmatch(_REPOSITORY, repository.lower()):
         name, tag = _split_tag(text)
         return f"repository names are lower case: {name.lower()}{tag and f':{tag}'}"
     return "use lower-case letters and digits, with single '.', '_' or '-' between and '/' between parts"

@@ -254,7 +254,6 @@ class Spec(_Document, frozen=True):
 
 
 _ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder(Spec)
 
 
 def encode(spec: Spec) -> bytes:
@@ -268,4 +267,4 @@ def decode(raw: bytes) -> Spec:
 
     Raises: msgspec.ValidationError with the path of the wrong field.
     """
-    return _DECODER.decode(raw)
+    return msgspec.json.decode(raw, type=Spec)

@@ -74,7 +74,7 @@ def whole(least: int, most: int) -> Callable[[int | str], int]:
     return lambda value: units.count(value, least, most)
 
 
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+_NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"
 
 
 def name(value: str) -> str:
@@ -83,7 +83,7 @@ def name(value: str) -> str:
     >>> name("web-1")
     'web-1'
     """
-    if not _NAME.fullmatch(text(value)) or len(value) > 253:
+    if not re.fullmatch(_NAME, text(value)) or len(value) > 253:
         raise InvalidInput(
             f"not a name: {value!r}",
             "two or more letters, digits, '_', '.', '-'; the first a letter or digit",

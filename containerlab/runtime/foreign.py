@@ -7,7 +7,6 @@ and becomes `RUNTIME run`. So the mount vanishes with it, and standard streams a
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -45,6 +44,8 @@ def find(name: str) -> str:
     """
     if name in OWN:
         return ""
+    import shutil
+
     if path := shutil.which(name, path=f"{os.environ.get('PATH', '')}:{_PATH}"):
         return os.path.realpath(path)
     installed = [known for known in _KNOWN if shutil.which(known, path=_PATH)]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import _socket
 import contextlib
-import json
 import marshal
 import os
 import select
-import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+import msgspec
 
 from containerlab.errors import CannotExecute, CommandNotFound, SetupFailed
 from containerlab.runtime import steps, wire
@@ -36,9 +38,9 @@ class Launcher:
 
     def launch(self, launch: Launch, plan: Plan, descriptors: Sequence[int] = ()) -> Connection:
         """Have a monitor made for a plan and return the connection to it."""
-        ours, theirs = socket.socketpair()
+        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
         body = marshal.dumps((steps.plain(launch), steps.pack(plan)))
-        with theirs:
+        with contextlib.closing(theirs):
             self._send(body, [theirs.fileno(), *descriptors])
         return Connection(ours)
 
@@ -56,7 +58,9 @@ class Launcher:
             self._process = start()
             self._control = _socket_of(self._process)
         assert self._control is not None
-        socket.send_fds(self._control, [len(body).to_bytes(8, "big")], descriptors)
+        rights = b"".join(descriptor.to_bytes(4, sys.byteorder) for descriptor in descriptors)
+        ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)]
+        self._control.sendmsg([len(body).to_bytes(8, "big")], ancillary)
         self._control.sendall(body)
 
     def _close(self) -> None:
@@ -74,14 +78,14 @@ class Launcher:
             self._close()
 
 
-def _socket_of(process: LauncherProcess) -> socket.socket:
-    return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, process.control)
+def _socket_of(process: LauncherProcess) -> _socket.socket:
+    return _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, process.control)
 
 
 class Connection:
     """A client's connection to a monitor."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: _socket.socket) -> None:
         self.sock = sock
         self.state: dict[str, Any] | None = None
         """What the monitor last said of the process."""
@@ -137,11 +141,11 @@ class Connection:
     def _take(self, kind: int, payload: bytes) -> bool:
         """Keep what is not output; say whether it was."""
         if kind in (wire.STARTED, wire.EXITED):
-            self.state = json.loads(payload)
+            self.state = msgspec.json.decode(payload)
             self.ended = kind == wire.EXITED
         elif kind == wire.FAILED:
             self.ended = True
-            raise _setup_error(**json.loads(payload))
+            raise _setup_error(**msgspec.json.decode(payload))
         return kind not in (wire.STDOUT, wire.STDERR)
 
     def send(self, kind: int, payload: bytes = b"") -> None:
@@ -159,7 +163,7 @@ def attach(directory: str) -> Connection:
 
     Raises: ConnectionRefusedError or FileNotFoundError when there is none.
     """
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         sock.connect(f"/proc/self/fd/{fd}/attach")

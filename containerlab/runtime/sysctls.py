@@ -14,14 +14,14 @@ __all__ = ["check"]
 
 _IPC = ("kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax")
 _IPC_ALL = (*_IPC, "kernel.shmmni", "kernel.shm_rmid_forced")
-_KEY = re.compile(r"[a-z0-9_]+(\.[A-Za-z0-9_:-]+)+")
-_VALUE = re.compile(r"[A-Za-z0-9 \t_.,:-]*")
+_KEY = r"[a-z0-9_]+(\.[A-Za-z0-9_:-]+)+"
+_VALUE = r"[A-Za-z0-9 \t_.,:-]*"
 
 
 def check(sysctls: Mapping[str, str], *, own_ipc: bool, own_network: bool, own_uts: bool) -> None:
     """Raise InvalidInput for what is not of a namespace of its own, or not well formed."""
     for key, value in sysctls.items():
-        if not _KEY.fullmatch(key) or not _VALUE.fullmatch(value):
+        if not re.fullmatch(_KEY, key) or not re.fullmatch(_VALUE, value):
             raise InvalidInput(
                 f"--sysctl {key}={value} is not well formed", "write it as net.core.somaxconn=1024"
             )

@@ -15,7 +15,6 @@ import contextlib
 import fcntl
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -115,7 +114,7 @@ class Home(msgspec.Struct, frozen=True):
 
     def fresh_directory(self, prefix: str) -> tuple[int, str]:
         """Make a directory below `tmp` and return its descriptor, locked for `sweep` to see, and its path."""
-        return _fresh(lambda: tempfile.mkdtemp(prefix=prefix, dir=self.temporary), os.O_DIRECTORY)
+        return _fresh(lambda: _new_directory(prefix, self.temporary), os.O_DIRECTORY)
 
     def fresh_file(self, prefix: str) -> tuple[int, str]:
         """Make a file below `tmp` and return its descriptor, locked for `sweep` to see, and its path."""
@@ -190,11 +189,12 @@ def _strange(root: Path) -> str:
 def _write_if_missing(root: Path, name: str, content: bytes) -> None:
     if os.path.exists(root / name):
         return
-    with tempfile.NamedTemporaryFile(dir=root / "tmp", delete=False) as file:
+    temporary = _new_file("new-", root / "tmp")
+    with open(temporary, "wb") as file:
         file.write(content)
     with contextlib.suppress(FileExistsError):
-        os.link(file.name, root / name)  # unlike rename, never replaces what another process made meanwhile
-    os.unlink(file.name)
+        os.link(temporary, root / name)  # unlike rename, never replaces what another process made meanwhile
+    os.unlink(temporary)
 
 
 def _locked(path: str, operation: int, wait: bool) -> int:
@@ -232,9 +232,15 @@ def _fresh(make: Callable[[], str], flags: int) -> tuple[int, str]:
             os.close(fd)
 
 
+def _new_directory(prefix: str, directory: Path) -> str:
+    path = f"{directory}/{prefix}{os.urandom(8).hex()}"
+    os.mkdir(path, 0o700)
+    return path
+
+
 def _new_file(prefix: str, directory: Path) -> str:
-    fd, path = tempfile.mkstemp(prefix=prefix, dir=directory)
-    os.close(fd)
+    path = f"{directory}/{prefix}{os.urandom(8).hex()}"
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     return path
 
 

@@ -10,30 +10,24 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import subprocess
-import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import IO, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from containerlab import errors
 from containerlab.linux import idmap as idmaps
-from containerlab.linux.files import write_all
 from containerlab.linux.idmap import IdMap
 from containerlab.oci import digest as digests
 from containerlab.oci.image import Descriptor
-from containerlab.store import compression, trees, unpacker
+from containerlab.store import trees
 from containerlab.store.blobs import Blobs
 from containerlab.store.home import Home
-from containerlab.store.layer_writer import Committed, layer_writer
-from containerlab.store.unpack import GENEROUS, Limits, Report
 
-__all__ = ["Committed", "Layers"]
+if TYPE_CHECKING:
+    from containerlab.store.layer_processes import Unpacking
+    from containerlab.store.layer_writer import Committed
+    from containerlab.store.unpack import Limits
 
-_CHUNK = 1 << 18
-_F_SETPIPE_SZ = 1031
-_PIPE_BYTES = 1 << 20
-_RATIO_FROM_BYTES = 1 << 30
+__all__ = ["Layers"]
 
 
 class Layered(Protocol):
@@ -48,7 +42,7 @@ class Layered(Protocol):
 class Layers:
     """The unpacked layers of a home; safe for many threads and processes."""
 
-    def __init__(self, home: Home, idmap: IdMap | None = None, limits: Limits = GENEROUS) -> None:
+    def __init__(self, home: Home, idmap: IdMap | None = None, limits: Limits | None = None) -> None:
         self._home = home
         self._blobs = Blobs(home)
         self._idmap = idmap
@@ -94,23 +88,9 @@ class Layers:
         )
 
     def _pack(self, words: Sequence[str], compression: str) -> Committed:
-        process = trees.inside(
-            self.idmap,
-            "containerlab.store.packer",
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        with process, _killed_on_error(process), layer_writer(self._blobs, compression) as layer:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            while chunk := process.stdout.read(_CHUNK):
-                layer.write(chunk)
-            complaint = process.stderr.read()
-            if process.wait():
-                raise errors.NotPermitted(f"reading {words[1]} failed: {_last_line(complaint)}")
-            return layer.commit()
+        from containerlab.store.layer_processes import pack
+
+        return pack(words, self.idmap, self._blobs, compression)
 
     def unpacked(self) -> set[str]:
         """Return the hexadecimal digits of the diff ids of all unpacked layers."""
@@ -163,82 +143,37 @@ class Layers:
     def _unpack_all(self, missing: dict[str, Descriptor], notice: Callable[[str], None]) -> None:
         from concurrent.futures import ThreadPoolExecutor
 
-        stop = threading.Event()
-        _ = self.idmap  # found once, before the threads ask
+        from containerlab.store.layer_processes import Unpacking
+
+        unpacking = Unpacking(self.idmap, self._limits)
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            futures = [pool.submit(self._unpack, *each, stop) for each in missing.items()]
+            futures = [pool.submit(self._unpack, *each, unpacking) for each in missing.items()]
             try:
-                reports = [future.result() for future in futures]
+                notices = [future.result() for future in futures]
             except BaseException:
-                stop.set()
+                unpacking.stop.set()
                 raise
-        for report in reports:
-            for sentence in report.notices:
+        for sentences in notices:
+            for sentence in sentences:
                 notice(sentence)
 
-    def _unpack(self, diff_id: str, descriptor: Descriptor, stop: threading.Event) -> Report:
+    def _unpack(self, diff_id: str, descriptor: Descriptor, unpacking: Unpacking) -> tuple[str, ...]:
         path = self.path(diff_id)
         with self._home.lock(_lock_name(path)):
             if path.exists():
-                return Report(0, 0, ())
+                return ()
             with self._home.scratch("layer-") as scratch:
                 tree = scratch / "tree"
                 tree.mkdir(mode=0o755)
                 tree.chmod(0o755)  # whatever the umask is
                 try:
-                    report = self._fill(tree, diff_id, descriptor, stop)
+                    with self._blobs.open(descriptor) as blob:
+                        report = unpacking.fill(tree, blob, descriptor, diff_id)
                     self._rename(tree, path)
                 except BaseException:
                     trees.remove(tree, self.idmap)
                     raise
-                return report
-
-    def _fill(self, tree: Path, diff_id: str, descriptor: Descriptor, stop: threading.Event) -> Report:
-        words = [os.fspath(tree), *unpacker.limits_to_words(self._limits)]
-        with self._blobs.open(descriptor) as blob:
-            process = trees.inside(
-                self.idmap,
-                "containerlab.store.unpacker",
-                words,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-            with process, _killed_on_error(process):
-                assert process.stdin is not None
-                stream = compression.decompressed(blob, descriptor.media_type)
-                hasher = digests.Hasher(diff_id.partition(":")[0])
-                self._feed(stream, process.stdin, hasher, descriptor.size, stop)
-                answer, complaint = process.communicate()
-                if process.returncode > 0:
-                    raise errors.NotPermitted(
-                        f"unpacking {descriptor.digest} failed: {_last_line(complaint)}"
-                    )
-                report = unpacker.parse(answer)
-                if hasher.digest() != diff_id:
-                    raise errors.DigestMismatch(f"layer {diff_id} turned out to be {hasher.digest()}")
-                return report
-
-    def _feed(
-        self, stream: BinaryIO, pipe: IO[bytes], hasher: digests.Hasher, stored: int, stop: threading.Event
-    ) -> None:
-        """Send a tar stream to the process that unpacks, to its end or until that stops reading."""
-        with contextlib.suppress(OSError):  # only slower without
-            fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
-        most = max(_RATIO_FROM_BYTES, self._limits.ratio * stored)
-        try:
-            while chunk := stream.read(_CHUNK):
-                if stop.is_set():
-                    raise errors.Unavailable("another layer of the image failed")
-                hasher.update(chunk)
-                if hasher.size > most:
-                    raise errors.HostileArchive(
-                        f"a layer of {stored} bytes unpacks to more than {self._limits.ratio} times as many",
-                        "raise the limit if you trust it",
-                    )
-                write_all(pipe.fileno(), chunk)
-        except BrokenPipeError:
-            pass  # it has something to say
+                return report.notices
 
     def _rename(self, old: Path, new: Path) -> None:
         """Move a directory that may belong to another id, or forbid its owner to write."""
@@ -254,19 +189,6 @@ _ALGORITHMS = {64: "sha256", 128: "sha512"}
 
 def _lock_name(path: Path) -> str:
     return f"layer-{path.name}"
-
-
-def _last_line(text: bytes) -> str:
-    return text.decode(errors="replace").strip().rpartition("\n")[2]
-
-
-@contextlib.contextmanager
-def _killed_on_error(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        process.kill()
-        raise
 
 
 def _lock_if_dead(path: str) -> int | None:

@@ -16,7 +16,7 @@ from containerlab.oci.reference import Reference
 
 __all__ = ["Match", "all_names", "assign", "descriptor", "find", "names_of", "platforms"]
 
-_HEX = re.compile(r"[0-9a-f]{1,64}")
+_HEX = r"[0-9a-f]{1,64}"
 
 
 class Match(NamedTuple):
@@ -34,7 +34,7 @@ def find(connection: sqlite3.Connection, text: str) -> Match:
 
     Raises: NotFound, InvalidInput.
     """
-    digest = f"sha256:{text}" if len(text) == 64 and _HEX.fullmatch(text) else text
+    digest = f"sha256:{text}" if len(text) == 64 and re.fullmatch(_HEX, text) else text
     if digest.startswith(("sha256:", "sha512:")) and (match := _by_digest(connection, digest)):
         return match
     try:
@@ -78,7 +78,7 @@ def _by_digest(connection: sqlite3.Connection, digest: str) -> Match | None:
 
 
 def _by_prefix(connection: sqlite3.Connection, text: str) -> Match | None:
-    if not _HEX.fullmatch(text):
+    if not re.fullmatch(_HEX, text):
         return None
     pattern = f"sha256:{text}*"
     rows = connection.execute(

@@ -111,12 +111,18 @@ class Records:
     def add(self, record: Record) -> None:
         """Make a container's directory with its record, under its name, all at once.
 
-        Raises: AlreadyExists when the name is taken.
+        Raises: AlreadyExists when the name is taken; InvalidInput for words that are not UTF-8.
         """
         final = self.directory(record.id)
+        try:
+            document = _ENCODER.encode(record)
+        except UnicodeEncodeError as error:
+            raise InvalidInput(
+                f"a container cannot be described with {error.object!r}", "write it in UTF-8"
+            ) from error
         fd, draft = self._home.fresh_directory("container-")
         try:
-            _write(f"{draft}/record.json", _ENCODER.encode(record))
+            _write(f"{draft}/record.json", document)
             with self._home.lock("names"):
                 self._claim(record.name, record.id)
                 os.rename(draft, final)

@@ -7,9 +7,7 @@ Mounts are data; the runtime performs them in the container's mount namespace.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -150,6 +148,8 @@ def _escaped(path: str) -> str:
 
 def _short_link(home: Home, lower: Path) -> str:
     """Return a path of 22 characters, relative to the home, so that 128 layers fit into a page."""
+    import hashlib
+
     name = "l/" + hashlib.sha256(os.fsencode(lower)).hexdigest()[:20]
     (home.root / "l").mkdir(mode=0o700, exist_ok=True)
     temporary = home.temporary / f"link-{os.getpid()}-{name[2:]}"
@@ -160,6 +160,8 @@ def _short_link(home: Home, lower: Path) -> str:
 
 
 def _fuse(lowers: Sequence[Path], upper: Path | None) -> Mount:
+    import shutil
+
     program = shutil.which("fuse-overlayfs")
     if program is None:
         raise errors.Unsupported("fuse-overlayfs is not installed", "install the package fuse-overlayfs")

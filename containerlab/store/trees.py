@@ -6,16 +6,18 @@ Such work is done by a small interpreter in that namespace (`inside`); without a
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from containerlab import errors
 from containerlab.linux import idmap as idmaps
 from containerlab.linux.files import remove_tree
 from containerlab.linux.idmap import IdMap
+
+if TYPE_CHECKING:
+    import subprocess
 
 __all__ = ["inside", "main", "perform", "remove"]
 
@@ -42,6 +44,8 @@ def perform(idmap: IdMap, module: str, arguments: Sequence[str]) -> bytes:
 
     Raises: NotPermitted with what it said last.
     """
+    import subprocess
+
     process = inside(
         idmap, module, arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )

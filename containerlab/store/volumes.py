@@ -24,7 +24,7 @@ from containerlab.store.home import Home
 
 __all__ = ["Volume", "Volumes"]
 
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
+_NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}"
 
 InUse = Callable[[str], Sequence[str]]
 """Returns the names of the containers that have a volume."""
@@ -97,7 +97,7 @@ class Volumes:
     def list(self) -> tuple[Volume, ...]:
         """Return all volumes by name."""
         found = []
-        for name in sorted(filter(_NAME.fullmatch, os.listdir(self._home.volumes))):
+        for name in sorted(filter(_is_name, os.listdir(self._home.volumes))):
             with contextlib.suppress(errors.NotFound):  # removed meanwhile
                 found.append(self.get(name))
         return tuple(found)
@@ -160,8 +160,12 @@ class Volumes:
         return self._idmap
 
     def _directory(self, name: str) -> Path:
-        if not _NAME.fullmatch(name):
+        if not _is_name(name):
             raise errors.InvalidInput(
                 f"{name!r} cannot be the name of a volume", "use letters, digits, '_', '.' and '-'"
             )
         return self._home.volumes / name
+
+
+def _is_name(name: str) -> bool:
+    return re.fullmatch(_NAME, name) is not None

@@ -181,7 +181,7 @@ def test_events_tell_the_life_of_a_container(engine: Engine, containers: Contain
     name = containers.start(IMAGE, FOREVER, name="told").name
     containers.pause(name)
     containers.unpause(name)
-    containers.exec(name, ["true"])
+    containers.exec(name, ["true", "not UTF-8: \udcff"])
     containers.rename(name, "renamed")
     containers.kill("renamed")
     containers.wait("renamed")

@@ -140,7 +140,7 @@ def test_a_bomb_is_stopped_while_it_is_unpacked(home: Home) -> None:
 
 
 def test_a_compression_bomb_is_stopped(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("containerlab.store.layers._RATIO_FROM_BYTES", 1 << 20)
+    monkeypatch.setattr("containerlab.store.layer_processes._RATIO_FROM_BYTES", 1 << 20)
     bomb = stored(home, archive(entry("zeros", content=bytes(8 << 20))))
     with pytest.raises(HostileArchive, match="100 times"):
         Layers(home, limits=Limits(ratio=100)).ensure(image(bomb))
@@ -189,13 +189,13 @@ def test_a_killed_unpacking_leaves_only_what_sweep_removes(home: Home) -> None:
     source = (
         "import sys, threading\n"
         "from tests.store import test_layers as t\n"
-        "from containerlab.store import layers as l\n"
+        "from containerlab.store import layer_processes as l\n"
         "home = t.Home.open(sys.argv[1])\n"
         "def stop(pipe, chunk):\n"
-        "    l.os.write(pipe.fileno(), chunk[:100_000])\n"
+        "    l.os.write(pipe, chunk[:100_000])\n"
         "    print('unpacking', flush=True)\n"
         "    threading.Event().wait()\n"
-        "l._write_all = stop\n"
+        "l.write_all = stop\n"
         "t.Layers(home).ensure(t.image(t.stored(home, eval(sys.stdin.read()))))\n"
     )
     data = repr(archive(*(entry(f"d{i}/{j}", content=b"x") for i in range(20) for j in range(20))))

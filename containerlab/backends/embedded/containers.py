@@ -21,7 +21,7 @@ from containerlab.backends.base import (
     LogLine,
     Process,
 )
-from containerlab.backends.embedded import executing, naming, output, processes, repair, starting, updating
+from containerlab.backends.embedded import naming, repair, starting
 from containerlab.backends.embedded.describing import describe, describe_start
 from containerlab.backends.embedded.ground import Ground
 from containerlab.backends.embedded.session import EmbeddedSession, status_of
@@ -159,6 +159,8 @@ class ContainerVerbs(Ground):
 
     def exec(self, name: str, command: Sequence[str], options: ExecOptions) -> EmbeddedSession:
         """Start one more process in a running container."""
+        from containerlab.backends.embedded import executing
+
         container_id, state = self._running(name)
         group = repair.cgroup_of(self.records, container_id)
         if group and control.is_frozen(group):
@@ -298,6 +300,8 @@ class ContainerVerbs(Ground):
         self._emit(record, "update")
 
     def _update_running(self, container_id: str, changes: dict[str, Any]) -> None:
+        from containerlab.backends.embedded import updating
+
         _, group = self._group_of(container_id)
         decided = repair.decision_of(self.records, container_id)
         path = starting.cgroup_path(self.records.directory(container_id))
@@ -361,6 +365,8 @@ class ContainerVerbs(Ground):
         self, name: str, *, follow: bool = False, since: float = 0.0, until: float = 0.0, tail: int = -1
     ) -> Iterator[LogLine]:
         """Yield what a container printed."""
+        from containerlab.backends.embedded import output
+
         container_id = self.records.find(name)
         return output.read_log(
             self.records.directory(container_id),
@@ -373,10 +379,14 @@ class ContainerVerbs(Ground):
 
     def processes(self, name: str) -> builtins.list[Process]:
         """Return the processes of a running container."""
+        from containerlab.backends.embedded import processes
+
         return processes.of_container(self._running(name)[1].pid)
 
     def events(self, *, since: float = 0.0, until: float = 0.0, follow: bool = False) -> Iterator[Event]:
         """Yield what happened."""
+        from containerlab.backends.embedded import output
+
         return output.read_events(f"{self.home.root}/events.log", since=since, until=until, follow=follow)
 
     # --- repair ---------------------------------------------------------------------------------

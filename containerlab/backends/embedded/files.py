@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from containerlab.backends.base import Change, ImageInfo
-from containerlab.backends.embedded import committing, repair
+from containerlab.backends.embedded import repair
 from containerlab.backends.embedded.ground import Ground
 from containerlab.backends.embedded_images import image_info
 from containerlab.errors import LabError, Unavailable
@@ -21,13 +19,14 @@ from containerlab.linux.cgroups import control
 from containerlab.linux.cgroups.plan import Plan
 from containerlab.linux.namespaces import CLONE_NEWNS, CLONE_NEWUSER
 from containerlab.oci.reference import Reference
-from containerlab.runtime import inside
-from containerlab.store import changes as comparing
 from containerlab.store import removal, snapshots, trees
-from containerlab.store.compression import opened
-from containerlab.store.layer_writer import Committed
 from containerlab.store.records import Record, State
 from containerlab.store.snapshots import Snapshot
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from containerlab.store.layer_writer import Committed
 
 __all__ = ["FileVerbs"]
 
@@ -58,6 +57,8 @@ class FileVerbs(Ground):
 
     def put_archive(self, name: str, path: str, source: BinaryIO) -> None:
         """Unpack an archive, compressed or not, in a directory of a container."""
+        from containerlab.store.compression import opened
+
         with self._reaching(name, "put", {"path": path}) as process, opened(source) as stream:
             assert process.stdin is not None
             _feed(stream, process.stdin)
@@ -134,6 +135,8 @@ class FileVerbs(Ground):
         return self._changes(self.records.record(self.records.find(name)))
 
     def _changes(self, record: Record) -> list[Change]:
+        from containerlab.store import changes as comparing
+
         root, upper = self._places(record)
         found = comparing.changes(
             upper, root, self._lowers(record), idmap=self.host.idmap, stubs=_stubs(record)
@@ -142,6 +145,8 @@ class FileVerbs(Ground):
 
     def commit(self, name: str, target: str, changes: Mapping[str, Any]) -> ImageInfo:
         """Make an image of what a container changed; it stands still meanwhile unless `pause` is false."""
+        from containerlab.backends.embedded import committing
+
         fields = dict(changes)
         still = fields.pop("pause", True)
         if target:
@@ -191,6 +196,11 @@ class FileVerbs(Ground):
 def _process(
     idmap: idmaps.IdMap, operation: str, view: Mapping[str, Any], request: Mapping[str, Any], **popen: Any
 ) -> subprocess.Popen[bytes]:
+    import json  # unlike msgspec, it writes names that are not UTF-8
+    import subprocess
+
+    from containerlab.runtime import inside
+
     words = [operation, json.dumps(view), json.dumps(request)]
     pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     return trees.inside(idmap, inside.__name__, words, **pipes, **popen)
@@ -198,6 +208,8 @@ def _process(
 
 def _attended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
     """Give a process to work with, then wait for its end and raise what it complains of."""
+    from containerlab.runtime import inside
+
     with process:
         try:
             yield process

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
+
+import msgspec
 
 from containerlab.backends.embedded import starting
 from containerlab.backends.embedded.mounting import Mounting
@@ -62,11 +63,13 @@ class Ground:
         self._note("container", action, record.id, name=record.name, image=record.image, **attributes)
 
     def _note(self, kind: str, action: str, subject: str, **attributes: str) -> None:
-        event = {"time": time.time(), "kind": kind, "action": action, "id": subject, "attributes": attributes}
+        # The words of a program need not be UTF-8; JSON must.
+        clean = {key: os.fsencode(value).decode(errors="replace") for key, value in attributes.items()}
+        event = {"time": time.time(), "kind": kind, "action": action, "id": subject, "attributes": clean}
         fd = os.open(
             f"{self.home.root}/events.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
         )
         try:
-            os.write(fd, json.dumps(event).encode() + b"\n")
+            os.write(fd, msgspec.json.encode(event) + b"\n")
         finally:
             os.close(fd)

@@ -6,19 +6,19 @@ import builtins
 import os
 import platform
 import re
-import shutil
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from containerlab.backends.base import Facility, StepInfo
-from containerlab.backends.embedded import processes, repair, starting
+from containerlab.backends.embedded import repair, starting
 from containerlab.backends.embedded.containers import ContainerVerbs
 from containerlab.linux import capabilities
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
-from containerlab.metrics.sample import Sample
 from containerlab.options.container import RunOptions
-from containerlab.runtime.explain import explain
 from containerlab.store import snapshots
+
+if TYPE_CHECKING:
+    from containerlab.metrics.sample import Sample
 
 __all__ = ["SeeingVerbs"]
 
@@ -30,14 +30,17 @@ class SeeingVerbs(ContainerVerbs):
 
     def sample(self, name: str) -> Sample:
         """Measure a running container once."""
+        from containerlab.backends.embedded.processes import of_container
         from containerlab.metrics.sampler import take
 
         container_id, state = self._running(name)
         group = repair.cgroup_of(self.records, container_id) or CgroupPlan()
-        return take(group, lambda: [each.pid for each in processes.of_container(state.pid)])
+        return take(group, lambda: [each.pid for each in of_container(state.pid)])
 
     def explain(self, image: str, command: Sequence[str], options: RunOptions) -> builtins.list[StepInfo]:
         """Return the steps that `run` would take, from the very plan; nothing of it stays."""
+        from containerlab.runtime.explain import explain
+
         record, found = self._draft(image, command, dict(options), ephemeral=True)
         self.records.add(record)
         try:
@@ -197,6 +200,8 @@ def _privileges() -> builtins.list[Facility]:
 
 
 def _programs() -> builtins.list[Facility]:
+    import shutil
+
     uses = {
         "crun": "--runtime crun",
         "runc": "--runtime runc",

@@ -15,7 +15,7 @@ from containerlab.store.volumes import Volume
 
 __all__ = ["VolumeVerbs"]
 
-_ANONYMOUS = re.compile(r"[0-9a-f]{64}")
+_ANONYMOUS = r"[0-9a-f]{64}"
 
 
 class VolumeVerbs(Ground):
@@ -66,6 +66,6 @@ class VolumeVerbs(Ground):
             created=volume.created,
             labels=volume.labels,
             size_bytes=size_bytes,
-            is_anonymous=_ANONYMOUS.fullmatch(volume.name) is not None,
+            is_anonymous=re.fullmatch(_ANONYMOUS, volume.name) is not None,
             used_by=users,
         )

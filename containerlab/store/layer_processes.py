@@ -1,0 +1,111 @@
+"""The processes that unpack and pack layers, as this process sees them: what it feeds them and reads."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from containerlab import errors
+from containerlab.linux.files import write_all
+from containerlab.linux.idmap import IdMap
+from containerlab.oci import digest as digests
+from containerlab.oci.image import Descriptor
+from containerlab.store import compression, trees, unpacker
+from containerlab.store.blobs import Blobs
+from containerlab.store.layer_writer import Committed, layer_writer
+from containerlab.store.unpack import GENEROUS, Limits, Report
+
+__all__ = ["Unpacking", "pack"]
+
+_CHUNK = 1 << 18
+_F_SETPIPE_SZ = 1031
+_PIPE_BYTES = 1 << 20
+_RATIO_FROM_BYTES = 1 << 30
+
+
+class Unpacking:
+    """Unpacks layers of one image; setting `stop` ends all that are under way."""
+
+    def __init__(self, idmap: IdMap, limits: Limits | None = None) -> None:
+        self.stop = threading.Event()
+        self._idmap = idmap
+        self._limits = limits or GENEROUS
+
+    def fill(self, tree: Path, blob: BinaryIO, descriptor: Descriptor, diff_id: str) -> Report:
+        """Unpack a layer into an empty directory, and verify what was unpacked.
+
+        Raises: DigestMismatch, HostileArchive, CorruptContent, NotPermitted; then the directory is of no use.
+        """
+        words = [os.fspath(tree), *unpacker.limits_to_words(self._limits)]
+        process = trees.inside(self._idmap, "containerlab.store.unpacker", words, **_pipes(subprocess.PIPE))
+        with process, _killed_on_error(process):
+            assert process.stdin is not None
+            stream = compression.decompressed(blob, descriptor.media_type)
+            hasher = digests.Hasher(diff_id.partition(":")[0])
+            self._feed(stream, process.stdin, hasher, descriptor.size)
+            answer, complaint = process.communicate()
+            if process.returncode > 0:
+                raise errors.NotPermitted(f"unpacking {descriptor.digest} failed: {_last_line(complaint)}")
+            report = unpacker.parse(answer)
+            if hasher.digest() != diff_id:
+                raise errors.DigestMismatch(f"layer {diff_id} turned out to be {hasher.digest()}")
+            return report
+
+    def _feed(self, stream: BinaryIO, pipe: IO[bytes], hasher: digests.Hasher, stored: int) -> None:
+        """Send a tar stream to the process that unpacks, to its end or until that stops reading."""
+        with contextlib.suppress(OSError):  # only slower without
+            fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
+        most = max(_RATIO_FROM_BYTES, self._limits.ratio * stored)
+        try:
+            while chunk := stream.read(_CHUNK):
+                if self.stop.is_set():
+                    raise errors.Unavailable("another layer of the image failed")
+                hasher.update(chunk)
+                if hasher.size > most:
+                    raise errors.HostileArchive(
+                        f"a layer of {stored} bytes unpacks to more than {self._limits.ratio} times as many",
+                        "raise the limit if you trust it",
+                    )
+                write_all(pipe.fileno(), chunk)
+        except BrokenPipeError:
+            pass  # it has something to say
+
+
+def pack(words: Sequence[str], idmap: IdMap, blobs: Blobs, compression: str) -> Committed:
+    """Have a tree packed, as `store/packer` takes it in words, and store what comes as a layer.
+
+    Raises: NotPermitted.
+    """
+    process = trees.inside(idmap, "containerlab.store.packer", words, **_pipes(subprocess.DEVNULL))
+    with process, _killed_on_error(process), layer_writer(blobs, compression) as layer:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        while chunk := process.stdout.read(_CHUNK):
+            layer.write(chunk)
+        complaint = process.stderr.read()
+        if process.wait():
+            raise errors.NotPermitted(f"reading {words[1]} failed: {_last_line(complaint)}")
+        return layer.commit()
+
+
+def _pipes(stdin: int) -> dict[str, int]:
+    return {"stdin": stdin, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+
+
+def _last_line(text: bytes) -> str:
+    return text.decode(errors="replace").strip().rpartition("\n")[2]
+
+
+@contextlib.contextmanager
+def _killed_on_error(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        raise
