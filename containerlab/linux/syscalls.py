@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 
 __all__ = [
     "bpf",
@@ -62,31 +63,38 @@ _COLUMN = ("x86_64", "aarch64").index(os.uname().machine)
 _OPEN_TREE, _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 428, 429, 430, 431, 432
 _CLONE3, _CLOSE_RANGE, _OPENAT2, _MOUNT_SETATTR = 435, 436, 437, 442
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_syscall = _libc.syscall
+_syscall = ctypes.CDLL(None, use_errno=True).syscall
 _syscall.restype = ctypes.c_long
+# Takes numbers, bytes (as their address) and None alike, and converts them in C: a third of the time that
+# an object of ctypes for each argument takes.
+_syscall.argtypes = (ctypes.c_void_p,) * 7
 
 AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
 AT_RECURSIVE = 0x8000
 
 
-def _call(name: str, number: int, *arguments: int | bytes | ctypes.Array[ctypes.c_char] | None) -> int:
-    result: int = _syscall(
-        ctypes.c_long(number), *(ctypes.c_long(a) if isinstance(a, int) else a for a in arguments)
-    )
+_Argument = int | bytes | None
+
+
+def _call(
+    name: str,
+    number: int,
+    a: _Argument = 0,
+    b: _Argument = 0,
+    c: _Argument = 0,
+    d: _Argument = 0,
+    e: _Argument = 0,
+) -> int:
+    result: int = _syscall(number, a, b, c, d, e, 0)
     if result < 0:
         errno = ctypes.get_errno()
         raise OSError(errno, f"{name}: {os.strerror(errno)}")
     return result
 
 
-def _old(name: str, *arguments: int | bytes | ctypes.Array[ctypes.c_char] | None) -> int:
+def _old(name: str, *arguments: _Argument) -> int:
     return _call(name, _NUMBERS[name][_COLUMN], *arguments)
-
-
-def _path(path: str | bytes) -> bytes:
-    return os.fsencode(path)
 
 
 # --- mounts -------------------------------------------------------------------------------------
@@ -97,17 +105,17 @@ def mount(
 ) -> None:
     """Mount a file system, or change a mount. Source: mount(2)."""
     raw = os.fsencode(data)
-    _old("mount", _path(source), _path(target), fstype.encode() or None, flags, raw or None)
+    _old("mount", os.fsencode(source), os.fsencode(target), fstype.encode() or None, flags, raw or None)
 
 
 def umount2(target: str | bytes, flags: int = 0) -> None:
     """Unmount. Source: umount2(2)."""
-    _old("umount2", _path(target), flags)
+    _old("umount2", os.fsencode(target), flags)
 
 
 def pivot_root(new_root: str | bytes, put_old: str | bytes) -> None:
     """Make `new_root` the root mount and move the old one to `put_old`. Source: pivot_root(2)."""
-    _old("pivot_root", _path(new_root), _path(put_old))
+    _old("pivot_root", os.fsencode(new_root), os.fsencode(put_old))
 
 
 OPEN_TREE_CLONE = 1
@@ -116,7 +124,7 @@ OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 
 def open_tree(dirfd: int, path: str | bytes, flags: int = 0) -> int:
     """Return a descriptor of a mount or of a copy of it (Linux 5.2). Source: open_tree(2)."""
-    return _call("open_tree", _OPEN_TREE, dirfd, _path(path), flags | OPEN_TREE_CLOEXEC)
+    return _call("open_tree", _OPEN_TREE, dirfd, os.fsencode(path), flags | OPEN_TREE_CLOEXEC)
 
 
 MOVE_MOUNT_F_EMPTY_PATH = 0x04
@@ -127,7 +135,8 @@ def move_mount(
     from_dirfd: int, from_path: str | bytes, to_dirfd: int, to_path: str | bytes, flags: int
 ) -> None:
     """Attach or move a mount given by descriptors (Linux 5.2). Source: move_mount(2)."""
-    _call("move_mount", _MOVE_MOUNT, from_dirfd, _path(from_path), to_dirfd, _path(to_path), flags)
+    source, target = os.fsencode(from_path), os.fsencode(to_path)
+    _call("move_mount", _MOVE_MOUNT, from_dirfd, source, to_dirfd, target, flags)
 
 
 def fsopen(fstype: str) -> int:
@@ -149,13 +158,8 @@ def fsmount(fd: int, attributes: int = 0) -> int:
     return _call("fsmount", _FSMOUNT, fd, 1, attributes)
 
 
-class _MountAttr(ctypes.Structure):
-    _fields_ = (
-        ("attr_set", ctypes.c_uint64),
-        ("attr_clr", ctypes.c_uint64),
-        ("propagation", ctypes.c_uint64),
-        ("userns_fd", ctypes.c_uint64),
-    )
+_MOUNT_ATTR = struct.Struct("=QQQQ")
+"""struct mount_attr: attr_set, attr_clr, propagation, userns_fd."""
 
 
 def mount_setattr(
@@ -169,9 +173,8 @@ def mount_setattr(
     userns_fd: int = 0,
 ) -> None:
     """Change the attributes of a mount or a mount tree (Linux 5.12). Source: mount_setattr(2)."""
-    attr = _MountAttr(set, clear, propagation, userns_fd)
-    raw = ctypes.cast(ctypes.byref(attr), ctypes.c_void_p).value or 0
-    _call("mount_setattr", _MOUNT_SETATTR, dirfd, _path(path), flags, raw, ctypes.sizeof(attr))
+    attr = _MOUNT_ATTR.pack(set, clear, propagation, userns_fd)
+    _call("mount_setattr", _MOUNT_SETATTR, dirfd, os.fsencode(path), flags, attr, len(attr))
 
 
 # --- paths --------------------------------------------------------------------------------------
@@ -180,15 +183,14 @@ RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS = 1, 2, 4
 RESOLVE_BENEATH, RESOLVE_IN_ROOT = 8, 16
 
 
-class _OpenHow(ctypes.Structure):
-    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+_OPEN_HOW = struct.Struct("=QQQ")
+"""struct open_how: flags, mode, resolve."""
 
 
 def openat2(dirfd: int, path: str | bytes, flags: int, mode: int = 0, resolve: int = 0) -> int:
     """Open a path under rules for its resolution (Linux 5.6); always close-on-exec. Source: openat2(2)."""
-    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
-    raw = ctypes.addressof(how)
-    return _call("openat2", _OPENAT2, dirfd, _path(path), raw, ctypes.sizeof(how))
+    how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, mode, resolve)
+    return _call("openat2", _OPENAT2, dirfd, os.fsencode(path), how, len(how))
 
 
 # --- processes and namespaces -------------------------------------------------------------------
@@ -273,38 +275,26 @@ def keyctl(operation: int, arg2: int | bytes | None = None) -> int:
 _CAP_VERSION_3 = 0x20080522
 
 
-class _CapHeader(ctypes.Structure):
-    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
-
-
-class _CapData(ctypes.Structure):
-    _fields_ = (
-        ("effective", ctypes.c_uint32),
-        ("permitted", ctypes.c_uint32),
-        ("inheritable", ctypes.c_uint32),
-    )
+_CAP_HEADER = struct.Struct("=Ii")
+"""struct __user_cap_header_struct: version, pid."""
+_CAP_DATA = struct.Struct("=6I")
+"""Two of struct __user_cap_data_struct, the low bits first: effective, permitted, inheritable."""
 
 
 def capget(pid: int = 0) -> tuple[int, int, int]:
     """Return (effective, permitted, inheritable) as 64-bit masks. Source: capget(2)."""
-    header, data = _CapHeader(_CAP_VERSION_3, pid), (_CapData * 2)()
-    _old("capget", ctypes.addressof(header), ctypes.addressof(data))
-    low, high = data
-    return (
-        low.effective | high.effective << 32,
-        low.permitted | high.permitted << 32,
-        low.inheritable | high.inheritable << 32,
-    )
+    data = ctypes.create_string_buffer(_CAP_DATA.size)
+    _old("capget", _CAP_HEADER.pack(_CAP_VERSION_3, pid), ctypes.addressof(data))
+    low_high = _CAP_DATA.unpack(data.raw)
+    effective, permitted, inheritable = (low_high[i] | low_high[i + 3] << 32 for i in range(3))
+    return effective, permitted, inheritable
 
 
 def capset(effective: int, permitted: int, inheritable: int) -> None:
     """Set the capability sets of the calling thread, as 64-bit masks. Source: capset(2)."""
-    header, data = _CapHeader(_CAP_VERSION_3, 0), (_CapData * 2)()
-    for i in (0, 1):
-        data[i].effective = effective >> 32 * i & 0xFFFFFFFF
-        data[i].permitted = permitted >> 32 * i & 0xFFFFFFFF
-        data[i].inheritable = inheritable >> 32 * i & 0xFFFFFFFF
-    _old("capset", ctypes.addressof(header), ctypes.addressof(data))
+    sets = (effective, permitted, inheritable)
+    data = _CAP_DATA.pack(*(mask & 0xFFFFFFFF for mask in sets), *(mask >> 32 for mask in sets))
+    _old("capset", _CAP_HEADER.pack(_CAP_VERSION_3, 0), data)
 
 
 class _SockFprog(ctypes.Structure):
