@@ -29,3 +29,8 @@ def test_what_a_run_needs_is_not_heavy() -> None:
 
 def test_completing_a_word_loads_no_pictures() -> None:
     assert _loaded_by("import containerlab.cli") & (HEAVY - {"click", "sqlite3"}) == set()
+
+
+def test_a_monitor_loads_health_checks_only_for_containers_that_have_them() -> None:
+    loaded = _loaded_by("import containerlab.runtime.launcher")
+    assert loaded & {"containerlab.runtime.health", "containerlab.runtime.probe"} == set()

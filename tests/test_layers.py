@@ -16,7 +16,9 @@ import containerlab
 
 PACKAGE = Path(containerlab.__file__).parent
 FLOOR_1 = [PACKAGE / "errors.py", PACKAGE / "units.py", *PACKAGE.glob("linux/**/*.py")]
-BELOW_THE_FORK = [PACKAGE / "runtime" / name for name in ("launcher.py", "monitor.py", "child.py")]
+BELOW_THE_FORK = [
+    PACKAGE / "runtime" / name for name in ("launcher.py", "monitor.py", "health.py", "child.py")
+]
 
 
 def _imports(file: Path) -> Iterator[str]:

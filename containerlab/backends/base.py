@@ -133,6 +133,8 @@ class ContainerInfo(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float = 0.0
     finished_at: float = 0.0
     error: str = ""
+    health: str = ""
+    """starting, healthy or unhealthy; empty when it is not checked."""
     labels: dict[str, str] = {}
     notices: tuple[str, ...] = ()
     """What was asked and could not be given, a sentence each."""

@@ -12,11 +12,17 @@ __all__ = ["CHANGES", "CONTAINERS", "EVENTS", "FACILITIES", "HISTORY", "IMAGES",
 def _status(info: ContainerInfo) -> str:
     match info.status:
         case "running" | "paused":
-            note = " (paused)" if info.status == "paused" else ""
+            note = " (Paused)" if info.status == "paused" else _health(info)
             return f"Up {units.format_age(info.started_at).removesuffix(' ago')}{note}"
+        case "restarting":
+            return f"Restarting ({info.exit_code}) {units.format_age(info.finished_at)}"
         case "exited":
             return f"Exited ({info.exit_code}) {units.format_age(info.finished_at)}"
     return info.status.capitalize()
+
+
+def _health(info: ContainerInfo) -> str:
+    return f" ({'health: ' if info.health == 'starting' else ''}{info.health})" if info.health else ""
 
 
 CONTAINERS = (
@@ -28,6 +34,7 @@ CONTAINERS = (
     Column("name", "NAMES", lambda row: row.info.name, "name", "Names"),
     Column("state", "STATE", lambda row: row.info.status, "state", "State", is_visible=False),
     Column("created_at", "CREATED AT", lambda row: row.info.created, "time", "CreatedAt", is_visible=False),
+    Column("health", "HEALTH", lambda row: row.info.health, "state", "Health", is_visible=False),
     Column("exit_code", "EXIT CODE", lambda row: row.info.exit_code, "number", "ExitCode", is_visible=False),
     Column("pid", "PID", lambda row: row.info.pid, "number", "Pid", is_visible=False),
     Column("labels", "LABELS", lambda row: row.info.labels, "text", "Labels", is_visible=False),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import math
+import time
 from typing import TYPE_CHECKING, Any, Unpack
 
 from containerlab import units
 from containerlab.backends.base import ContainerInfo, ExitStatus, Sink
-from containerlab.errors import NotFound
+from containerlab.errors import Conflict, NotFound, TimedOut
 from containerlab.options.container import ExecOptions, UpdateOptions
+from containerlab.options.flag import normalise
 from containerlab.options.verbs import KillOptions, LogOptions, RemoveOptions, StopOptions, WaitOptions
 from containerlab.views import html
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from containerlab.views.table import Table
 
 __all__ = ["Container"]
+
+_POLL_S = 0.02
 
 
 class Container(html.Shown):
@@ -103,6 +108,37 @@ class Container(html.Shown):
     def wait(self, **options: Unpack[WaitOptions]) -> ExitStatus:
         """Wait for its end and say how it ended."""
         return self._containers.wait_status(self.id, **options)
+
+    @property
+    def health(self) -> str:
+        """starting, healthy or unhealthy, when last looked at; empty when it is not checked."""
+        return self.info.health
+
+    def wait_healthy(self, **options: Unpack[WaitOptions]) -> Container:
+        """Wait until its health check succeeds.
+
+        Raises: TimedOut; Conflict when it has no check, has ended or has become unhealthy.
+        """
+        timeout_s = normalise(WaitOptions, options).get("timeout", math.inf)
+        deadline = time.monotonic() + timeout_s
+        while self.reload().health != "healthy":
+            if why := self._why_never_healthy():
+                raise Conflict(f"container {self.name} {why}", self._last_check())
+            if time.monotonic() >= deadline:
+                raise TimedOut(f"container {self.name} is not healthy after {timeout_s:g} s")
+            time.sleep(_POLL_S)
+        return self
+
+    def _why_never_healthy(self) -> str:
+        if self.status not in ("running", "paused", "restarting"):
+            return f"does not run: it is {self.status}"
+        if not self.health:
+            return "has no health check"
+        return "is unhealthy" if self.health == "unhealthy" and self.status == "running" else ""
+
+    def _last_check(self) -> str:
+        log = self.info.detail.get("health", {}).get("log", ())
+        return f"its last check said: {log[-1]['output'].strip()}" if log else ""
 
     def rename(self, new_name: str) -> Container:
         """Give it another name."""

@@ -8,6 +8,7 @@ from typing import Any
 from containerlab import units
 from containerlab.backends.base import ContainerInfo, ImageInfo
 from containerlab.errors import InvalidInput, nearest
+from containerlab.options.values import choice
 
 __all__ = ["containers", "has_labels", "images"]
 
@@ -18,6 +19,7 @@ _CONTAINER_KEYS = (
     "label",
     "ancestor",
     "exited",
+    "health",
     "before",
     "since",
     "until",
@@ -65,6 +67,8 @@ def _fits(info: ContainerInfo, key: str, value: str, everyone: Sequence[Containe
             return has_labels(info.labels, value)
         case "ancestor":
             return value in (info.image, info.image_id) or info.image.split(":")[0] == value
+        case "health":
+            return (info.health or "none") == choice("none", "starting", "healthy", "unhealthy")(value)
         case "exited":
             return info.status == "exited" and info.exit_code == units.count(value)
         case "until":

@@ -64,6 +64,7 @@ def of_container(info: ContainerInfo) -> Document:
         "Id": info.id,
         "Name": info.name,
         "Created": timestamp(info.created),
+        "RestartCount": detail.get("restarts", 0),
         "Path": info.command[0] if info.command else "",
         "Args": list(info.command[1:]),
         "State": _state(info),
@@ -75,6 +76,10 @@ def of_container(info: ContainerInfo) -> Document:
     for name, flag in flags(RunOptions).items():
         if flag.api and name in options:
             _place(document, flag.api, options[name])
+    if check := detail.pop("healthcheck", None):
+        document["Config"]["Healthcheck"] = check
+    if health := detail.pop("health", None):
+        document["State"]["Health"] = _health(health)
     document["Containerlab"] = {"Notices": list(info.notices), **detail}
     return document
 
@@ -95,7 +100,23 @@ def _state(info: ContainerInfo) -> Document:
     }
 
 
-_SCALES = {"HostConfig.NanoCpus": 1e9}
+def _health(health: Document) -> Document:
+    log = [
+        {
+            "Start": timestamp(entry["start"]),
+            "End": timestamp(entry["end"]),
+            "ExitCode": entry["exit_code"],
+            "Output": entry["output"],
+        }
+        for entry in health["log"]
+    ]
+    return {"Status": health["status"], "FailingStreak": health["failing_streak"], "Log": log}
+
+
+_SCALES = {
+    "HostConfig.NanoCpus": 1e9,
+    **{f"Config.Healthcheck.{name}": 1e9 for name in ("Interval", "Timeout", "StartPeriod", "StartInterval")},
+}
 """Docker's API has these in other units."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-__all__ = ["BY_OCI_NAME", "KINDS", "Kind", "of_pid"]
+__all__ = ["BY_OCI_NAME", "KINDS", "Kind", "foreign", "of_pid"]
 
 CLONE_NEWTIME = 0x00000080
 CLONE_NEWNS = 0x00020000
@@ -52,3 +52,12 @@ def of_pid(pid: int | str) -> dict[str, int]:
     Source: namespaces(7).
     """
     return {kind.file: os.stat(f"/proc/{pid}/ns/{kind.file}").st_ino for kind in KINDS}
+
+
+def foreign(pid: int) -> int:
+    """Return the flags of those of a process that are not this process's own: joining these may be refused.
+
+    Raises: as `of_pid`.
+    """
+    theirs, ours = of_pid(pid), of_pid("self")
+    return sum(kind.flag for kind in KINDS if theirs[kind.file] != ours[kind.file])

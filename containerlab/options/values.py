@@ -29,6 +29,7 @@ __all__ = [
     "environment",
     "extra_host",
     "file_path",
+    "health_test",
     "mount",
     "name",
     "namespace",
@@ -99,6 +100,20 @@ def file_path(value: str) -> str:
 def command_words(value: Any) -> tuple[str, ...]:
     """Read a program with its first arguments; one text is one word, as with Docker's --entrypoint."""
     return tuple(text(word) for word in ([value] if isinstance(value, str) else value))
+
+
+def health_test(value: Any) -> tuple[str, ...]:
+    """Read the command of a health check: one text is for the shell, words are executed as they are.
+
+    >>> health_test("test -e /ready"), health_test(["test", "-e", "/ready"])
+    (('CMD-SHELL', 'test -e /ready'), ('CMD', 'test', '-e', '/ready'))
+    """
+    if isinstance(value, str):
+        return ("CMD-SHELL", text(value))
+    words = tuple(map(text, value))
+    if not words:
+        raise InvalidInput("an empty health check", "give a command, or --no-healthcheck")
+    return words if words[0] in ("CMD", "CMD-SHELL") else ("CMD", *words)
 
 
 def environment(value: str) -> str:

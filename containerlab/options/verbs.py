@@ -75,7 +75,7 @@ class RemoveOptions(TypedDict, total=False):
 
 class ListOptions(TypedDict, total=False):
     all: Annotated[bool, Flag("-a --all", units.switch, "Also those that do not run")]
-    filter: Annotated[Pairs, Flag("-f --filter", v.pair, "Only those with: name= id= status= label= ancestor= exited=", "KEY=VALUE", "", tuple, completes="name= id= status= label= ancestor= exited= before= since= volume=")]
+    filter: Annotated[Pairs, Flag("-f --filter", v.pair, "Only those with: name= id= status= label= ancestor= exited= health=", "KEY=VALUE", "", tuple, completes="name= id= status= label= ancestor= exited= health= before= since= volume=")]
     last: Annotated[int | str, Flag("-n --last", v.whole(-1, 2**31), "The newest ones, running or not", "NUMBER")]
     latest: Annotated[bool, Flag("-l --latest", units.switch, "The newest one, running or not")]
 

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["Launch"]
+__all__ = ["HealthOrders", "Launch"]
+
+
+class HealthOrders(NamedTuple):
+    """How a container is checked.
+
+    plan: of the check's process, packed; its namespaces are those of the container, whichever these are.
+    start_interval_s: instead of interval_s in the start period, until a check succeeds.
+    retries: how many failures in a row make it unhealthy.
+    """
+
+    plan: tuple[Any, ...]
+    interval_s: float
+    timeout_s: float
+    start_period_s: float
+    start_interval_s: float
+    retries: int
 
 
 class Launch(NamedTuple):
@@ -23,6 +39,7 @@ class Launch(NamedTuple):
     events: the file that events are appended to, or empty.
     labels: (id, name, image) for events.
     foreign: what another runtime leaves: the file with the first process's pid, and its cgroup; or nothing.
+    health: how the container is checked, as `HealthOrders` in a plain tuple; empty for not at all.
     """
 
     trouble: str
@@ -42,3 +59,4 @@ class Launch(NamedTuple):
     events: str = ""
     labels: tuple[str, str, str] = ("", "", "")
     foreign: tuple[Any, ...] = ()
+    health: tuple[Any, ...] = ()

@@ -17,7 +17,7 @@ import os
 import select
 import signal
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from containerlab.errors import SetupFailed
 from containerlab.linux import procfs
@@ -34,6 +34,9 @@ from containerlab.runtime.logfile import LogWriter
 from containerlab.runtime.spawn import ChildFailed, Spawned, spawn
 from containerlab.runtime.steps import Plan, step
 from containerlab.runtime.streams import Stdio, Watch
+
+if TYPE_CHECKING:
+    from containerlab.runtime.health import Health
 
 __all__ = ["look_after"]
 
@@ -115,8 +118,10 @@ class Monitor:
                 cgroups.create(self._foreign_group)
         spawned = spawn(self.plan, [*stdio.theirs, *self.extra], self._run_hooks)
         stdio.close_theirs()
-        self._announce(spawned, self._first_pid(spawned, stdio))
-        self._watch(spawned, stdio.with_terminal(spawned.terminal))
+        pid = self._first_pid(spawned, stdio)
+        health = self._begin_health(pid)
+        self._announce(spawned, pid)
+        self._watch(spawned, stdio.with_terminal(spawned.terminal), health)
         self._collect(spawned)
 
     @property
@@ -134,6 +139,24 @@ class Monitor:
             return spawned.pid
         complaints = spawned.terminal if self.plan.terminal else stdio.stderr
         return foreign_init.await_init(spawned, self.launch.foreign[0], complaints, self.plan)
+
+    def _begin_health(self, pid: int) -> Health | None:
+        if not self.launch.health:
+            return None
+        from containerlab.runtime import health  # takes memory, which most monitors can do without
+
+        state = health.beginning(self.journal.state.get("health"))
+        self.journal.update(health=state)
+        group = self._foreign_group or self._group
+        try:
+            return health.Health(self.launch.health, pid, group, state, self._tell_health)
+        except (ProcessLookupError, FileNotFoundError):  # it was quick
+            return None
+
+    def _tell_health(self, changed: bool) -> None:
+        self.journal.write()
+        if changed:
+            self.journal.emit(f"health_status: {self.journal.state['health']['status']}")
 
     def _announce(self, spawned: Spawned, pid: int) -> None:
         os.close(spawned.channel)
@@ -155,9 +178,10 @@ class Monitor:
             # Somebody stopped it while it waited for its restart, and saw no process to signal.
             signal.pidfd_send_signal(spawned.pidfd, signal.SIGKILL)
 
-    def _watch(self, spawned: Spawned, stdio: Stdio) -> None:
+    def _watch(self, spawned: Spawned, stdio: Stdio, health: Health | None) -> None:
         """Carry output and input until the process has ended and its output is drained."""
         watch = Watch(spawned, stdio, self.clients, self.log)
+        watch.health = health
         if self.launch.attached:
             watch.on_orphaned = lambda: self._end_orphan(watch)
         if self._group and not self.plan.new_namespaces & CLONE_NEWPID:

@@ -36,10 +36,6 @@ _LATER = {
     "gpus": "use --device for the device nodes",
     "storage_opt": "sizes of root file systems cannot be limited by overlay",
     "volume_driver": "volumes are local directories",
-    **{
-        f"health_{name}": "health checks are not run yet"
-        for name in ("cmd", "interval", "retries", "start_interval", "start_period", "timeout")
-    },
 }
 
 

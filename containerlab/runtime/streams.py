@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import select
 import signal
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from containerlab.linux import tty
 from containerlab.runtime import wire
@@ -17,7 +18,13 @@ from containerlab.runtime.clients import Clients
 from containerlab.runtime.logfile import LogWriter
 from containerlab.runtime.spawn import Spawned
 
+if TYPE_CHECKING:
+    from containerlab.runtime.health import Health
+
 __all__ = ["Stdio", "Watch"]
+
+_LONGEST_WAIT_S = 3600.0
+"""Of one poll, whose timeout is a C int of milliseconds."""
 
 
 class Stdio(NamedTuple):
@@ -64,6 +71,7 @@ class Watch:
         self.closing = False
         self.on_orphaned: Callable[[], None] | None = None
         self.on_ended: Callable[[], object] | None = None
+        self.health: Health | None = None
         for fd in (*self.outputs, *((self.stdin,) if self.stdin >= 0 else ())):
             os.set_blocking(fd, False)
 
@@ -74,8 +82,9 @@ class Watch:
             ready = self._poll(ended)
             if not ended and self.spawned.pidfd in ready:
                 ended = True
-                if self.on_ended:
-                    self.on_ended()
+                self._end()
+            elif self.health:
+                self.health.serve(ready)
             for fd in [fd for fd in ready if fd in self.outputs]:
                 self._read(fd)
             for kind, payload in self.clients.serve(ready):
@@ -84,6 +93,13 @@ class Watch:
             self._check_orphan()
         for fd in set(self.outputs) | ({self.stdin} if self.stdin >= 0 else set()):
             os.close(fd)
+
+    def _end(self) -> None:
+        if self.health:
+            self.health.end()
+            self.health = None
+        if self.on_ended:
+            self.on_ended()
 
     def _drained(self) -> bool:
         """Read what is left without waiting: a process outside may hold the pipe for ever."""
@@ -102,8 +118,17 @@ class Watch:
         if self.input and self.stdin >= 0 and self.stdin not in self.outputs:
             poll.register(self.stdin, select.POLLOUT)
         self.clients.register(poll, accept_input=len(self.input) < 65536)
-        timeout_ms = max(0, self.kill_at - time.monotonic()) * 1000 if self.kill_at else None
-        return {fd for fd, _ in poll.poll(timeout_ms)}
+        if self.health and self.health.answer >= 0:
+            poll.register(self.health.answer, select.POLLIN)
+        return {fd for fd, _ in poll.poll(self._timeout_ms())}
+
+    def _timeout_ms(self) -> float | None:
+        moments = [
+            *((self.kill_at,) if self.kill_at else ()),
+            *((self.health.due_at,) if self.health else ()),
+        ]
+        left_s = min(moments, default=math.inf) - time.monotonic()
+        return None if left_s == math.inf else max(0.0, min(left_s, _LONGEST_WAIT_S)) * 1000
 
     def _read(self, fd: int) -> bool:
         try:

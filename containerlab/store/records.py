@@ -23,6 +23,7 @@ from containerlab.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from containerlab.linux import locks
 from containerlab.linux.files import remove_tree, write_atomically
 from containerlab.linux.procfs import Identity, identify
+from containerlab.oci.image import Healthcheck
 from containerlab.options.values import MountRequest
 from containerlab.store.home import Home
 
@@ -49,6 +50,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     stop_signal: int = 15
     stop_timeout_s: float = 10.0
     labels: dict[str, str] = {}
+    healthcheck: Healthcheck | None = None
+    """As it is performed: the image's, but for what the user said."""
     idmap: str = "none"
     """Kind of the id map that its files were made under."""
     snapshot: str = "overlay"
@@ -76,6 +79,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory_bytes: int | None = None
     throttled_s: float = 0.0
     usage_source: str = ""
+    health: dict[str, Any] | None = None
+    """status, failing_streak and log, when it is checked; see runtime/health.py."""
 
     @property
     def identity(self) -> Identity:

@@ -30,6 +30,7 @@ from containerlab.linux import procfs
 from containerlab.linux.cgroups import control
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
 from containerlab.oci import runtime as oci
+from containerlab.oci.image import Config, Healthcheck
 from containerlab.options.container import ExecOptions, RunOptions
 from containerlab.runtime import wire
 from containerlab.runtime.launch import Launch
@@ -91,6 +92,7 @@ class ContainerVerbs(Ground):
                 "stop_timeout", config.stop_timeout if config.stop_timeout is not None else 10.0
             ),
             labels={**config.labels, **given.get("label", {})},
+            healthcheck=_healthcheck(given, config),
             idmap=self.host.idmap.kind,
             snapshot=snapshots.trial(self.home, self.host.idmap).kind,
             mounts=mounts.requests,
@@ -426,6 +428,14 @@ def _send(identity: procfs.Identity, number: int) -> None:
         pass
     finally:
         os.close(pidfd)
+
+
+def _healthcheck(options: dict[str, Any], config: Config) -> Healthcheck | None:
+    if config.healthcheck is None and not any("health" in name for name in options):
+        return None
+    from containerlab.backends.embedded import healthcheck
+
+    return healthcheck.choose(options, config)
 
 
 def _stop_signal(options: dict[str, Any], of_image: str) -> int:

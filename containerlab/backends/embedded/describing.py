@@ -48,6 +48,7 @@ def _info(
         started_at=state.started_at,
         finished_at=state.finished_at,
         error=state.error,
+        health=_health(state, status)["status"] if state.health else "",
         labels=record.labels,
         notices=decided.notices,
         detail=detail,
@@ -70,6 +71,8 @@ def _detail(
         "mounts": [request._asdict() for request in record.mounts],
         "anonymous_volumes": record.anonymous,
         "restarts": state.restarts,
+        "healthcheck": record.healthcheck,
+        "health": _health(state, state.status),
         "usage": {
             "cpu_s": state.cpu_s,
             "peak_memory_bytes": state.peak_memory_bytes,
@@ -83,6 +86,13 @@ def _detail(
             if w.controller != "devices"
         ],
     }
+
+
+def _health(state: State, status: str) -> dict[str, Any]:
+    """Return what is known of its health: what has ended is unhealthy, as Docker has it."""
+    if not state.health or status in ("running", "paused"):
+        return state.health or {}
+    return {**state.health, "status": "unhealthy"}
 
 
 def _spec(directory: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from containerlab.runtime.host import Host
 from containerlab.runtime.plan import Surroundings, exec_plan
 from containerlab.runtime.steps import Plan
 
-__all__ = ["Target", "plan"]
+__all__ = ["Target", "check_plan", "plan"]
 
 _MOST_BYTES = 1 << 20
 
@@ -26,7 +26,8 @@ _MOST_BYTES = 1 << 20
 class Target(NamedTuple):
     """A running container.
 
-    pid: its first process; spec: its config.json; cgroup: the one to enter; filter_cache: compiled filters.
+    pid: its first process, 0 before it has one; spec: its config.json; cgroup: the one to enter;
+    filter_cache: compiled filters.
     """
 
     pid: int
@@ -42,16 +43,27 @@ def plan(target: Target, command: Sequence[str], options: Mapping[str, Any], hos
     """
     if not command:
         raise InvalidInput("exec needs a command", "conlab exec NAME COMMAND")
-    process = _process(target, command, options, host)
     linux = target.spec.linux or oci.Linux()
     profile = None if options.get("privileged") else linux.seccomp
-    around = Surroundings(
+    process = _process(target, command, options, host)
+    return exec_plan(process, namespaces.foreign(target.pid), _surroundings(target, profile, host))
+
+
+def check_plan(target: Target, command: Sequence[str], host: Host) -> Plan:
+    """Return how a health check comes to be; its namespaces are left to its monitor, who will see them."""
+    linux = target.spec.linux or oci.Linux()
+    flags = namespaces.CLONE_NEWUSER if host.is_rootless else 0
+    process = _process(target, command, {}, host)
+    return exec_plan(process, flags, _surroundings(target, linux.seccomp, host))
+
+
+def _surroundings(target: Target, profile: oci.Seccomp | None, host: Host) -> Surroundings:
+    return Surroundings(
         root="/",
         cgroup=target.cgroup,
         idmap=host.idmap if host.is_rootless else None,
         filters=seccomp.filters(profile, target.filter_cache, hides_ownership=host.idmap.kind == "single"),
     )
-    return exec_plan(process, _foreign_namespaces(target.pid), around)
 
 
 def _process(target: Target, command: Sequence[str], options: Mapping[str, Any], host: Host) -> oci.Process:
@@ -111,9 +123,3 @@ def _file(pid: int, path: str) -> bytes | None:
         os.close(root)
     with open(fd, "rb") as file:
         return file.read(_MOST_BYTES) if os.path.isfile(f"/proc/self/fd/{fd}") else None
-
-
-def _foreign_namespaces(pid: int) -> int:
-    """Return the flags of those that differ from this process's own: joining one's own may be refused."""
-    theirs, ours = namespaces.of_pid(pid), namespaces.of_pid("self")
-    return sum(kind.flag for kind in namespaces.KINDS if theirs[kind.file] != ours[kind.file])

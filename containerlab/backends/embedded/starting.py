@@ -26,7 +26,7 @@ from containerlab.oci import runtime as oci
 from containerlab.oci.image import Config
 from containerlab.runtime import foreign, resources, seccomp, steps, users
 from containerlab.runtime.host import Host
-from containerlab.runtime.launch import Launch
+from containerlab.runtime.launch import HealthOrders, Launch
 from containerlab.runtime.lifecycle import Connection, Launcher
 from containerlab.runtime.plan import Surroundings, container_plan
 from containerlab.runtime.spec import Request, make
@@ -52,6 +52,7 @@ class Decision(NamedTuple):
     notices: tuple[str, ...]
     group: CgroupPlan | None
     is_foreign: bool = False
+    health: HealthOrders | None = None
 
     @property
     def plan_directory(self) -> str:
@@ -120,10 +121,26 @@ def decide(
         said = (*notices, *handed.notices)
         directories, above, *_ = hierarchy.everywhere(spec.linux.cgroups_path)
         group_plan = group_plan._replace(directories=directories, parents=above)
-        return Decision(record, handed.spec, handed.plan, snapshot, said, _own(group_plan), is_foreign=True)
+        health = _health(home, host, record, config, handed.spec, _own(group_plan))
+        return Decision(
+            record, handed.spec, handed.plan, snapshot, said, _own(group_plan), is_foreign=True, health=health
+        )
     around = _surroundings(home, host, record, spec, snapshot, _own(group_plan))
     plan = container_plan(spec, around._replace(others=joined.others))
-    return Decision(record, spec, plan, snapshot, notices, plan.cgroup)
+    health = _health(home, host, record, config, spec, plan.cgroup)
+    return Decision(record, spec, plan, snapshot, notices, plan.cgroup, health=health)
+
+
+def _health(
+    home: Home, host: Host, record: Record, config: Config, spec: oci.Spec, group: CgroupPlan | None
+) -> HealthOrders | None:
+    if record.healthcheck is None:
+        return None
+    from containerlab.backends.embedded import executing, healthcheck  # most containers need neither
+
+    target = executing.Target(0, spec, group, _filter_cache(home))
+    plan = executing.check_plan(target, healthcheck.command(record.healthcheck, config), host)
+    return healthcheck.orders(record.healthcheck, plan)
 
 
 def _surroundings(
@@ -243,7 +260,7 @@ def launch(home: Home, launcher: Launcher, decision: Decision, lock: int, *, att
     write_atomically(f"{directory}/config.json", oci.encode(decision.spec))
     keep(str(directory), decision.kept)
     _forget_stop(directory)
-    orders = _orders(home, record, attached=attached)
+    orders = _orders(home, record, attached=attached)._replace(health=tuple(decision.health or ()))
     if decision.is_foreign:
         left = steps.plain(decision.group._replace(writes=())) if decision.group else None
         orders = orders._replace(foreign=(foreign.pid_file(str(directory)), left))
