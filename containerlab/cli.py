@@ -42,11 +42,22 @@ def program() -> NoReturn:
     the interpreter apart at its end: that is a sixth of its time. Whoever is another face ends as usual.
     """
     gc.set_threshold(_FEW_COLLECTIONS)
+    _import_msgspec()
     code = main()
     if {*_settings(sys.argv[1:]).words[:1]} & _FACES.keys():
         sys.exit(code)
     sys.stderr.flush()
     os._exit(code)
+
+
+def _import_msgspec() -> None:
+    """Import msgspec as where typing_extensions is not installed: in half the time.
+
+    It is content with `typing` then; who imports typing_extensions afterwards finds it.
+    """
+    sys.modules["typing_extensions"] = None  # type: ignore[assignment]  # the import system's word for "none"
+    import_module("msgspec")
+    del sys.modules["typing_extensions"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,8 +6,6 @@ import fcntl
 import os
 import signal
 import struct
-import termios
-import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -42,6 +40,9 @@ def raw(descriptor: int) -> Iterator[None]:
     if not os.isatty(descriptor):
         yield
         return
+    import termios
+    import tty
+
     before = termios.tcgetattr(descriptor)
     tty.setraw(descriptor)
     try:
@@ -94,6 +95,8 @@ class Conduct:
         self._resize()
 
     def _resize(self) -> None:
+        import termios
+
         size = (
             fcntl.ioctl(0, termios.TIOCGWINSZ, bytes(8)) if os.isatty(0) else struct.pack("4H", 24, 80, 0, 0)
         )

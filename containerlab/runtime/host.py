@@ -6,10 +6,11 @@ Three tiers: everything; a user namespace without a fresh /proc (inside another 
 from __future__ import annotations
 
 import functools
-import json
 import os
 import sys
 from typing import Any, NamedTuple
+
+import msgspec
 
 from containerlab.errors import NotPermitted
 from containerlab.linux import capabilities, idmap, procfs
@@ -71,7 +72,7 @@ def _look(cache: str, uid: int) -> Host:
     if found is None:
         chosen = idmap.choose()
         found = {"key": key, "idmap": chosen, "refused": _try(chosen)}
-        write_atomically(cache, json.dumps(found).encode())
+        write_atomically(cache, msgspec.json.encode(found))
     uids, gids, kind, reason = found["idmap"]
     release = os.uname().release.split(".")
     return Host(
@@ -92,9 +93,9 @@ def _key() -> list[str | int]:
 
 def _read(cache: str, key: list[str | int]) -> dict[str, Any] | None:
     try:
-        with open(cache) as file:
-            found: dict[str, Any] = json.load(file)
-    except (FileNotFoundError, ValueError):
+        with open(cache, "rb") as file:
+            found: dict[str, Any] = msgspec.json.decode(file.read())
+    except (FileNotFoundError, msgspec.DecodeError):
         return None
     return found if found.get("key") == key else None
 
@@ -110,8 +111,8 @@ def _try(chosen: IdMap) -> dict[str, str]:
             chosen, argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         stdout, stderr = process.communicate()
-        return dict(json.loads(stdout))
-    except (OSError, ValueError) as error:
+        return dict(msgspec.json.decode(stdout))
+    except (OSError, msgspec.DecodeError) as error:
         said = stderr.decode(errors="replace").strip().rpartition("\n")[2]
         return {"namespaces": error.strerror or str(error) if isinstance(error, OSError) else said}
 

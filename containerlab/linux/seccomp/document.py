@@ -6,7 +6,6 @@ Source: moby/profiles, seccomp/seccomp.go; opencontainers/runtime-spec 1.2, conf
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
@@ -137,6 +136,8 @@ def from_docker_json(
 
     Raises: InvalidInput naming the rule; Unsupported for SCMP_ACT_NOTIFY and listeners.
     """
+    import json  # costly, and a profile of one's own is rare
+
     try:
         value = json.loads(raw)
     except (ValueError, RecursionError) as error:
@@ -190,6 +191,8 @@ def _kernel(condition: Mapping[str, Any], place: str) -> tuple[int, int]:
 def _typed(value: Any, kind: type[_Value], place: str) -> _Value:
     if isinstance(value, kind) and not isinstance(value, bool):
         return value
+    import json
+
     raise InvalidInput(f"{place} must be {_KINDS[kind]}, not {json.dumps(value)[:40]}")
 
 
