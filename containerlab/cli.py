@@ -189,9 +189,31 @@ def _watch(engine: Engine, call: Call) -> int:
         return 0
 
 
+def _confirm(call: Call) -> None:
+    """Ask before something is removed that nobody named. Raises: InvalidInput when the answer is no."""
+    from containerlab.commands.confirm import question
+    from containerlab.errors import InvalidInput
+
+    told = question(call)
+    if not told:
+        return
+    if not os.isatty(0):
+        raise InvalidInput(f"{call.command.name}: nobody can be asked here, so nothing was removed", _FORCE)
+    sys.stderr.write(f"{told} Go on? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise InvalidInput("nothing was removed", _FORCE)
+
+
+_FORCE = "give --force to remove without being asked"
+
+
 def _call(engine: Engine, call: Call) -> Any:
+    _confirm(call)
     if call.command.name == "events" and "until" not in call.options:
         call = call._replace(options={"follow": True, **call.options})
+    if call.command.name == "ps" and ".Size" in call.face.get("format", ""):
+        call = call._replace(options={"size": True, **call.options})
     if not call.is_attached:
         return call.on(engine)
     from containerlab.engine import attach, terminal

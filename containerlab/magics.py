@@ -15,6 +15,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 import containerlab
 from containerlab import default
 from containerlab.commands.complete import complete
+from containerlab.commands.confirm import question
 from containerlab.commands.help import help_text
 from containerlab.commands.parse import Call, HelpWanted, WrongUsage, parse
 from containerlab.engine.logs import Logs
@@ -96,6 +97,8 @@ class ContainerMagics(Magics):
         return values[0] if len(values) == 1 else Several(values)
 
     def _value(self, call: Call, cell: str | None) -> Any:
+        if told := question(call):
+            raise WrongUsage(f"{told.removesuffix('.')}, and a cell cannot ask whether to", "give --force")
         if not call.is_attached:
             return _complete_value(call.on(self.engine))
         if call.command.name in ("run", "exec"):

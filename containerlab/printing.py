@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -13,9 +14,11 @@ from containerlab.engine.container import Container
 from containerlab.engine.inspection import Inspection
 from containerlab.engine.logs import Logs, timestamp
 from containerlab.engine.result import RunResult
+from containerlab.engine.system import Facts
 from containerlab.linux.files import write_all
+from containerlab.views.expression import Lookup
 from containerlab.views.table import Table, aligned
-from containerlab.views.template import render
+from containerlab.views.template import Template, render
 
 __all__ = ["event_line", "lines", "write_logs"]
 
@@ -29,6 +32,8 @@ def lines(value: Any, face: Face) -> Iterator[str]:
         yield from _table(value, face)
     elif isinstance(value, Inspection):
         yield from _documents(value.to_records(), face)
+    elif isinstance(value, Facts):
+        yield from _facts(value, face)
     elif isinstance(value, Container):
         yield value.id
     elif isinstance(value, Pruned):
@@ -38,14 +43,10 @@ def lines(value: Any, face: Face) -> Iterator[str]:
     elif isinstance(value, (str, int)):
         yield str(value)
     elif hasattr(value, "to_text"):
-        yield json.dumps(value.to_records(), indent=4) if _is_json(face) else value.to_text()
+        yield value.to_text()
     elif value is not None and not isinstance(value, RunResult):
         for item in value:
-            yield event_line(item) if isinstance(item, Event) else str(item)
-
-
-def _is_json(face: Face) -> bool:
-    return bool(face.get("json")) or face.get("format") == "json"
+            yield event_line(item, face) if isinstance(item, Event) else str(item)
 
 
 def _table(table: Table[Any], face: Face) -> Iterator[str]:
@@ -53,13 +54,14 @@ def _table(table: Table[Any], face: Face) -> Iterator[str]:
     if face.get("json"):
         yield table.to_json()
     elif template == "json":
-        yield from (json.dumps(record, ensure_ascii=False) for record in table.to_records())
+        yield from (render("{{json .}}", shown) for shown in _shown(table, face))
     elif face.get("ids"):
         yield from _ids(table, face)
     elif template.startswith("table "):
-        yield _template_table(table, template.removeprefix("table "), face)
+        yield _template_table(table, Template(template.removeprefix("table ")), face)
     elif template and template != "table":
-        yield from (render(template, shown) for shown in _shown(table, face))
+        compiled = Template(template)
+        yield from (compiled.render(shown) for shown in _shown(table, face))
     else:
         yield table.to_text(full=bool(face.get("no_trunc")))
 
@@ -68,7 +70,9 @@ def _shown(table: Table[Any], face: Face) -> Iterator[dict[str, Any]]:
     """Yield rows by the names that templates use, written for people."""
     full = bool(face.get("no_trunc"))
     for row in table.rows:
-        yield {column.template_name: column.show(row, full) for column in table.columns}
+        shown: dict[str, Any] = {column.template_name: column.show(row, full) for column in table.columns}
+        labels = next((column.value(row) for column in table.columns if column.template == "Labels"), None)
+        yield shown if labels is None else {**shown, "Label": Lookup(labels)}
 
 
 def _ids(table: Table[Any], face: Face) -> Iterator[str]:
@@ -80,26 +84,51 @@ def _ids(table: Table[Any], face: Face) -> Iterator[str]:
     yield from seen
 
 
-def _template_table(table: Table[Any], template: str, face: Face) -> str:
-    titles = render(template, {column.template_name: column.title for column in table.columns}).split("\t")
-    rows = [render(template, shown).split("\t") for shown in _shown(table, face)]
-    return aligned(titles, rows, [False] * len(titles))
+def _template_table(table: Table[Any], template: Template, face: Face) -> str:
+    headings: dict[str, Any] = {column.template_name: column.title for column in table.columns}
+    titles = template.render({**headings, "Label": Lookup({})}).split("\t")
+    rows = [template.render(shown).split("\t") for shown in _shown(table, face)]
+    width = max(map(len, (titles, *rows)))
+    padded = [[*cells, *[""] * (width - len(cells))] for cells in (titles, *rows)]
+    return aligned(padded[0], padded[1:], [False] * width)
 
 
 def _documents(documents: list[dict[str, Any]], face: Face) -> Iterator[str]:
     template = face.get("format", "")
     if template and template != "json":
-        yield from (render(template, document) for document in documents)
+        compiled = Template(template)
+        yield from (compiled.render(document) for document in documents)
     elif template == "json":
         yield from (json.dumps(document, ensure_ascii=False) for document in documents)
     else:
         yield json.dumps(documents, indent=4, ensure_ascii=False)
 
 
-def event_line(event: Event) -> str:
+def _facts(facts: Facts, face: Face) -> Iterator[str]:
+    template = face.get("format", "")
+    if face.get("json") or template == "json":
+        yield json.dumps(facts.to_records(), indent=4 if face.get("json") else None, ensure_ascii=False)
+    else:
+        yield render(template, facts.to_document()) if template else facts.to_text()
+
+
+def event_line(event: Event, face: Face = MappingProxyType({})) -> str:
     """Write an event as Docker does."""
+    document = {
+        "Type": event.kind,
+        "Action": event.action,
+        "Actor": {"ID": event.id, "Attributes": event.attributes},
+        "time": int(event.time),
+        "timeNano": int(event.time * 1e9),
+    }
+    template = face.get("format", "")
+    if face.get("json") or template == "json":
+        return json.dumps(document, ensure_ascii=False)
+    if template:
+        shorter = {"ID": event.id, "Status": event.action, "Time": document["time"]}
+        return render(template, {**document, **shorter, "TimeNano": document["timeNano"], "Scope": "local"})
     attributes = ", ".join(f"{key}={value}" for key, value in event.attributes.items())
-    return f"{timestamp(event.time)} {event.kind} {event.action} {event.id[:12]} ({attributes})"
+    return f"{timestamp(event.time)} {event.kind} {event.action} {event.id} ({attributes})"
 
 
 def write_logs(logs: Logs) -> None:

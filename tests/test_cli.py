@@ -120,7 +120,7 @@ def test_every_form_of_a_table(conlab: Conlab, container: str) -> None:
     assert row["name"] == container
     assert conlab.text("ps", "-q") == row["id"][:12] + "\n"
     assert conlab.text("ps", "-q", "--no-trunc") == row["id"] + "\n"
-    assert json.loads(conlab.text("ps", "--format", "json"))["id"] == row["id"]
+    assert json.loads(conlab.text("ps", "--format", "json"))["ID"] == row["id"][:12]
     heading, line = conlab.text("ps", "--format", r"table {{.Names}}\t{{.Image}}").splitlines()
     assert heading.split() == ["NAMES", "IMAGE"]
     assert line.split()[0] == container

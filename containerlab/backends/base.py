@@ -6,7 +6,7 @@ above it and knows nothing else. What only some can do is an optional protocol, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import msgspec
@@ -19,6 +19,7 @@ __all__ = [
     "Backend",
     "Change",
     "ContainerInfo",
+    "DiskSize",
     "Event",
     "ExitStatus",
     "Explaining",
@@ -34,6 +35,7 @@ __all__ = [
     "Repairing",
     "Session",
     "Sink",
+    "Sizing",
     "StepInfo",
     "Usage",
     "VolumeInfo",
@@ -101,6 +103,9 @@ class ImageInfo(msgspec.Struct, frozen=True, kw_only=True):
     config: dict[str, Any]
     """The image configuration as JSON: Entrypoint, Cmd, Env, WorkingDir, User, Labels, StopSignal, …"""
     dangling: bool = False
+    author: str = ""
+    comment: str = ""
+    """What was said when its last layer was made."""
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,6 +128,7 @@ class ContainerInfo(msgspec.Struct, frozen=True, kw_only=True):
     image: str
     image_id: str
     command: tuple[str, ...]
+    """What is executed: entry point and command."""
     created: float
     status: str
     """created, running, paused, restarting, exited or dead ("dead": its monitor died; the code is lost)."""
@@ -207,6 +213,15 @@ class VolumeInfo(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
 
     def to_text(self) -> str:
         return f"{self.name} · {self.path}"
+
+
+class DiskSize(msgspec.Struct, frozen=True, kw_only=True):
+    """What something takes on disk."""
+
+    written_bytes: int
+    """What would be free if it were removed: of a container, all that it wrote."""
+    all_bytes: int
+    """With what it shares with others: of a container, the layers of its image."""
 
 
 class StepInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -337,6 +352,20 @@ class Explaining(Protocol):
 
 
 @runtime_checkable
+class Sizing(Protocol):
+    """Can measure what containers and images take on disk."""
+
+    def sizes(self, ids: Sequence[str]) -> Mapping[str, DiskSize]:
+        """Measure containers by their full ids; one that is gone is left out."""
+
+    def image_sizes(self) -> Mapping[str, DiskSize]:
+        """Measure images by the digests that their names lead to; `written` is what no other image has."""
+
+    def images_bytes(self, digests: Collection[str]) -> int:
+        """Return what images take together: what several have counts once."""
+
+
+@runtime_checkable
 class HostFacts(Protocol):
     """Knows what its host allows."""
 
@@ -360,7 +389,8 @@ class ImageMaker(Protocol):
     def from_debootstrap(self, name: str, suite: str, options: Mapping[str, Any]) -> ImageInfo: ...
     def load_directory(self, path: str) -> list[str]: ...
     def save_directory(self, names: Sequence[str], path: str) -> None: ...
-    def prune_images(self, *, every: bool = False) -> Pruned: ...
+    def prune_images(self, *, every: bool = False, among: Collection[str] | None = None) -> Pruned:
+        """Remove images without a name, or every one that no container uses; only digests of `among`."""
 
 
 @runtime_checkable

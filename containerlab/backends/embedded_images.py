@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
 from containerlab import errors
-from containerlab.backends.base import HistoryEntry, ImageInfo, Pruned
+from containerlab.backends.base import DiskSize, HistoryEntry, ImageInfo, Pruned
 from containerlab.oci.image import Config, Descriptor, History, ImageConfig, RootFS, format_time, parse_time
 from containerlab.oci.platform import Platform
 from containerlab.oci.reference import Reference
@@ -22,7 +22,6 @@ from containerlab.store.layers import Layers
 
 if TYPE_CHECKING:
     from containerlab.store.layer_writer import Committed
-    from containerlab.store.usage import ImageUsage
 
 __all__ = ["EmbeddedImages", "image_info", "now"]
 
@@ -63,11 +62,20 @@ class EmbeddedImages:
         lines += [_line(layer.size, diff_id) for layer, diff_id in layers]
         return lines[::-1]
 
-    def disk_usage(self) -> list[ImageUsage]:
-        """Return what each image takes on disk, and what of it others need too."""
+    def image_sizes(self) -> dict[str, DiskSize]:
+        """Measure images by the digests that their names lead to."""
         from containerlab.store.usage import measure
 
-        return measure(self.store)
+        return {
+            each.digest: DiskSize(written_bytes=each.unique_bytes, all_bytes=each.size_bytes)
+            for each in measure(self.store)
+        }
+
+    def images_bytes(self, digests: Collection[str]) -> int:
+        """Return what images take together: what several have counts once."""
+        from containerlab.store.usage import total_bytes
+
+        return total_bytes(self.store, digests)
 
     # in and out
 
@@ -148,9 +156,9 @@ class EmbeddedImages:
         self.drop_layers()
         return lines
 
-    def prune_images(self, *, every: bool = False) -> Pruned:
-        """Remove images without a name, or every one that no container uses."""
-        removed, freed_bytes = removal.prune(self.store, self._in_use, everything=every)
+    def prune_images(self, *, every: bool = False, among: Collection[str] | None = None) -> Pruned:
+        """Remove images without a name, or every one that no container uses; only digests of `among`."""
+        removed, freed_bytes = removal.prune(self.store, self._in_use, everything=every, among=among)
         self.drop_layers()
         return Pruned(removed=tuple(removed), freed_bytes=freed_bytes)
 
@@ -207,6 +215,8 @@ def image_info(image: Image) -> ImageInfo:
         layers=image.diff_ids,
         config=document.get("config") or {},
         dangling=not image.names,
+        author=image.config.author,
+        comment=image.config.history[-1].comment if image.config.history else "",
     )
 
 

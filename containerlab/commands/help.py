@@ -20,7 +20,7 @@ def usage(command: Command) -> str:
     >>> usage(find(["run"])[0])
     'conlab run [OPTIONS] IMAGE [COMMAND [ARG...]]'
     """
-    words = [_PROGRAM, command.name, *(["[OPTIONS]"] if command.flags or command.shows_table else [])]
+    words = [_PROGRAM, command.name, *(["[OPTIONS]"] if command.flags or command.face_flags else [])]
     return " ".join([*words, *(_written(parameter) for parameter in command.parameters())])
 
 
@@ -53,7 +53,7 @@ def _command_help(command: Command, width: int) -> str:
 def _all_flags(command: Command) -> list[Flag]:
     found = list(command.flags.values())
     found += [Flag(other.words, FACE_FLAGS["json"].parse, other.help) for other in command.instead.values()]
-    found += FACE_FLAGS.values() if command.shows_table else ()
+    found += command.face_flags.values()
     return sorted(found, key=lambda flag: flag.long)
 
 

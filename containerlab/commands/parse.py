@@ -113,13 +113,7 @@ class _Spelling(NamedTuple):
 
 
 def _face_flags(command: Command, extra: Mapping[str, Flag] = MappingProxyType({})) -> dict[str, Flag]:
-    """Return the face's options for a command, less the words that its own options have taken."""
-    taken = {word for flag in command.flags.values() for word in flag.words.split()}
-    offered = {**(FACE_FLAGS if command.shows_table else {}), **extra}
-    free = {
-        name: [word for word in flag.words.split() if word not in taken] for name, flag in offered.items()
-    }
-    return {name: offered[name]._replace(words=" ".join(words)) for name, words in free.items() if words}
+    return {**command.face_flags, **command.without_taken_words(extra)}
 
 
 def spellings(command: Command, face: Mapping[str, Flag] | None = None) -> dict[str, _Spelling]:

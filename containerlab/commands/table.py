@@ -11,7 +11,7 @@ only when a command is used: positional parameters are the arguments (their mark
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Annotated, Any, NamedTuple, TypeVar
 
@@ -130,9 +130,18 @@ class Command(NamedTuple):
         return (self.method.__doc__ or "").strip().split("\n")[0]
 
     @property
-    def shows_table(self) -> bool:
-        """Whether it returns rows, so that --format, --json, -q apply."""
-        return self.method.__annotations__["return"].partition("[")[0] in ("Table", "Inspection")
+    def face_flags(self) -> dict[str, Flag]:
+        """The options of the faces that go with what it returns."""
+        kind = self.method.__annotations__["return"].partition("[")[0]
+        return self.without_taken_words({name: FACE_FLAGS[name] for name in _FACES_OF.get(kind, ())})
+
+    def without_taken_words(self, offered: Mapping[str, Flag]) -> dict[str, Flag]:
+        """Return options of a face, less the words that the command's own options have taken."""
+        taken = {word for flag in self.flags.values() for word in flag.words.split()}
+        free = {
+            name: [word for word in flag.words.split() if word not in taken] for name, flag in offered.items()
+        }
+        return {name: offered[name]._replace(words=" ".join(words)) for name, words in free.items() if words}
 
 
 def _argument(hint: Any, name: str) -> Argument:
@@ -143,13 +152,21 @@ def _argument(hint: Any, name: str) -> Argument:
 
 FACE_FLAGS: dict[str, Flag] = {
     "format": Flag(
-        "--format", v.text, "Show with a template: '{{.ID}}', 'table {{.ID}}\\t{{.Name}}', json", "TEMPLATE"
+        "-f --format",
+        v.text,
+        "Show with a template: '{{.ID}}', 'table {{.ID}}\\t{{.Name}}', json",
+        "TEMPLATE",
     ),
     "json": Flag("--json", units.switch, "Show as JSON"),
     "ids": Flag("-q --quiet", units.switch, "Show ids only"),
     "no_trunc": Flag("--no-trunc", units.switch, "Do not shorten ids and commands"),
 }
 """Options of the faces, for every command that returns a table."""
+_FACES_OF = {
+    "Table": tuple(FACE_FLAGS),
+    **dict.fromkeys(("Inspection", "Events", "Facts"), ("format", "json")),
+}
+"""Which of them go with what a command returns."""
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 _COMMANDS: dict[tuple[str, ...], Command] = {}

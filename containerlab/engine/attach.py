@@ -11,14 +11,14 @@ import os
 import select
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
 from containerlab.backends.base import ExitStatus, Session, Sink
 from containerlab.errors import LabError, TimedOut
 
-__all__ = ["Feeder", "Input", "Keyboard", "follow"]
+__all__ = ["Feeder", "Input", "Keyboard", "chosen", "follow"]
 
 _POLL_S = 0.1
 """How soon a key that detaches, or a new size of the terminal, is acted upon."""
@@ -162,3 +162,10 @@ def follow(
                 raise Detached
             if deadline is not None and time.monotonic() >= deadline:
                 raise TimedOut(f"still running after {timeout_s:g} s")
+
+
+def chosen(sink: Sink | None, streams: Sequence[str]) -> Sink | None:
+    """Let through what --attach names; without it everything. The result has all of it either way."""
+    if sink is None or not streams:
+        return sink
+    return lambda stream, chunk: sink(stream, chunk) if stream in streams else None

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from containerlab import units
-from containerlab.backends.base import ContainerInfo
+from containerlab.backends.base import ContainerInfo, DiskSize
 from containerlab.views.table import Column
 
-__all__ = ["CHANGES", "CONTAINERS", "EVENTS", "FACILITIES", "HISTORY", "IMAGES", "PROCESSES", "STEPS"]
+__all__ = [
+    "CAPABILITIES",
+    "CHANGES",
+    "CONTAINERS",
+    "EVENTS",
+    "FACILITIES",
+    "HISTORY",
+    "IMAGES",
+    "LIMITS",
+    "PORTS",
+    "PROCESSES",
+    "REPAIRS",
+    "SIZED_CONTAINERS",
+    "STEPS",
+    "VOLUMES",
+]
 
 
 def _status(info: ContainerInfo) -> str:
@@ -25,6 +40,22 @@ def _health(info: ContainerInfo) -> str:
     return f" ({'health: ' if info.health == 'starting' else ''}{info.health})" if info.health else ""
 
 
+def _mounts(info: ContainerInfo) -> list[str]:
+    return [mount["source"] or mount["target"] for mount in info.detail.get("mounts", ())]
+
+
+def _volumes(info: ContainerInfo) -> int:
+    return sum(mount["kind"] == "volume" for mount in info.detail.get("mounts", ()))
+
+
+def _network(info: ContainerInfo) -> str:
+    return str(info.detail.get("options", {}).get("network") or "none")
+
+
+def _sized(size: DiskSize) -> str:
+    return f"{units.format_size(size.written_bytes)} (virtual {units.format_size(size.all_bytes)})"
+
+
 CONTAINERS = (
     Column("id", "CONTAINER ID", lambda row: row.info.id, "id", "ID"),
     Column("image", "IMAGE", lambda row: row.info.image, "text", "Image"),
@@ -39,7 +70,15 @@ CONTAINERS = (
     Column("pid", "PID", lambda row: row.info.pid, "number", "Pid", is_visible=False),
     Column("labels", "LABELS", lambda row: row.info.labels, "text", "Labels", is_visible=False),
     Column("ports", "PORTS", lambda row: row.info.detail.get("ports", ""), "text", "Ports", is_visible=False),
+    Column("mounts", "MOUNTS", lambda row: _mounts(row.info), "list", "Mounts", is_visible=False),
+    Column("volumes", "LOCAL VOLUMES", lambda row: _volumes(row.info), "number", is_visible=False),
+    Column("network", "NETWORKS", lambda row: _network(row.info), "text", "Networks", is_visible=False),
 )
+SIZED_CONTAINERS = (
+    *CONTAINERS,
+    Column("size", "SIZE", lambda row: row.size, "text", "Size", text=_sized),
+)
+"""Only where sizes are asked for: somebody has to walk the files."""
 
 
 IMAGES = (
@@ -51,6 +90,7 @@ IMAGES = (
     Column("digest", "DIGEST", lambda row: row.info.digest, "text", "Digest", is_visible=False),
     Column("platform", "PLATFORM", lambda row: row.info.platform, "text", "Platform", is_visible=False),
     Column("name", "NAME", lambda row: row.name, "name", "Name", is_visible=False),
+    Column("created_at", "CREATED AT", lambda row: row.info.created, "time", "CreatedAt", is_visible=False),
 )
 
 HISTORY = (
@@ -59,6 +99,7 @@ HISTORY = (
     Column("created_by", "CREATED BY", lambda row: [row.created_by], "command", "CreatedBy"),
     Column("size_bytes", "SIZE", lambda row: row.size_bytes, "size", "Size"),
     Column("comment", "COMMENT", lambda row: row.comment, "text", "Comment"),
+    Column("created_at", "CREATED AT", lambda row: row.created, "time", "CreatedAt", is_visible=False),
 )
 
 PROCESSES = (
@@ -118,14 +159,6 @@ REPAIRS = (
     Column("done", "DONE", lambda row: row[1], "text", "Done"),
 )
 
-SPACE = (
-    Column("kind", "TYPE", lambda row: row.kind, "name", "Type"),
-    Column("total", "TOTAL", lambda row: row.total, "number", "TotalCount"),
-    Column("active", "ACTIVE", lambda row: row.active, "number", "Active"),
-    Column("size_bytes", "SIZE", lambda row: row.size_bytes, "size", "Size"),
-    Column("reclaimable_bytes", "RECLAIMABLE", lambda row: row.reclaimable_bytes, "size", "Reclaimable"),
-)
-
 
 def _yes(value: bool) -> str:
     return "yes" if value else "-"
@@ -144,17 +177,4 @@ LIMITS = (
     Column("file", "FILE", lambda row: row.file, "path", "File"),
     Column("value", "VALUE", lambda row: row.value, "prose", "Value"),
     Column("means", "MEANS", lambda row: row.means, "text", "Means"),
-)
-
-
-STATS = (
-    Column("id", "CONTAINER ID", lambda row: row[0].id, "id", "ID"),
-    Column("name", "NAME", lambda row: row[0].name, "name", "Name"),
-    Column("cpu_s", "CPU", lambda row: row[1].cpu_s, "seconds", "CPU"),
-    Column("throttled_s", "THROTTLED", lambda row: row[1].cpu_throttled_s, "seconds", "Throttled"),
-    Column("memory_bytes", "MEMORY", lambda row: row[1].memory_bytes, "size", "MemUsage"),
-    Column("memory_limit_bytes", "LIMIT", lambda row: row[1].memory_limit_bytes, "size", "MemLimit"),
-    Column("io_read_bytes", "READ", lambda row: row[1].io_read_bytes, "size", "BlockRead"),
-    Column("io_write_bytes", "WRITTEN", lambda row: row[1].io_write_bytes, "size", "BlockWrite"),
-    Column("pids", "PIDS", lambda row: row[1].pids, "number", "PIDs"),
 )

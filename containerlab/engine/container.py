@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, Unpack
 
 from containerlab import units
-from containerlab.backends.base import ContainerInfo, ExitStatus, Sink
+from containerlab.backends.base import ContainerInfo, DiskSize, ExitStatus, Sink
 from containerlab.errors import Conflict, NotFound, TimedOut
 from containerlab.options.container import ExecOptions, UpdateOptions
 from containerlab.options.flag import normalise
@@ -37,9 +37,11 @@ class Container(html.Shown):
     As a context manager it is removed at the end, running or not.
     """
 
-    def __init__(self, containers: Containers, info: ContainerInfo) -> None:
+    def __init__(self, containers: Containers, info: ContainerInfo, size: DiskSize | None = None) -> None:
         self._containers = containers
         self.info = info
+        self.size = size
+        """What it takes on disk, where that was asked for."""
 
     @property
     def id(self) -> str:

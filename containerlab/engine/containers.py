@@ -6,19 +6,25 @@ import io
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar, Unpack, cast
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Unpack, cast
 
 from containerlab.backends import base
-from containerlab.backends.base import Change, ContainerInfo, ExitStatus, ImageInfo, Process, Session, Sink
+from containerlab.backends.base import Change, ContainerInfo, ExitStatus, ImageInfo, Session, Sink
 from containerlab.commands.table import Args, Argument, ContainerName, ImageName, Instead, command
 from containerlab.engine import attach, filters, prepare
 from containerlab.engine.container import Container
 from containerlab.engine.logs import Logs
 from containerlab.engine.result import RunResult
 from containerlab.engine.running import Ending, Program, supervise
-from containerlab.errors import AlreadyExists, LabError, NotFound, SetupFailed, TimedOut, Unsupported
+from containerlab.errors import (
+    InvalidInput,
+    NotFound,
+    SetupFailed,
+    TimedOut,
+    Unsupported,
+)
 from containerlab.options import verbs
 from containerlab.options.container import CreateOptions, ExecOptions, RunOptions, UpdateOptions
 from containerlab.options.flag import normalise
@@ -36,6 +42,7 @@ Given = bytes | str | io.BufferedIOBase | attach.Keyboard | None
 OnSession = Callable[[Session], None]
 """Is told the session when the program runs, to send it signals or the size of a terminal."""
 ImageTarget = Annotated[str, Argument("NAME[:TAG]", "image")]
+PsOptions = Annotated[Sequence[str], Argument("PS OPTIONS", "rest")]
 Port = Annotated[str, Argument("PORT[/PROTOCOL]")]
 CopyPath = Annotated[str, Argument("CONTAINER:PATH|PATH|-", "container")]
 _Extra = TypeVar("_Extra")
@@ -84,7 +91,7 @@ class Containers:
         started = time.monotonic()
         self._engine.warm_up()
         container, own = prepare.prepare(options)
-        sink = _chosen(sink, own.get("attach", ()))
+        sink = attach.chosen(sink, own.get("attach", ()))
         if input is not None:
             container["interactive"] = True
         steps = self._announced(image, command, container, sink) if own.get("explain") else ()
@@ -153,7 +160,7 @@ class Containers:
     ) -> str:
         if "cidfile" not in own:
             return self._backend.create(image, _words(command), options, ephemeral=ephemeral)
-        with _new_file(own["cidfile"]) as file:
+        with prepare.new_file(own["cidfile"]) as file:
             id_ = self._backend.create(image, _words(command), options, ephemeral=ephemeral)
             file.write(id_)
         return id_
@@ -250,8 +257,17 @@ class Containers:
     def list(self, **options: Unpack[verbs.ListOptions]) -> Table[Container]:
         """List running containers, newest first; all with --all."""
         given = normalise(verbs.ListOptions, options)
-        infos = filters.containers(self._backend.list(), given)
-        return _table([Container(self, info) for info in infos], "CONTAINERS")
+        infos = filters.containers(self._backend.list(), given, self._layers)
+        if not given.get("size"):
+            return _table([Container(self, info) for info in infos], "CONTAINERS")
+        sizing = self._extra(base.Sizing, "measure containers")  # type: ignore[type-abstract]  # a protocol
+        sizes = sizing.sizes([info.id for info in infos])
+        return _table([Container(self, info, sizes.get(info.id)) for info in infos], "SIZED_CONTAINERS")
+
+    def _layers(self, image: str) -> tuple[str, ...]:
+        with suppress(NotFound, InvalidInput):
+            return self._backend.image(image).layers
+        return ()
 
     def get(self, name: ContainerName) -> Container:
         """Return a container by its name, id or the beginning of its id."""
@@ -262,11 +278,15 @@ class Containers:
         return self._backend.inspect(name)
 
     @command("container inspect")
-    def inspect(self, *names: ContainerName) -> Inspection:
+    def inspect(
+        self, name: ContainerName, *names: ContainerName, **options: Unpack[verbs.InspectOptions]
+    ) -> Inspection:
         """Return all that is known about containers, laid out as Docker does."""
-        from containerlab.engine.inspection import Inspection, of_container
+        from containerlab.engine import documents
+        from containerlab.engine.inspection import Inspection
 
-        return Inspection([of_container(self._backend.inspect(name)) for name in names])
+        sized = bool(normalise(verbs.InspectOptions, options).get("size"))
+        return Inspection([documents.read_container(self._backend, each, sized) for each in (name, *names)])
 
     @command("container logs", "logs")
     def logs(self, name: ContainerName, **options: Unpack[verbs.LogOptions]) -> Logs:
@@ -278,15 +298,22 @@ class Containers:
         return Logs(lambda: self._backend.logs(name, **given), with_times=with_times, follows=follows)
 
     @command("container top", "top")
-    def top(self, name: ContainerName) -> Table[Process]:
-        """List the processes of a container."""
-        return _table(self._backend.processes(name), "PROCESSES")
+    def top(self, name: ContainerName, options: PsOptions = ()) -> Table[Any]:
+        """List the processes of a container, or what the host's ps says about them: top web -o pid,comm."""
+        found = self._backend.processes(name)
+        if options:
+            from containerlab.engine.top import by_ps
+
+            return by_ps({process.pid for process in found}, _words(options))
+        return _table(found, "PROCESSES")
 
     @command("container stats", "stats")
     def stats(self, *names: ContainerName, **options: Unpack[verbs.StatsOptions]) -> Table[Any]:
-        """Measure containers once: all that run if none is named."""
-        chosen = names or [info.id for info in self._backend.list() if info.status == "running"]
-        return _table([(self.info(name), self.sample(name)) for name in chosen], "STATS")
+        """Measure containers, over half a second: all that run if none is named."""
+        from containerlab.engine import stats
+
+        chosen = stats.choose(self._backend, names, normalise(verbs.StatsOptions, options))
+        return stats.table(stats.measure(chosen, self.sample))
 
     def sample(self, name: str) -> Sample:
         """Measure a container once."""
@@ -388,16 +415,11 @@ class Containers:
         return name
 
     @command("container prune")
-    def prune(self, **options: Unpack[verbs.PruneOptions]) -> base.Pruned:
+    def prune(self, **options: Unpack[verbs.ContainerPruneOptions]) -> base.Pruned:
         """Remove all containers that do not run."""
-        given = normalise(verbs.PruneOptions, options)
-        ended = [info for info in self._backend.list() if info.status in ("created", "exited", "dead")]
-        removed = []
-        for info in filters.containers(ended, {"all": True, **given}):
-            with suppress(LabError):  # somebody has started or removed it meanwhile
-                self._backend.remove(info.id)
-                removed.append(info.id)
-        return base.Pruned(removed=tuple(removed), freed_bytes=0)
+        from containerlab.engine import pruning
+
+        return pruning.containers(self._backend, normalise(verbs.ContainerPruneOptions, options))
 
     # files
 
@@ -440,13 +462,6 @@ def _table(rows: Sequence[Any], columns: str, title: str = "") -> Table[Any]:
     return Table(rows, getattr(known, columns), title)
 
 
-def _chosen(sink: Sink | None, streams: Sequence[str]) -> Sink | None:
-    """Let through what --attach names; without it everything. The result has all of it either way."""
-    if sink is None or not streams:
-        return sink
-    return lambda stream, chunk: sink(stream, chunk) if stream in streams else None
-
-
 def _words(command: Sequence[str] | str) -> list[str]:
     """Take words as they are; one text is split as a shell would."""
     if isinstance(command, str):
@@ -454,21 +469,6 @@ def _words(command: Sequence[str] | str) -> list[str]:
 
         return shlex.split(command)
     return [os.fspath(word) for word in command]
-
-
-@contextmanager
-def _new_file(path: str) -> Iterator[TextIO]:
-    """Open a file that must not be there yet, and is not after a failure."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise AlreadyExists(f"--cidfile: cannot make {path}: {error.strerror}") from error
-    with open(descriptor, "w", encoding="ascii") as file:
-        try:
-            yield file
-        except BaseException:
-            os.unlink(path)
-            raise
 
 
 def _exec_options(given: ExecOptions) -> ExecOptions:

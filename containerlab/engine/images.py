@@ -13,8 +13,8 @@ from containerlab import units
 from containerlab.backends import base
 from containerlab.backends.base import HistoryEntry, ImageInfo
 from containerlab.commands.table import Argument, ImageName, command
-from containerlab.engine import changes, columns, copying, filters
-from containerlab.engine.inspection import Inspection, of_image
+from containerlab.engine import changes, columns, copying, documents, filters, pruning
+from containerlab.engine.inspection import Inspection
 from containerlab.errors import NotFound, Unsupported
 from containerlab.options import verbs
 from containerlab.options.flag import normalise
@@ -92,7 +92,11 @@ class Images:
         """List images, newest first; those without a name too with --all."""
         given = normalise(verbs.ImageListOptions, options)
         infos = filters.images(self._backend.images(), given, pattern)
-        return Table([Image(info, name) for info in infos for name in info.names or ("",)], columns.IMAGES)
+        shown = [
+            column._replace(is_visible=True) if given.get("digests") and column.key == "digest" else column
+            for column in columns.IMAGES
+        ]
+        return Table([Image(info, name) for info in infos for name in info.names or ("",)], shown)
 
     def get(self, name: ImageName, platform: str | None = None) -> Image:
         """Return an image by its name, id, or the beginning of its id."""
@@ -100,14 +104,20 @@ class Images:
         return Image(info, name if name in info.names else "")
 
     @command("image inspect")
-    def inspect(self, *names: ImageName) -> Inspection:
+    def inspect(self, name: ImageName, *names: ImageName) -> Inspection:
         """Return all that is known about images, laid out as Docker does."""
-        return Inspection([of_image(self._backend.image(name)) for name in names])
+        return Inspection([documents.of_image(self._backend.image(each)) for each in (name, *names)])
 
     @command("image history", "history")
-    def history(self, name: ImageName) -> Table[HistoryEntry]:
+    def history(self, name: ImageName, **options: Unpack[verbs.HistoryOptions]) -> Table[HistoryEntry]:
         """List how an image was made, newest first."""
-        return Table(self._maker().history(name), columns.HISTORY)
+        human = normalise(verbs.HistoryOptions, options).get("human", True)
+        plain = {"age": "time", "size": "number"}
+        shown = [
+            column if human else column._replace(kind=plain.get(column.kind, column.kind))
+            for column in columns.HISTORY
+        ]
+        return Table(self._maker().history(name), shown)
 
     # in and out
 
@@ -184,8 +194,7 @@ class Images:
     @command("image prune")
     def prune(self, **options: Unpack[verbs.PruneOptions]) -> base.Pruned:
         """Remove images without a name; with --all every image that no container uses."""
-        given = normalise(verbs.PruneOptions, options)
-        return self._maker().prune_images(every=given.get("all", False))
+        return pruning.images(self._backend, self._maker(), normalise(verbs.PruneOptions, options))
 
 
 def _directory(given: dict[str, Any]) -> str:

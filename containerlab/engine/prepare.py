@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, cast
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TextIO, cast
 
 from containerlab import units
-from containerlab.errors import InvalidInput, Unsupported
+from containerlab.errors import AlreadyExists, InvalidInput, Unsupported
 from containerlab.options import values as v
 from containerlab.options.container import RunOptions
 from containerlab.options.flag import normalise
 
-__all__ = ["Prepared", "prepare", "variables"]
+__all__ = ["Prepared", "new_file", "prepare", "variables"]
 
 _OWN = ("check", "explain", "timeout", "detach_keys", "sig_proxy", "cidfile", "quiet", "attach", "pull")
 
@@ -74,3 +76,18 @@ def _lines(path: str, option: str) -> Iterator[str]:
     for line in text.splitlines():
         if line.strip() and not line.lstrip().startswith("#"):
             yield line.lstrip()
+
+
+@contextmanager
+def new_file(path: str) -> Iterator[TextIO]:
+    """Open a file that must not be there yet, and is not after a failure."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise AlreadyExists(f"--cidfile: cannot make {path}: {error.strerror}") from error
+    with open(descriptor, "w", encoding="ascii") as file:
+        try:
+            yield file
+        except BaseException:
+            os.unlink(path)
+            raise

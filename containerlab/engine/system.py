@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Unpack
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 from containerlab import units
 from containerlab.backends import base
 from containerlab.backends.base import Event, Facility
-from containerlab.commands.table import Argument, command
-from containerlab.engine import columns
-from containerlab.engine.filters import has_labels
+from containerlab.commands.table import Argument, Instead, command
+from containerlab.engine import columns, filters, pruning, space
 from containerlab.engine.inspection import Inspection
-from containerlab.errors import InvalidInput, NotFound, nearest
+from containerlab.engine.names import names as names_of
+from containerlab.engine.space import Details, Space
+from containerlab.errors import InvalidInput, NotFound
 from containerlab.options import verbs
 from containerlab.options.flag import normalise
 from containerlab.views import html
@@ -25,17 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Facts", "Space", "System"]
 
+_VERBOSE = Instead("-v --verbose", "df_details", "Show each image, container and volume")
 AnyName = Annotated[str, Argument("NAME", "container")]
-
-
-class Space(NamedTuple):
-    """What one kind of thing takes on disk."""
-
-    kind: str
-    total: int
-    active: int
-    size_bytes: int
-    reclaimable_bytes: int
 
 
 class Facts(html.Shown):
@@ -50,6 +43,10 @@ class Facts(html.Shown):
     def to_records(self) -> dict[str, Any]:
         return self.values
 
+    def to_document(self) -> dict[str, Any]:
+        """Return the values by names as templates write them: CgroupVersion."""
+        return {_in_one_word(name): value for name, value in self.values.items()}
+
     def to_text(self) -> str:
         rows = [[name.replace("_", " "), _written(value)] for name, value in self.values.items()]
         return "\n".join(aligned(["", ""], rows, [False, False]).splitlines()[1:])
@@ -63,6 +60,11 @@ class Facts(html.Shown):
 
     def __repr__(self) -> str:
         return self.to_text()
+
+
+def _in_one_word(name: str) -> str:
+    words = name.replace("_", " ").split()
+    return "".join(word[0].upper() + word[1:] for word in words)
 
 
 def _written(value: Any) -> str:
@@ -138,86 +140,58 @@ class System:
         repaired = backend.check() if isinstance(backend, base.Repairing) else []
         return Table(repaired, columns.REPAIRS)
 
-    @command("system df")
+    @command("system df", instead={"verbose": _VERBOSE})
     def df(self) -> Table[Space]:
         """Show what images, containers and volumes take on disk."""
-        return Table([self._images(), *self._others()], columns.SPACE)
+        return space.summary(self._engine.backend)
 
-    def _images(self) -> Space:
-        backend = self._engine.backend
-        used = {info.image_id for info in backend.list()}
-        infos = {info.id: info for info in backend.images()}.values()
-        idle_bytes = sum(info.size_bytes for info in infos if info.id not in used)
-        active = sum(info.id in used for info in infos)
-        return Space("Images", len(infos), active, sum(info.size_bytes for info in infos), idle_bytes)
-
-    def _others(self) -> list[Space]:
-        backend = self._engine.backend
-        infos = backend.list()
-        sizes = {info.id: int(info.detail.get("size_bytes") or 0) for info in infos}
-        running = {info.id for info in infos if info.status == "running"}
-        idle_bytes = sum(size for id_, size in sizes.items() if id_ not in running)
-        found = [Space("Containers", len(infos), len(running), sum(sizes.values()), idle_bytes)]
-        if isinstance(backend, base.VolumeKeeper):
-            volumes = backend.volumes()
-            total_bytes = sum(volume.size_bytes or 0 for volume in volumes)
-            free_bytes = sum(volume.size_bytes or 0 for volume in volumes if not volume.used_by)
-            active = sum(bool(volume.used_by) for volume in volumes)
-            found.append(Space("Volumes", len(volumes), active, total_bytes, free_bytes))
-        return found
+    def df_details(self) -> Details:
+        """Return what each image, container and volume takes on disk."""
+        return space.details(self._engine.backend)
 
     @command("system prune")
     def prune(self, **options: Unpack[verbs.SystemPruneOptions]) -> base.Pruned:
         """Remove containers that do not run, then images without a name (--all: unused), then --volumes."""
         given = normalise(verbs.SystemPruneOptions, options)
         with_volumes = given.pop("volumes", False)
-        parts = [self._engine.containers.prune(**given), self._engine.images.prune(**given)]
+        parts = [
+            self._engine.containers.prune(**{key: value for key, value in given.items() if key != "all"}),
+            self._engine.images.prune(**given),
+        ]
         if with_volumes:
             parts.append(self._engine.volumes.prune(**given))
-        return base.Pruned(
-            removed=tuple(name for part in parts for name in part.removed),
-            freed_bytes=sum(part.freed_bytes for part in parts),
-        )
+        return pruning.total(parts)
 
     @command("system events", "events")
     def events(self, **options: Unpack[verbs.EventOptions]) -> Events:
         """Show what happened to containers, images and volumes; goes on with --follow."""
         given = normalise(verbs.EventOptions, options)
-        wanted = given.pop("filter", ())
-        for key, _ in wanted:
-            if key not in _EVENT_KEYS:
-                raise InvalidInput(f"--filter: no such key: {key}", nearest(key, _EVENT_KEYS))
-        events = self._engine.backend.events(**given)
-        fitting = (event for event in events if all(_fits(event, key, value) for key, value in wanted))
+        fits = filters.events({"filter": given.pop("filter", ())})
+        fitting = (event for event in self._engine.backend.events(**given) if fits(event))
         return Events(fitting, follows=bool(given.get("follow")))
 
     @command("inspect")
-    def inspect(self, *names: AnyName) -> Inspection:
+    def inspect(
+        self, name: AnyName, *names: AnyName, **options: Unpack[verbs.InspectAnyOptions]
+    ) -> Inspection:
         """Return all that is known about containers, images or volumes, whatever the names mean."""
-        return Inspection([self._inspected(name) for name in names])
+        given = normalise(verbs.InspectAnyOptions, options)
+        return Inspection([self._inspected(each, **given) for each in (name, *names)])
 
-    def _inspected(self, name: str) -> dict[str, Any]:
-        for noun in (self._engine.containers, self._engine.images, self._engine.volumes):
-            try:
-                document: dict[str, Any] = noun.inspect(name)[0]
-            except NotFound:
-                continue
-            return document
-        raise NotFound(f"no such container, image or volume: {name}")
-
-
-_EVENT_KEYS = ("type", "event", "container", "image", "volume", "label")
-
-
-def _fits(event: Event, key: str, value: str) -> bool:
-    match key:
-        case "type":
-            return event.kind == value
-        case "event":
-            return event.action == value
-        case "label":
-            return has_labels(event.attributes, value)
-    return event.kind == key and (event.id.startswith(value) or event.attributes.get("name") == value)
+    def _inspected(self, name: str, type: str = "", size: bool = False) -> dict[str, Any]:
+        kinds: dict[str, Callable[[str], Inspection]] = {
+            "container": lambda name: self._engine.containers.inspect(name, size=size),
+            "image": self._engine.images.inspect,
+            "volume": self._engine.volumes.inspect,
+        }
+        if type:
+            kinds = {type: kinds[type]}
+        for read in kinds.values():
+            with suppress(NotFound, InvalidInput):
+                document: dict[str, Any] = read(name)[0]
+                return document
+        known = [known for kind in kinds for known in names_of(self._engine, kind)]
+        raise NotFound.named(type or "container, image or volume", name, known)
 
 
 def _version() -> str:

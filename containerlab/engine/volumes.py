@@ -5,14 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Unpack
 
-import msgspec
-
 from containerlab.backends import base
 from containerlab.backends.base import VolumeInfo
 from containerlab.commands.table import Argument, VolumeName, command
-from containerlab.engine import columns
+from containerlab.engine import columns, documents, filters, pruning
 from containerlab.engine.inspection import Inspection
-from containerlab.engine.logs import timestamp
 from containerlab.errors import NotFound, Unsupported
 from containerlab.options import verbs
 from containerlab.options.flag import normalise
@@ -45,19 +42,19 @@ class Volumes:
         return self._keeper().create_volume(name, given.get("label", {}))
 
     @command("volume ls", "volume list")
-    def list(self) -> Table[VolumeInfo]:
+    def list(self, **options: Unpack[verbs.VolumeListOptions]) -> Table[VolumeInfo]:
         """List volumes."""
-        return Table(self._keeper().volumes(), columns.VOLUMES)
+        given = normalise(verbs.VolumeListOptions, options)
+        return Table(filters.volumes(self._keeper().volumes(), given), columns.VOLUMES)
 
     def get(self, name: VolumeName) -> VolumeInfo:
         """Return a volume."""
         return self._keeper().volume(name)
 
     @command("volume inspect")
-    def inspect(self, *names: VolumeName) -> Inspection:
+    def inspect(self, name: VolumeName, *names: VolumeName) -> Inspection:
         """Return all that is known about volumes."""
-        infos = [self._keeper().volume(name) for name in names]
-        return Inspection([_document(info) for info in infos])
+        return Inspection([documents.of_volume(self._keeper().volume(each)) for each in (name, *names)])
 
     @command("volume rm", "volume remove", each=True)
     def remove(self, name: VolumeName, **options: Unpack[verbs.VolumeRemoveOptions]) -> str:
@@ -69,25 +66,4 @@ class Volumes:
     @command("volume prune")
     def prune(self, **options: Unpack[verbs.PruneOptions]) -> base.Pruned:
         """Remove volumes that no container has: those without a name of their own, with --all every one."""
-        given = normalise(verbs.PruneOptions, options)
-        keeper = self._keeper()
-        unused = [info for info in keeper.volumes() if not info.used_by]
-        chosen = [info for info in unused if given.get("all") or info.is_anonymous]
-        for info in chosen:
-            keeper.remove_volume(info.name)
-        return base.Pruned(
-            removed=tuple(info.name for info in chosen),
-            freed_bytes=sum(info.size_bytes or 0 for info in chosen),
-        )
-
-
-def _document(info: VolumeInfo) -> dict[str, object]:
-    return {
-        "Name": info.name,
-        "Driver": "local",
-        "Mountpoint": info.path,
-        "CreatedAt": timestamp(info.created),
-        "Labels": msgspec.to_builtins(info.labels),
-        "Scope": "local",
-        "UsedBy": list(info.used_by),
-    }
+        return pruning.volumes(self._keeper(), normalise(verbs.PruneOptions, options))

@@ -6,7 +6,7 @@ import errno
 import os
 from typing import NamedTuple
 
-__all__ = ["Identity", "boot_id", "identify", "is_alive", "open_pidfd"]
+__all__ = ["Identity", "boot_id", "identify", "is_alive", "network_bytes", "open_pidfd"]
 
 
 class Identity(NamedTuple):
@@ -61,3 +61,18 @@ def open_pidfd(identity: Identity) -> int:
         return fd
     os.close(fd)
     raise ProcessLookupError(errno.ESRCH, f"process {identity.pid} is gone")
+
+
+def network_bytes(pid: int) -> tuple[int, int]:
+    """Return what came in and went out over the interfaces of a process's network namespace, loopback aside.
+
+    Raises: ProcessLookupError.
+    """
+    try:
+        with open(f"/proc/{pid}/net/dev", encoding="ascii") as file:
+            lines = file.read().splitlines()[2:]
+    except OSError as error:
+        raise ProcessLookupError(errno.ESRCH, f"process {pid} is gone") from error
+    counted = [line.partition(":") for line in lines if not line.lstrip().startswith("lo:")]
+    fields = [numbers.split() for _, _, numbers in counted]
+    return sum(int(each[0]) for each in fields), sum(int(each[8]) for each in fields)

@@ -58,6 +58,9 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     pids_limit: int | None = None
     io_read_bytes: int | None = None
     io_write_bytes: int | None = None
+    net_read_bytes: int | None = None
+    """Received over all interfaces of its network namespace but the loopback."""
+    net_write_bytes: int | None = None
     pressure_cpu: Pressure | None = None
     pressure_memory: Pressure | None = None
     pressure_io: Pressure | None = None

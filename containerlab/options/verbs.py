@@ -11,14 +11,18 @@ from containerlab.options.flag import Flag
 __all__ = [
     "AttachOptions",
     "CommitOptions",
+    "ContainerPruneOptions",
     "CopyOptions",
     "DebootstrapOptions",
     "EventOptions",
     "ExportOptions",
     "FromHostOptions",
+    "HistoryOptions",
     "ImageListOptions",
     "ImageRemoveOptions",
     "ImportOptions",
+    "InspectAnyOptions",
+    "InspectOptions",
     "KillOptions",
     "ListOptions",
     "LoadOptions",
@@ -31,6 +35,7 @@ __all__ = [
     "StopOptions",
     "SystemPruneOptions",
     "VolumeCreateOptions",
+    "VolumeListOptions",
     "VolumeRemoveOptions",
     "WaitOptions",
 ]
@@ -75,14 +80,28 @@ class RemoveOptions(TypedDict, total=False):
 
 class ListOptions(TypedDict, total=False):
     all: Annotated[bool, Flag("-a --all", units.switch, "Also those that do not run")]
-    filter: Annotated[Pairs, Flag("-f --filter", v.pair, "Only those with: name= id= status= label= ancestor= exited= health=", "KEY=VALUE", "", tuple, completes="name= id= status= label= ancestor= exited= health= before= since= volume=")]
+    filter: Annotated[Pairs, Flag("-f --filter", v.pair, "Only those with: name= id= status= label= ancestor= exited= health= network= volume= publish= expose= before= since= until=", "KEY=VALUE", "", tuple, completes="name= id= status= label= ancestor= exited= health= network= volume= publish= expose= before= since= until= is-task=")]
     last: Annotated[int | str, Flag("-n --last", v.whole(-1, 2**31), "The newest ones, running or not", "NUMBER")]
     latest: Annotated[bool, Flag("-l --latest", units.switch, "The newest one, running or not")]
+    size: Annotated[bool, Flag("-s --size", units.switch, "Show what it wrote, and its size with the image's layers")]
+
+
+class InspectOptions(TypedDict, total=False):
+    size: Annotated[bool, Flag("-s --size", units.switch, "Measure what a container takes on disk")]
+
+
+class InspectAnyOptions(InspectOptions, total=False):
+    type: Annotated[str, Flag("--type", v.choice("container", "image", "volume"), "What the names are: container, image, volume", "KIND", completes="container image volume")]
 
 
 class ImageListOptions(TypedDict, total=False):
     all: Annotated[bool, Flag("-a --all", units.switch, "Also images without a name")]
+    digests: Annotated[bool, Flag("--digests", units.switch, "Show digests")]
     filter: Annotated[Pairs, Flag("-f --filter", v.pair, "Only those with: reference= dangling= label=", "KEY=VALUE", "", tuple, completes="reference= dangling= label= before= since=")]
+
+
+class HistoryOptions(TypedDict, total=False):
+    human: Annotated[bool, Flag("-H --human", units.switch, "Write sizes and times for people (the default)")]
 
 
 class LogOptions(TypedDict, total=False):
@@ -91,6 +110,7 @@ class LogOptions(TypedDict, total=False):
     until: Annotated[Moment, Flag("--until", units.moment, "Up to a time, or how long ago", "TIME")]
     tail: Annotated[int | str, Flag("-n --tail", _lines, "Last lines only; all", "NUMBER")]
     timestamps: Annotated[bool, Flag("-t --timestamps", units.switch, "Show when each line was printed")]
+    details: Annotated[bool, Flag("--details", units.switch, "Accepted for Docker's sake: this engine's logs have none")]
 
 
 class EventOptions(TypedDict, total=False):
@@ -115,6 +135,7 @@ class CommitOptions(TypedDict, total=False):
 class CopyOptions(TypedDict, total=False):
     archive: Annotated[bool, Flag("-a --archive", units.switch, "Keep owners")]
     follow_link: Annotated[bool, Flag("-L --follow-link", units.switch, "Follow a link that the source is")]
+    quiet: Annotated[bool, Flag("-q --quiet", units.switch, "Do not show progress")]
 
 
 class ExportOptions(TypedDict, total=False):
@@ -129,6 +150,7 @@ class SaveOptions(TypedDict, total=False):
 class LoadOptions(TypedDict, total=False):
     input: Annotated[str, Flag("-i --input", v.file_path, "File or directory to read instead of standard input", "FILE", completes="file")]
     platform: Annotated[str, Flag("--platform", v.text, "Load for one platform only", "PLATFORM")]
+    quiet: Annotated[bool, Flag("-q --quiet", units.switch, "Do not show progress")]
 
 
 class ImportOptions(TypedDict, total=False):
@@ -149,16 +171,24 @@ class DebootstrapOptions(TypedDict, total=False):
 
 class ImageRemoveOptions(TypedDict, total=False):
     force: Annotated[bool, Flag("-f --force", units.switch, "Also if containers use it")]
+    no_prune: Annotated[bool, Flag("--no-prune", units.switch, "Accepted for Docker's sake: there are no untagged parents")]
 
 
-class PruneOptions(TypedDict, total=False):
+class ContainerPruneOptions(TypedDict, total=False):
+    filter: Annotated[Pairs, Flag("--filter", v.pair, "Only those with: until= label= label!=", "KEY=VALUE", "", tuple, completes="until= label= label!=")]
+    force: Annotated[bool, Flag("-f --force", units.switch, "Do not ask first (Python is never asked)")]
+
+
+class PruneOptions(ContainerPruneOptions, total=False):
     all: Annotated[bool, Flag("-a --all", units.switch, "Also what has a name but no use")]
-    filter: Annotated[Pairs, Flag("--filter", v.pair, "Only those with: until= label=", "KEY=VALUE", "", tuple, completes="until= label=")]
-    force: Annotated[bool, Flag("-f --force", units.switch, "Accepted for Docker's sake: nothing is asked")]
 
 
 class SystemPruneOptions(PruneOptions, total=False):
     volumes: Annotated[bool, Flag("--volumes", units.switch, "Volumes too")]
+
+
+class VolumeListOptions(TypedDict, total=False):
+    filter: Annotated[Pairs, Flag("-f --filter", v.pair, "Only those with: name= label= dangling= driver=", "KEY=VALUE", "", tuple, completes="name= label= dangling= driver=")]
 
 
 class VolumeCreateOptions(TypedDict, total=False):

@@ -42,7 +42,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """diff ids, lowest first: kept from removal while the container is there."""
     command: tuple[str, ...]
     created: float
-    options: dict[str, Any]
+    arguments: tuple[str, ...] = ()
+    """What is executed: entry point and command, of the image unless overridden."""
+    options: dict[str, Any] = {}
     """As normalised; see options/container.py."""
     creator: Identity | None = None
     """The process that is about to start it: if that dies first, a container with --rm goes too."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from containerlab import errors
 from containerlab.oci.reference import Reference
@@ -51,8 +51,12 @@ def remove(images: Images, name: str, in_use: InUse, *, force: bool = False) -> 
     return lines
 
 
-def prune(images: Images, in_use: InUse, *, everything: bool = False) -> tuple[list[str], int]:
+def prune(
+    images: Images, in_use: InUse, *, everything: bool = False, among: Collection[str] | None = None
+) -> tuple[list[str], int]:
     """Remove the images that have no name, or with `everything` all that no container uses.
+
+    among: the digests of those that may go; all if None.
 
     Returns what is gone, as `remove` does, and the bytes that this freed.
     """
@@ -60,6 +64,8 @@ def prune(images: Images, in_use: InUse, *, everything: bool = False) -> tuple[l
     with images.database.writing() as connection:
         for (digest,) in connection.execute("SELECT digest FROM images ORDER BY digest").fetchall():
             names = lookup.names_of(connection, digest)
+            if among is not None and digest not in among:
+                continue
             if (names and not everything) or _users(connection, digest, in_use):
                 continue
             lines += _untag(connection, names) + _delete(connection, digest)

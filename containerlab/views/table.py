@@ -31,13 +31,15 @@ class Column(NamedTuple):
     """Heading in text: SIZE."""
     value: Callable[[Any], Any]
     kind: str = "text"
-    """text, id, digest, name, path (a name too), code, command, number, size, seconds, time, age, state or
-    verdict (yes, no); prose and call are wrapped to the terminal's width, below stands under its row, group
-    above the rows that share it."""
+    """text, list, id, digest, name, path (a name too), code, command, number, size, seconds, time, age,
+    state or verdict (yes, no); prose and call are wrapped to the terminal's width, below stands under its
+    row, group above the rows that share it."""
     template: str = ""
     """Name in `--format` templates, as Docker's: "ID"; the title in one word if empty."""
     is_visible: bool = True
     """False: for templates, JSON and frames only."""
+    text: Callable[[Any], str] | None = None
+    """How the value is written for people, where its kind does not say it."""
 
     @property
     def template_name(self) -> str:
@@ -55,7 +57,8 @@ class Column(NamedTuple):
 
     def show(self, row: Any, full: bool = False) -> str:
         """Write a row's value for people."""
-        return _show(self.kind, self.value(row), full)
+        value = self.value(row)
+        return self.text(value) if self.text and value is not None else _show(self.kind, value, full)
 
 
 _FITTED = ("prose", "below", "group")

@@ -1,25 +1,32 @@
 """Go templates, as much of them as `--format` needs.
 
     {{.Name}}  {{json .State}}  {{range .Mounts}}{{.Source}} {{end}}  {{if .Running}}up{{else}}down{{end}}
-    {{index .Config.Labels "tier"}}  {{join .Args " "}}  {{len .Mounts}}  {{upper .Name}}  {{.Name | lower}}
+    {{index .Config.Labels "tier"}}  {{join .Args " "}}  {{.Name | lower}}
+    {{range $i, $each := .Args}}{{$i}}={{$each}} {{end}}  {{printf "%-9s" (index .Mounts 0).Source}}
 
 Source: https://pkg.go.dev/text/template; https://docs.docker.com/go/formatting/.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from containerlab.errors import InvalidInput, nearest
+from containerlab.errors import InvalidInput
+from containerlab.views.expression import Expression, Scope, compile_expression, written
 
-__all__ = ["render"]
+__all__ = ["Template", "render"]
 
-_ACTION = re.compile(r"(\s*\{\{-|\{\{)\s*(.*?)\s*(-\}\}\s*|\}\})", re.DOTALL)
-_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`|\(|\)|\||[^\s()|"`]+')
-_ESCAPES = {"\\t": "\t", "\\n": "\n", '\\"': '"', "\\\\": "\\"}
+_ACTION = re.compile(
+    r"(\s*\{\{-(?=\s)|\{\{)"
+    r'\s*(/\*.*?\*/|(?:"(?:[^"\\]|\\.)*"|`[^`]*`|(?!\s*(?<=\s)-\}\}|\}\}).)*?)\s*'
+    r"((?<=\s)-\}\}\s*|\}\})",
+    re.DOTALL,
+)
+_ESCAPES = {"\\t": "\t", "\\n": "\n"}
+_LOOP = re.compile(r"\s*(\$\w+)\s*(?:,\s*(\$\w+)\s*)?:=(.*)", re.DOTALL)
+_Node = Callable[[Scope], str]
 
 
 def render(template: str, data: Any) -> str:
@@ -30,161 +37,140 @@ def render(template: str, data: Any) -> str:
 
     Raises: InvalidInput, with the nearest field.
     """
-    pieces = _pieces(template)
-    text, rest = _block(pieces, data, shown=True)
-    if rest:
-        raise InvalidInput(f"--format: {{{{{rest[0][1]}}}}} without a beginning")
-    return text
+    return Template(template).render(data)
 
 
-_Piece = tuple[str, str]
-"""("text", …) or ("action", what stands between the braces)."""
+class Template:
+    """A template that has been read, for several documents.
+
+    Raises: InvalidInput when it cannot be read.
+    """
+
+    def __init__(self, text: str) -> None:
+        try:
+            nodes, end, rest = _block(_pieces(text))
+        except RecursionError as error:
+            raise InvalidInput("--format: nested too deeply", "write a simpler template") from error
+        if end or rest:
+            raise InvalidInput(f"--format: {{{{{end}}}}} without a beginning")
+        self._node = _sequence(nodes)
+
+    def render(self, data: Any) -> str:
+        """Fill it with a document. Raises: InvalidInput."""
+        return self._node(Scope(data, data, {}))
+
+
+class _Piece(NamedTuple):
+    is_action: bool
+    content: str
+
+    @property
+    def word(self) -> str:
+        """The keyword that an action begins with."""
+        words = self.content.split(None, 1) if self.is_action else []
+        return words[0] if words else ""
+
+    @property
+    def rest(self) -> str:
+        return self.content[len(self.word) :]
 
 
 def _pieces(template: str) -> list[_Piece]:
     found: list[_Piece] = []
     position = 0
     for match in _ACTION.finditer(template):
-        found += [("text", _unescaped(template[position : match.start()])), ("action", match[2])]
+        found += [_text(template[position : match.start()]), _Piece(True, match[2])]
         position = match.end()
     if "{{" in template[position:]:
         raise InvalidInput(f"--format: no }}}} after {template[position:]!r}")
-    return [*found, ("text", _unescaped(template[position:]))]
+    return [*found, _text(template[position:])]
 
 
-def _unescaped(text: str) -> str:
-    return re.sub(r"\\[tn]", lambda match: _ESCAPES[match[0]], text)
+def _text(content: str) -> _Piece:
+    return _Piece(False, re.sub(r"\\[tn]", lambda match: _ESCAPES[match[0]], content))
 
 
-def _block(pieces: list[_Piece], data: Any, shown: bool) -> tuple[str, list[_Piece]]:
-    """Render up to the `end` or `else` that closes this block; return what is left from there."""
-    text = ""
+def _block(pieces: Sequence[_Piece]) -> tuple[list[_Node], str, Sequence[_Piece]]:
+    """Read up to the `end` or `else` that closes this block; return it, and what is left after it."""
+    nodes: list[_Node] = []
     while pieces:
-        kind, content = pieces[0]
-        word = content.split()[0] if kind == "action" and content else ""
-        if word in ("end", "else"):
-            return text, pieces
-        pieces = pieces[1:]
-        if word in ("if", "range", "with"):
-            more, pieces = _branch(word, content.partition(" ")[2], pieces, data, shown)
-            text += more
-        elif shown:
-            text += content if kind == "text" else _written(_value(content, data))
-    return text, pieces
+        piece, *pieces = pieces
+        if piece.word in ("end", "else"):
+            return nodes, piece.content, pieces
+        if piece.word in _BRANCHES:
+            node, pieces = _branch(piece.word, piece.rest, pieces)
+            nodes.append(node)
+        elif not piece.is_action:
+            nodes.append(lambda _, text=piece.content: text)  # type: ignore[misc]  # bound at once
+        elif not piece.content.startswith("/*"):
+            nodes.append(_shown(compile_expression(piece.content)))
+    return nodes, "", ()
 
 
-def _branch(
-    word: str, expression: str, pieces: list[_Piece], data: Any, shown: bool
-) -> tuple[str, list[_Piece]]:
-    value = _value(expression, data) if shown else None
-    items = _items(value) if word == "range" else [value if word == "with" else data] if value else []
-    texts = [_block(pieces, item, shown)[0] for item in items]
-    _, rest = _block(pieces, data, shown=False)
-    if rest and rest[0][1] == "else":
-        other, rest = _block(rest[1:], data, shown and not items)
-        texts.append(other)
-    if not rest:
+def _shown(expression: Expression) -> _Node:
+    return lambda scope: written(expression(scope))
+
+
+def _sequence(nodes: Iterable[_Node]) -> _Node:
+    kept = tuple(nodes)
+    return lambda scope: "".join([node(scope) for node in kept])
+
+
+def _branch(word: str, expression: str, pieces: Sequence[_Piece]) -> tuple[_Node, Sequence[_Piece]]:
+    nodes, end, rest = _block(pieces)
+    other, rest = _otherwise(word, end, rest)
+    return _BRANCHES[word](expression, _sequence(nodes), other), rest
+
+
+def _otherwise(word: str, end: str, pieces: Sequence[_Piece]) -> tuple[_Node, Sequence[_Piece]]:
+    """Read what follows the first part of a branch: nothing, `else`, or `else if` and the like."""
+    again = _Piece(True, end.removeprefix("else").strip())
+    if end.startswith("else") and again.word in _BRANCHES:
+        return _branch(again.word, again.rest, pieces)
+    others: list[_Node] = []
+    if end == "else":
+        others, end, pieces = _block(pieces)
+    if end != "end":
         raise InvalidInput(f"--format: {{{{{word}}}}} without {{{{end}}}}")
-    return "".join(texts), rest[1:]
+    return _sequence(others), pieces
 
 
-def _items(value: Any) -> list[Any]:
-    return list(value.values()) if isinstance(value, Mapping) else list(value or ())
+def _if(expression: str, body: _Node, other: _Node) -> _Node:
+    condition = compile_expression(expression)
+    return lambda scope: body(scope) if condition(scope) else other(scope)
 
 
-def _written(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if value is None:
-        return "<no value>"
+def _with(expression: str, body: _Node, other: _Node) -> _Node:
+    value_of = compile_expression(expression)
+
+    def run(scope: Scope) -> str:
+        value = value_of(scope)
+        return body(scope._replace(dot=value)) if value else other(scope)
+
+    return run
+
+
+def _range(expression: str, body: _Node, other: _Node) -> _Node:
+    names = _LOOP.fullmatch(expression)
+    value_of = compile_expression(names[3] if names else expression)
+
+    def run(scope: Scope) -> str:
+        texts = []
+        for key, item in _items(value_of(scope)):
+            if names:
+                scope.variables.update({names[1]: key, names[2]: item} if names[2] else {names[1]: item})
+            texts.append(body(scope._replace(dot=item)))
+        return "".join(texts) if texts else other(scope)
+
+    return run
+
+
+def _items(value: Any) -> list[tuple[Any, Any]]:
     if isinstance(value, Mapping):
-        return f"map[{' '.join(f'{key}:{_written(item)}' for key, item in value.items())}]"
-    return f"[{' '.join(map(_written, value))}]" if isinstance(value, (list, tuple)) else str(value)
+        return list(value.items())
+    if value is not None and not isinstance(value, (list, tuple)):
+        raise InvalidInput(f"--format: range cannot go through {value!r}", "it takes a list or a map")
+    return list(enumerate(value or ()))
 
 
-def _value(expression: str, data: Any) -> Any:
-    """Evaluate a pipeline: each stage's value is the last argument of the next."""
-    value: list[Any] = []
-    for stage in _stages(_WORD.findall(expression)):
-        value = [_call(stage, data, value)]
-    if not value:
-        raise InvalidInput("--format: nothing between {{ and }}")
-    return value[0]
-
-
-def _stages(words: list[str]) -> list[list[str]]:
-    stages: list[list[str]] = [[]]
-    for word in words:
-        if word == "|":
-            stages.append([])
-        else:
-            stages[-1].append(word)
-    return [stage for stage in stages if stage]
-
-
-def _call(words: list[str], data: Any, piped: list[Any]) -> Any:
-    name, *arguments = words
-    if name in _FUNCTIONS:
-        values = [_operand(word, data) for word in arguments] + piped
-        try:
-            return _FUNCTIONS[name](*values)
-        except (TypeError, ValueError) as error:
-            raise InvalidInput(f"--format: cannot use {name} here: {error}") from error
-    if arguments or piped:
-        raise InvalidInput(f"--format: no such function: {name}", nearest(name, _FUNCTIONS))
-    return _operand(name, data)
-
-
-def _operand(word: str, data: Any) -> Any:
-    if word[0] in '"`':
-        return json.loads(word) if word[0] == '"' else word[1:-1]
-    if word.startswith("."):
-        return _field(word[1:], data)
-    if re.fullmatch(r"-?\d+", word):
-        return int(word)
-    if word in ("true", "false"):
-        return word == "true"
-    raise InvalidInput(
-        f"--format: cannot read {word!r}", nearest(word, _FUNCTIONS) or "fields begin with a dot"
-    )
-
-
-def _field(path: str, data: Any) -> Any:
-    for name in path.split(".") if path else ():
-        if not isinstance(data, Mapping):
-            return None
-        if name not in data:
-            raise InvalidInput(
-                f"--format: no such field: .{name}", nearest(name, data) or f"one of {', '.join(data)}"
-            )
-        data = data[name]
-    return data
-
-
-def _index(value: Any, *keys: Any) -> Any:
-    for key in keys:
-        if isinstance(value, Mapping):
-            value = value.get(key)
-        elif isinstance(value, Sequence) and isinstance(key, int) and -len(value) <= key < len(value):
-            value = value[key]
-        else:
-            return None
-    return value
-
-
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "json": lambda value: json.dumps(value, ensure_ascii=False),
-    "upper": lambda value: str(value).upper(),
-    "lower": lambda value: str(value).lower(),
-    "title": lambda value: str(value).title(),
-    "len": len,
-    "join": lambda values, separator: separator.join(map(str, values)),
-    "split": lambda value, separator: str(value).split(separator),
-    "truncate": lambda value, length: str(value)[:length],
-    "index": _index,
-    "println": lambda *values: " ".join(map(_written, values)) + "\n",
-    "print": lambda *values: "".join(map(_written, values)),
-    "eq": lambda first, *others: first in others,
-    "ne": lambda first, second: first != second,
-    "not": lambda value: not value,
-}
+_BRANCHES = {"if": _if, "with": _with, "range": _range}

@@ -9,6 +9,7 @@ from containerlab.backends.embedded.containers import ContainerVerbs
 from containerlab.backends.embedded.files import FileVerbs
 from containerlab.backends.embedded.ground import Ground
 from containerlab.backends.embedded.seeing import SeeingVerbs
+from containerlab.backends.embedded.sizing import SizingVerbs
 from containerlab.backends.embedded.volumes import VolumeVerbs
 from containerlab.backends.embedded_images import EmbeddedImages
 from containerlab.errors import NotFound
@@ -19,7 +20,7 @@ from containerlab.store.records import Record
 __all__ = ["Embedded"]
 
 
-class Embedded(FileVerbs, SeeingVerbs, VolumeVerbs, ContainerVerbs, EmbeddedImages):
+class Embedded(FileVerbs, SeeingVerbs, SizingVerbs, VolumeVerbs, ContainerVerbs, EmbeddedImages):
     """Implements `base.Backend` and its optional protocols on one home."""
 
     name = "embedded"

@@ -35,7 +35,7 @@ from containerlab.options.container import ExecOptions, RunOptions
 from containerlab.runtime import wire
 from containerlab.runtime.launch import Launch
 from containerlab.runtime.lifecycle import Connection, MonitorLost, attach
-from containerlab.runtime.spec import refuse_unsupported
+from containerlab.runtime.spec import arguments, refuse_unsupported
 from containerlab.store import snapshots
 from containerlab.store.images import Image
 from containerlab.store.records import Record, State
@@ -83,6 +83,7 @@ class ContainerVerbs(Ground):
             image_id=found.id,
             layers=found.diff_ids,
             command=tuple(command),
+            arguments=arguments(config, command, given.get("entrypoint")),
             created=time.time(),
             options=given,
             creator=self.records.myself() if ephemeral else None,

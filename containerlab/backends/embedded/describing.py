@@ -39,7 +39,7 @@ def _info(
         name=record.name,
         image=record.image,
         image_id=record.image_id,
-        command=record.command,
+        command=record.arguments or record.command,
         created=record.created,
         status=status,
         pid=state.pid,
@@ -60,6 +60,7 @@ def _detail(
 ) -> dict[str, Any]:
     return {
         "options": record.options,
+        "command": record.command,
         "stop_signal": record.stop_signal,
         "stop_timeout_s": record.stop_timeout_s,
         "auto_remove": record.auto_remove,

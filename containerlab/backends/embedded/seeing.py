@@ -9,10 +9,12 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from containerlab.backends.base import Facility, StepInfo
 from containerlab.backends.embedded import repair, starting
 from containerlab.backends.embedded.containers import ContainerVerbs
-from containerlab.linux import capabilities
+from containerlab.linux import capabilities, procfs
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
 from containerlab.options.container import RunOptions
 from containerlab.store import snapshots
@@ -35,7 +37,9 @@ class SeeingVerbs(ContainerVerbs):
 
         container_id, state = self._running(name)
         group = repair.cgroup_of(self.records, container_id) or CgroupPlan()
-        return take(group, lambda: [each.pid for each in of_container(state.pid)])
+        sample = take(group, lambda: [each.pid for each in of_container(state.pid)])
+        received, sent = procfs.network_bytes(state.pid)
+        return msgspec.structs.replace(sample, net_read_bytes=received, net_write_bytes=sent)
 
     def explain(self, image: str, command: Sequence[str], options: RunOptions) -> builtins.list[StepInfo]:
         """Return the steps that `run` would take, from the very plan; nothing of it stays."""
