@@ -64,6 +64,11 @@ class Clients:
         """Whether somebody is so far behind that no more output should be read."""
         return any(len(client.pending) > _CONGESTED_BYTES for client in self._clients)
 
+    @property
+    def is_bound(self) -> bool:
+        """Whether the container ends with the client that started it, who has not let go."""
+        return self._first is not None and not self._first.detached
+
     def send(self, kind: int, payload: bytes) -> None:
         """Queue a frame for everybody and send what can be sent."""
         data = wire.frame(kind, payload)

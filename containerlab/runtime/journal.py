@@ -31,6 +31,14 @@ class Journal:
         if self._directory:
             write_atomically(self._directory + "/state.json", json.dumps(self.state).encode())
 
+    def earlier(self) -> dict[str, Any]:
+        """Read what was written last, by this monitor or by one before it; empty for nothing."""
+        try:
+            with open(self._directory + "/state.json", "rb") as file:
+                return dict(json.loads(file.read()))
+        except FileNotFoundError:
+            return {}
+
     def emit(self, action: str, **attributes: str) -> None:
         """Append an event."""
         if not self._events:

@@ -30,7 +30,6 @@ class Launch(NamedTuple):
     directory: the container's, for state, log and socket; empty for an exec session.
     attached: whether the container ends with its client.
     stdin_open: whether standard input is a pipe from the client instead of /dev/null.
-    restart: "no", "on-failure", "always" or "unless-stopped"; restart_most: tries, 0 for no bound.
     remove: links and directories to remove when the container has ended (--rm).
     trash: where such directories are moved before they are emptied.
     stop_signal, stop_timeout_s: how an attached container is ended when its client dies.
@@ -46,8 +45,6 @@ class Launch(NamedTuple):
     directory: str
     attached: bool = False
     stdin_open: bool = False
-    restart: str = "no"
-    restart_most: int = 0
     remove: tuple[str, ...] = ()
     trash: str = ""
     stop_signal: int = 15

@@ -31,6 +31,7 @@ from containerlab.runtime.clients import Clients
 from containerlab.runtime.journal import Journal
 from containerlab.runtime.launch import Launch
 from containerlab.runtime.logfile import LogWriter
+from containerlab.runtime.restarts import Backoff, policy_of
 from containerlab.runtime.spawn import ChildFailed, Spawned, spawn
 from containerlab.runtime.steps import Plan, step
 from containerlab.runtime.streams import Stdio, Watch
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from containerlab.runtime.health import Health
 
 __all__ = ["look_after"]
-
-_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S, _STEADY_S = 60.0, 0.1, 10.0
 
 
 def look_after(launch: Launch, plan: Plan, client: int, extra: list[int]) -> None:
@@ -93,19 +92,26 @@ class Monitor:
     # --- from start to end ----------------------------------------------------------------------
 
     def _run_all(self) -> None:
-        backoff_s = _FIRST_BACKOFF_S
+        backoff = Backoff()
         while True:
             self._run_once()
             if not self._wants_restart():
                 return
             state = self.journal.state
-            if state["finished_at"] - state["started_at"] >= _STEADY_S:
-                backoff_s = _FIRST_BACKOFF_S
             self.journal.write(status="restarting", restarts=state["restarts"] + 1)
-            if not self._pause(backoff_s):
+            wait_s = backoff.after(state["finished_at"] - state["started_at"])
+            if not self._pause(wait_s) or not self._wants_restart(earlier=1):
                 self.journal.write(status="exited")
                 return
-            backoff_s = min(backoff_s * 2, _LONGEST_BACKOFF_S)
+            self.plan = self._updated_plan()
+
+    def _updated_plan(self) -> Plan:
+        """Return the plan with the limits that `update` has set meanwhile."""
+        if self._group is None:
+            return self.plan
+        with open(self.launch.directory + "/decision.json", "rb") as file:
+            values = json.loads(file.read())["cgroup"]
+        return self.plan._replace(cgroup=CgroupPlan.restore(values))
 
     def _run_once(self) -> None:
         stdio = Stdio.make(self.plan.terminal, self.launch.stdin_open)
@@ -165,6 +171,7 @@ class Monitor:
             pid=pid,
             start_ticks=_start_ticks(pid),
             boot=procfs.boot_id(),
+            attached=self.launch.attached,
             started_at=time.time(),
             finished_at=0.0,
             exit_code=None,
@@ -184,10 +191,14 @@ class Monitor:
         watch.health = health
         if self.launch.attached:
             watch.on_orphaned = lambda: self._end_orphan(watch)
+            watch.on_detached = self._note_detached
         if self._group and not self.plan.new_namespaces & CLONE_NEWPID:
             # Others may outlive the first process, and print for ever what would have to be drained.
             watch.on_ended = functools.partial(cgroups.kill, self._group)
         watch.run()
+
+    def _note_detached(self) -> None:
+        self.journal.write(attached=self.clients.is_bound)
 
     def _end_orphan(self, watch: Watch) -> None:
         watch.kill_at = time.monotonic() + self.launch.stop_timeout_s
@@ -234,15 +245,13 @@ class Monitor:
             about = hooks.state(self.launch.labels[0], status, pid, self.launch.directory)
             hooks.run(self.launch.hooks, kind, about)
 
-    def _wants_restart(self) -> bool:
-        policy, state = self.launch.restart, self.journal.state
+    def _wants_restart(self, earlier: int = 0) -> bool:
+        """Say whether it is to be started again; `earlier` restarts less than are counted have been made."""
         orphaned = self.launch.attached and self.clients.lost_first
-        if policy == "no" or orphaned or self._is_stopping():
+        if not self.launch.directory or self.launch.remove or orphaned or self._is_stopping():
             return False
-        if policy == "on-failure":
-            tries = self.launch.restart_most
-            return state["exit_code"] != 0 and (not tries or state["restarts"] < tries)
-        return True
+        state = self.journal.state
+        return policy_of(self.launch.directory).wants(state["exit_code"], state["restarts"] - earlier)
 
     def _pause(self, seconds: float) -> bool:
         """Wait before a restart; say False when the container was stopped meanwhile."""
@@ -262,8 +271,14 @@ class Monitor:
         """End a container whose process could not be made."""
         self._remove_cgroup()
         exit_code = _exit_code_of_failure(step, code)
+        # What has run before stays what has ended, however this start failed.
+        started_at = self.journal.earlier().get("started_at", 0.0)
         self.journal.write(
-            status="created", error=f"{step}: {text}", exit_code=exit_code, finished_at=time.time()
+            status="exited" if started_at else "created",
+            started_at=started_at,
+            error=f"{step}: {text}",
+            exit_code=exit_code,
+            finished_at=time.time(),
         )
         self._leave(wire.FAILED, {"step": step, "errno": code, "text": text})
 

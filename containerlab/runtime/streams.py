@@ -70,6 +70,7 @@ class Watch:
         self.kill_at = 0.0
         self.closing = False
         self.on_orphaned: Callable[[], None] | None = None
+        self.on_detached: Callable[[], None] | None = None
         self.on_ended: Callable[[], object] | None = None
         self.health: Health | None = None
         for fd in (*self.outputs, *((self.stdin,) if self.stdin >= 0 else ())):
@@ -155,6 +156,8 @@ class Watch:
             self.input += payload
         elif kind == wire.CLOSE_STDIN:
             self._end_input()
+        elif kind == wire.DETACH and self.on_detached:
+            self.on_detached()
         elif kind == wire.RESIZE and self.stdio.stdin >= 0 and self.stdio.stdin == self.stdio.stdout:
             self._resize(int.from_bytes(payload[:2], "big"), int.from_bytes(payload[2:4], "big"))
 

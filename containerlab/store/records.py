@@ -77,6 +77,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     oom_killed: bool = False
     error: str = ""
     restarts: int = 0
+    attached: bool = False
+    """Whether it ends with the client that started it."""
     cpu_s: float = 0.0
     peak_memory_bytes: int | None = None
     throttled_s: float = 0.0

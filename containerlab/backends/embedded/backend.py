@@ -30,8 +30,8 @@ class Embedded(FileVerbs, SeeingVerbs, SizingVerbs, VolumeVerbs, ContainerVerbs,
         Ground.__init__(self, home, self.store, launcher or Launcher())
 
     def check(self) -> list[tuple[str, str]]:
-        """Repair all containers, and clear what is half-made or needed by nobody; return (what, what)."""
-        done = super().check()
+        """Repair all containers, start again what is to run, clear what nobody needs; return (what, what)."""
+        done = [*super().check(), *self.bring_back()]
         self.layers.sweep()
         if dropped := self.drop_layers():
             done.append((str(self.home.layers), f"removed {dropped} layers that nothing needs"))

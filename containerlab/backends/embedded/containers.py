@@ -21,7 +21,7 @@ from containerlab.backends.base import (
     LogLine,
     Process,
 )
-from containerlab.backends.embedded import naming, repair, starting
+from containerlab.backends.embedded import naming, repair, reviving, starting
 from containerlab.backends.embedded.describing import describe, describe_start
 from containerlab.backends.embedded.ground import Ground
 from containerlab.backends.embedded.session import EmbeddedSession, status_of
@@ -71,6 +71,7 @@ class ContainerVerbs(Ground):
         self, image: str, command: Sequence[str], given: dict[str, Any], *, ephemeral: bool
     ) -> tuple[Record, Image]:
         self._repair()
+        self._bring_back_after_boot()
         self.host.require_namespaces()
         refuse_unsupported(given)
         found = self.store.get(image, given.get("platform"))
@@ -124,6 +125,7 @@ class ContainerVerbs(Ground):
 
     def _launch(self, name: str, *, attached: bool) -> tuple[Connection, starting.Decision]:
         container_id = self.records.find(name)
+        self._bring_back_after_boot(but=container_id)
         repair.repair(self.records, container_id)
         with self.records.held(container_id):
             record = self.records.record(container_id)
@@ -294,9 +296,9 @@ class ContainerVerbs(Ground):
         with self.records.held(container_id):
             record = self.records.record(container_id)
             running = self.records.is_supervised(container_id)
-            if running and "restart" in changes:
-                raise Unsupported("--restart cannot be changed while the container runs", "stop it first")
-            if running:
+            if record.auto_remove and "restart" in changes:
+                raise Conflict(f"--restart and --rm exclude each other: {record.name} has --rm")
+            if running and changes.keys() - {"restart"}:
                 self._update_running(container_id, changes)
             merged = {**record.options, **changes}
             self.records.write(msgspec.structs.replace(record, options=merged))
@@ -400,6 +402,37 @@ class ContainerVerbs(Ground):
             return
         self._repaired = True
         ContainerVerbs.check(self)
+
+    def _bring_back_after_boot(self, *, but: str = "") -> None:
+        """Once in a boot, start again what a restart policy wants running."""
+        if self._booted:
+            return
+        self._booted = True
+        if reviving.is_new_boot(self.home):
+            self.bring_back(but=but)
+
+    def bring_back(self, *, but: str = "") -> builtins.list[tuple[str, str]]:
+        """Start again what a restart policy wants running and is not; return (name, what was done)."""
+        self._booted = True
+        with self.home.lock("boot"):
+            after_boot = reviving.is_new_boot(self.home)
+            repair.repair_all(self.records)
+            done = [
+                (record.name, self._brought_back(record))
+                for record in reviving.wanted(self.records, after_boot=after_boot)
+                if record.id != but
+            ]
+            if after_boot:
+                reviving.note_boot(self.home)
+        return done
+
+    def _brought_back(self, record: Record) -> str:
+        try:
+            self.start(record.id)
+        except LabError as error:
+            self._emit(record, "restart_failed", error=error.message)
+            return f"could not be started again: {error.message}"
+        return f"started again: --restart {record.options['restart'][0]}"
 
     def check(self) -> builtins.list[tuple[str, str]]:
         """Repair all containers and clear what is half-made; return (what, what was done)."""

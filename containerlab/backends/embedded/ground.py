@@ -31,6 +31,7 @@ class Ground:
         self._launcher = launcher
         self._layers: Layers | None = None
         self._repaired = False
+        self._booted = False
         self._decisions: dict[str, starting.Decision] = {}
         """Of containers that this process has made and is about to start."""
 

@@ -25,6 +25,8 @@ from containerlab.store.records import Record, Records, State
 __all__ = ["cgroup_of", "decision_of", "repair", "repair_all"]
 
 _LOST = "its monitor was killed; the exit code is lost"
+_LOST_BY_BOOT = "the machine went down; the exit code is lost"
+_NO_RESTART = "its monitor was killed before it was started again"
 
 
 def decision_of(records: Records, container_id: str) -> Decided:
@@ -99,7 +101,14 @@ def _bury(records: Records, container_id: str, state: State) -> None:
             os.close(pidfd)
     if group := cgroup_of(records, container_id):
         _remove_cgroup(group)
-    dead = msgspec.structs.replace(
-        state, status="dead", pid=0, exit_code=137, finished_at=time.time(), error=_LOST
+    records.write_state(container_id, _dead(state))
+
+
+def _dead(state: State) -> State:
+    """Return the truth about a container without a monitor; one that waited for its restart had ended."""
+    if state.status == "restarting":
+        return msgspec.structs.replace(state, status="dead", error=_NO_RESTART)
+    reason = _LOST if state.boot == procfs.boot_id() else _LOST_BY_BOOT
+    return msgspec.structs.replace(
+        state, status="dead", pid=0, exit_code=137, finished_at=time.time(), error=reason
     )
-    records.write_state(container_id, dead)

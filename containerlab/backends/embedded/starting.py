@@ -287,7 +287,6 @@ def _forget_stop(directory: Path) -> None:
 def _orders(home: Home, record: Record, *, attached: bool) -> Launch:
     options = record.options
     directory = str(home.containers / record.id)
-    condition, most = options.get("restart") or ("no", 0)
     log_options = options.get("log_opt", {})
     volumes = [str(home.volumes / name) for name in record.anonymous]
     removed = (*volumes, f"{home.root}/names/{record.name}", directory) if record.auto_remove else ()
@@ -296,8 +295,6 @@ def _orders(home: Home, record: Record, *, attached: bool) -> Launch:
         directory=directory,
         attached=attached,
         stdin_open=bool(options.get("interactive")),
-        restart=condition,
-        restart_most=most,
         remove=tuple(removed),
         trash=str(home.temporary),
         stop_signal=record.stop_signal,
