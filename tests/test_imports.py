@@ -13,7 +13,17 @@ from tests import busybox
 HEAVY = {"IPython", "asyncio", "click", "ipywidgets", "matplotlib", "numpy", "pandas", "sqlite3", "ssl"}
 
 NOT_FOR_STARTING = {
-    *("argparse", "bz2", "concurrent.futures", "gzip", "inspect", "json", "lzma", "multiprocessing"),
+    *(
+        "argparse",
+        "bz2",
+        "concurrent.futures",
+        "gzip",
+        "hashlib",
+        "inspect",
+        "json",
+        "lzma",
+        "multiprocessing",
+    ),
     *("random", "secrets", "selectors", "shlex", "shutil", "socket", "subprocess", "tarfile", "tempfile"),
     *("traceback", "urllib.request", "zipfile", "zlib", "backports.zstd"),
     *("containerlab.backends.embedded.committing", "containerlab.backends.embedded.output"),

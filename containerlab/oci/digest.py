@@ -5,10 +5,10 @@ Source: OCI image-spec 1.1, descriptor.md, section Digests.
 
 from __future__ import annotations
 
-import hashlib
 import re
 
 from containerlab import errors
+from containerlab.hashes import sha256
 
 __all__ = ["Hasher", "of", "parse", "path"]
 
@@ -40,11 +40,15 @@ def parse(text: str) -> str:
 
 
 def of(data: bytes, algorithm: str = "sha256") -> str:
-    """Compute the digest of `data`.
+    """Compute the digest of `data`, a document; what is large goes through a `Hasher`.
 
     >>> of(b"")[:15]
     'sha256:e3b0c442'
     """
+    if algorithm == "sha256":
+        return f"sha256:{sha256(data).hex()}"
+    import hashlib
+
     return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
 
 
@@ -65,6 +69,8 @@ class Hasher:
     __slots__ = ("_algorithm", "_hash", "size")
 
     def __init__(self, algorithm: str = "sha256") -> None:
+        import hashlib
+
         self._algorithm = algorithm
         self._hash = hashlib.new(algorithm)
         self.size = 0

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from containerlab import errors
+from containerlab.hashes import sha256
 from containerlab.linux.files import write_atomically
 from containerlab.linux.idmap import IdMap
 from containerlab.linux.mounts import Mount
@@ -148,9 +149,7 @@ def _escaped(path: str) -> str:
 
 def _short_link(home: Home, lower: Path) -> str:
     """Return a path of 22 characters, relative to the home, so that 128 layers fit into a page."""
-    import hashlib
-
-    name = "l/" + hashlib.sha256(os.fsencode(lower)).hexdigest()[:20]
+    name = "l/" + sha256(os.fsencode(lower)).hex()[:20]
     (home.root / "l").mkdir(mode=0o700, exist_ok=True)
     temporary = home.temporary / f"link-{os.getpid()}-{name[2:]}"
     if not os.path.lexists(home.root / name):

@@ -8,12 +8,12 @@ have been written by another user is not used but compiled anew.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 from functools import lru_cache
 from pathlib import Path
 
+from containerlab.hashes import sha256
 from containerlab.linux.seccomp.profile import Seccomp
 
 __all__ = ["compiled"]
@@ -34,7 +34,7 @@ def compiled(seccomp: Seccomp, directory: Path | None = None, machine: str = "")
     machine = machine or os.uname().machine
     if directory is None or not _is_private(directory):
         return _compile(seccomp, machine)
-    key = hashlib.sha256(repr((_VERSION, machine, seccomp)).encode()).hexdigest()
+    key = sha256(repr((_VERSION, machine, seccomp)).encode()).hex()
     file = directory / f"{key}.bpf"
     program = _read(file)
     if program is None:
@@ -80,7 +80,7 @@ def _read(file: Path) -> bytes | None:
 
 
 def _digest(file: Path, program: bytes) -> bytes:
-    return hashlib.sha256(file.name.encode() + program).digest()
+    return sha256(file.name.encode() + program)
 
 
 def _write(file: Path, program: bytes) -> None:
