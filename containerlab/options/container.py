@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, TypedDict
 
 from containerlab import units
+from containerlab.options import mounts
 from containerlab.options import values as v
 from containerlab.options.flag import Flag
 
@@ -97,10 +98,10 @@ class Security(TypedDict, total=False):
 class Mounts(TypedDict, total=False):
     """What is mounted where."""
 
-    volume: Annotated[Pairs, Flag("-v --volume", v.volume, "Mount a path or a volume: /srv:/data:ro, cache:/var/cache", "SOURCE:TARGET[:OPTIONS]", "HostConfig.Binds", tuple, ":", "file")]
-    mount: Annotated[Words, Flag("--mount", v.mount, "Mount: type=bind|volume|tmpfs,source=…,target=…[,readonly]", "KEYS", "HostConfig.Mounts", tuple)]
-    tmpfs: Annotated[Pairs, Flag("--tmpfs", v.tmpfs, "Mount memory as a file system: /run:size=64m", "TARGET[:OPTIONS]", "HostConfig.Tmpfs", tuple, ":")]
-    volumes_from: Annotated[Words, Flag("--volumes-from", v.text, "Mount what another container has", "CONTAINER[:ro]", "HostConfig.VolumesFrom", tuple, completes="container")]
+    volume: Annotated[Pairs, Flag("-v --volume", mounts.volume, "Mount a path or a volume: /srv:/data:ro, cache:/var/cache", "SOURCE:TARGET[:OPTIONS]", "HostConfig.Binds", tuple, ":", "file")]
+    mount: Annotated[Words, Flag("--mount", mounts.mount, "Mount: type=bind|volume|tmpfs,source=…,target=…[,readonly]", "KEYS", "HostConfig.Mounts", tuple)]
+    tmpfs: Annotated[Pairs, Flag("--tmpfs", mounts.tmpfs, "Mount memory as a file system: /run:size=64m", "TARGET[:OPTIONS]", "HostConfig.Tmpfs", tuple, ":")]
+    volumes_from: Annotated[Words, Flag("--volumes-from", mounts.volumes_from, "Mount what another container has", "CONTAINER[:ro]", "HostConfig.VolumesFrom", tuple, completes="container")]
     volume_driver: Annotated[str, Flag("--volume-driver", v.text, "Driver of new volumes: local", "NAME", "HostConfig.VolumeDriver")]
 
 

@@ -1,4 +1,4 @@
-"""Readers of option values that are more than a number: mounts, devices, environment, pairs.
+"""Readers of option values that are more than a number: devices, environment, pairs.
 
 Each takes the text of a command line and returns a value, and is the identity on that value.
 """
@@ -17,7 +17,6 @@ __all__ = [
     "DeviceMapping",
     "DeviceRate",
     "HostEntry",
-    "MountRequest",
     "RestartPolicy",
     "Ulimit",
     "choice",
@@ -30,15 +29,12 @@ __all__ = [
     "extra_host",
     "file_path",
     "health_test",
-    "mount",
     "name",
     "namespace",
     "pair",
     "restart_policy",
     "text",
-    "tmpfs",
     "ulimit",
-    "volume",
     "whole",
 ]
 
@@ -314,177 +310,3 @@ def extra_host(value: str | HostEntry) -> HostEntry:
         except ValueError as error:
             raise InvalidInput(f"not an address: {address!r}", "write name:address as db:10.0.0.7") from error
     return HostEntry(match[1], address)
-
-
-class MountRequest(NamedTuple):
-    """A mount that was asked for, by -v, --mount or --tmpfs alike."""
-
-    kind: str
-    """bind, volume, tmpfs or image."""
-    source: str
-    """Absolute path of the host, name of a volume (empty: a new anonymous one), or of an image."""
-    target: str
-    """Absolute path in the container."""
-    readonly: bool = False
-    create: bool = False
-    """Make the source directory on the host if it is not there, as -v does."""
-    propagation: str = ""
-    """private, rprivate, slave, rslave, shared or rshared."""
-    recursive: bool = True
-    """Take the mounts below the source along."""
-    subpath: str = ""
-    """Directory of the volume or image instead of its root."""
-    nocopy: bool = False
-    """Do not fill a new volume with what the image has at the target."""
-    size_bytes: int | None = None
-    mode: int | None = None
-    options: tuple[str, ...] = ()
-    """Others, as mount(8) has them."""
-
-
-_PROPAGATION = ("private", "rprivate", "slave", "rslave", "shared", "rshared")
-_VOLUME_WORDS = ("ro", "rw", "z", "Z", "nocopy", "copy", "delegated", "cached", "consistent", *_PROPAGATION)
-
-
-def volume(value: str | MountRequest) -> MountRequest:
-    """Read `-v`: `target`, `source:target` or `source:target:options`.
-
-    A source with a slash (or `.`, `~`) is a path of the host, else the name of a volume.
-
-    >>> volume("/srv:/data:ro").readonly, volume("cache:/var/cache").kind
-    (True, 'volume')
-    """
-    if isinstance(value, MountRequest):
-        return value
-    parts = text(value).split(":")
-    if len(parts) > 3 or "" in parts:
-        raise InvalidInput(f"not a volume: {value!r}", "write source:target or source:target:ro")
-    source, target = ("", parts[0]) if len(parts) == 1 else (parts[0], parts[1])
-    words = parts[2].split(",") if len(parts) == 3 else []
-    for word in words:
-        if word not in _VOLUME_WORDS:
-            raise InvalidInput(f"no such volume option {word!r} in {value!r}", nearest(word, _VOLUME_WORDS))
-    is_path = "/" in source or source in (".", "..", "~")
-    return MountRequest(
-        kind="bind" if is_path else "volume",
-        source=file_path(source) if is_path else source and name(source),
-        target=_target(target, value),
-        readonly="ro" in words,
-        create=is_path,
-        propagation=next((word for word in words if word in _PROPAGATION), ""),
-        nocopy="nocopy" in words,
-    )
-
-
-def _target(path: str, whole_value: object) -> str:
-    if not path.startswith("/"):
-        raise InvalidInput(f"the target {path!r} in {whole_value!r} is not absolute", "it must begin with /")
-    target = os.path.normpath(path)
-    if target in ("/", "//"):
-        raise InvalidInput(f"the target in {whole_value!r} is the root itself", "mount below it")
-    return target
-
-
-def tmpfs(value: str | MountRequest) -> MountRequest:
-    """Read `--tmpfs`: `target` or `target:size=64m,mode=1777,…`.
-
-    >>> tmpfs("/run:size=1m").size_bytes
-    1048576
-    """
-    if isinstance(value, MountRequest):
-        return value
-    target, _, written = text(value).partition(":")
-    words = [word for word in written.split(",") if word]
-    fields = dict(word.split("=", 1) for word in words if "=" in word)
-    return MountRequest(
-        kind="tmpfs",
-        source="",
-        target=_target(target, value),
-        readonly="ro" in words,
-        size_bytes=units.size(fields["size"]) if "size" in fields and "%" not in fields["size"] else None,
-        mode=_octal(fields.get("mode")),
-        options=tuple(word for word in words if not _is_own_tmpfs_word(word)),
-    )
-
-
-def _is_own_tmpfs_word(word: str) -> bool:
-    return word in ("ro", "rw") or word.startswith("mode=") or (word.startswith("size=") and "%" not in word)
-
-
-def _octal(written: str | None) -> int | None:
-    if written is None:
-        return None
-    if not re.fullmatch(r"0?[0-7]{1,4}", written):
-        raise InvalidInput(f"not a file mode: {written!r}", "write it in octal as 1777")
-    return int(written, 8)
-
-
-_MOUNT_KEYS = {
-    "src": "source",
-    "source": "source",
-    "dst": "target",
-    "destination": "target",
-    "target": "target",
-    "ro": "readonly",
-    "readonly": "readonly",
-    "type": "kind",
-    "bind-propagation": "propagation",
-    "bind-recursive": "recursive",
-    "bind-nonrecursive": "nonrecursive",
-    "volume-nocopy": "nocopy",
-    "volume-subpath": "subpath",
-    "image-subpath": "subpath",
-    "tmpfs-size": "size_bytes",
-    "tmpfs-mode": "mode",
-}
-
-
-def mount(value: str | MountRequest) -> MountRequest:
-    """Read `--mount`: `type=bind,source=/srv,target=/data,readonly`; the type is volume if not said.
-
-    >>> mount("type=bind,src=/srv,dst=/data,ro").target
-    '/data'
-    """
-    if isinstance(value, MountRequest):
-        return value
-    fields: dict[str, Any] = {}
-    for word in text(value).split(","):
-        key, equals, written = word.partition("=")
-        if key not in _MOUNT_KEYS:
-            raise InvalidInput(f"no such key {key!r} in {value!r}", nearest(key, _MOUNT_KEYS))
-        fields[_MOUNT_KEYS[key]] = _mount_field(_MOUNT_KEYS[key], written if equals else "true")
-    if fields.pop("nonrecursive", False):
-        fields["recursive"] = False
-    request = MountRequest(**{"kind": "volume", "source": "", "target": "", **fields})
-    return _checked(request._replace(target=_target(request.target, value)), value)
-
-
-def _mount_field(field: str, written: str) -> object:
-    match field:
-        case "readonly" | "nocopy" | "nonrecursive":
-            return units.switch(written)
-        case "recursive":
-            return written not in ("disabled", "false")
-        case "size_bytes":
-            return units.size(written)
-        case "mode":
-            return _octal(written)
-        case "propagation":
-            return choice(*_PROPAGATION)(written)
-        case "kind":
-            return choice("bind", "volume", "tmpfs", "image")(written)
-    return written
-
-
-def _checked(request: MountRequest, value: str) -> MountRequest:
-    if request.kind in ("bind", "image") and not request.source:
-        raise InvalidInput(f"no source in {value!r}", f"a {request.kind} mount needs source=")
-    if request.kind == "tmpfs" and request.source:
-        raise InvalidInput(f"a source in {value!r}", "a tmpfs mount has none")
-    if request.kind == "bind":
-        return request._replace(source=file_path(request.source))
-    return (
-        request._replace(source=name(request.source))
-        if request.kind == "volume" and request.source
-        else request
-    )

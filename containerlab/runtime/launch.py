@@ -31,6 +31,7 @@ class Launch(NamedTuple):
     attached: whether the container ends with its client.
     stdin_open: whether standard input is a pipe from the client instead of /dev/null.
     remove: links and directories to remove when the container has ended (--rm).
+    volumes: directories of volumes to remove with them, unless another container has them.
     trash: where such directories are moved before they are emptied.
     stop_signal, stop_timeout_s: how an attached container is ended when its client dies.
     log: whether to keep output; log_most_bytes (0: no bound), log_most_files.
@@ -46,6 +47,7 @@ class Launch(NamedTuple):
     attached: bool = False
     stdin_open: bool = False
     remove: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
     trash: str = ""
     stop_signal: int = 15
     stop_timeout_s: float = 10.0

@@ -286,7 +286,8 @@ class Monitor:
         """Take away what is not to stay, let others at the container, say how it was, clean up."""
         if self.log:
             self.log.close()
-        rubbish = [path for path in map(self._take_away, self.launch.remove) if path]
+        removed = (*filter(self._is_free, self.launch.volumes), *self.launch.remove)
+        rubbish = [path for path in map(self._take_away, removed) if path]
         if self.launch.remove:
             self.journal.emit("destroy")
         self._unlock()
@@ -310,6 +311,15 @@ class Monitor:
         self.clients.flush()
         self.clients.close()
 
+    def _is_free(self, volume: str) -> bool:
+        """Say whether no other container has a volume, whose name is 64 random digits (--volumes-from)."""
+        containers, own = os.path.split(self.launch.directory)
+        return not any(
+            os.path.basename(volume).encode() in _record(f"{containers}/{other}")
+            for other in os.listdir(containers)
+            if other != own
+        )
+
     def _take_away(self, path: str) -> str:
         """Unlink a link, or move a directory to where nobody sees it; return where it is now."""
         try:
@@ -323,6 +333,14 @@ class Monitor:
         except FileNotFoundError:
             return ""
         return gone
+
+
+def _record(directory: str) -> bytes:
+    try:
+        with open(f"{directory}/record.json", "rb") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
 
 
 def _start_ticks(pid: int) -> int:

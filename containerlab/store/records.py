@@ -24,7 +24,7 @@ from containerlab.linux import locks
 from containerlab.linux.files import remove_tree, write_atomically
 from containerlab.linux.procfs import Identity, identify
 from containerlab.oci.image import Healthcheck
-from containerlab.options.values import MountRequest
+from containerlab.options.mounts import MountRequest
 from containerlab.store.home import Home
 
 __all__ = ["Record", "Records", "State"]
@@ -61,7 +61,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     mounts: tuple[MountRequest, ...] = ()
     """Every mount beside the usual ones; volumes have names."""
     anonymous: tuple[str, ...] = ()
-    """Volumes made for this container alone, removed with it."""
+    """Volumes without a name of their own, removed with the last container that has them."""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):

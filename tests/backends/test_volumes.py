@@ -10,7 +10,7 @@ import pytest
 
 from containerlab.engine.containers import Containers
 from containerlab.engine.engine import Engine
-from containerlab.errors import Conflict, NotFound
+from containerlab.errors import Conflict, InvalidInput, NotFound, Unsupported
 from tests import containers as applets
 from tests.containers import FILES, IMAGE, root_archive, until
 from tests.users import User
@@ -82,6 +82,52 @@ def test_anonymous_volume_stays_while_another_container_has_it(
     assert engine.volumes.list().rows[0].used_by == (second.id,)
     containers.remove(second.id)
     engine.volumes.prune()
+
+
+def test_what_removes_itself_leaves_a_volume_that_another_has(containers: Containers, engine: Engine) -> None:
+    script = "echo kept > /data/f; until test -e /data/end; do sleep 0.01; done"
+    first = containers.start(IMAGE, ["sh", "-c", script], volume=["/data"], rm=True)
+    second = containers.create(IMAGE, ["cat", "/data/f"], volumes_from=[first.name])
+    containers.run(IMAGE, ["touch", "/data/end"], volumes_from=[first.name], rm=True)
+    until(lambda: [each.id for each in containers.list(all=True)] == [second.id])
+    (name,) = names(engine)
+    assert (Path(engine.volumes.get(name).path) / "f").read_text() == "kept\n"
+    # The last one that has it takes it along.
+    containers.remove(second.id, volumes=True)
+    assert names(engine) == []
+
+
+def test_volumes_from_has_modes(containers: Containers) -> None:
+    first = containers.create(IMAGE, FOREVER, volume=["/data"])
+    for mode, code in (("rw", 0), ("ro", 1), ("z", 0)):
+        result = containers.run(IMAGE, ["touch", "/data/x"], rm=True, volumes_from=[f"{first.name}:{mode}"])
+        assert result.exit_code == code
+    for wrong in ("wo", "nocopy", "rshared"):
+        with pytest.raises(InvalidInput, match=wrong):
+            containers.run(IMAGE, ["true"], volumes_from=[f"{first.name}:{wrong}"])
+    containers.remove(first.id, volumes=True)
+
+
+def test_mounts_as_data(containers: Containers, engine: Engine, base: Path) -> None:
+    (base / "tree/below").mkdir(parents=True, exist_ok=True)
+
+    def shown(mount: str, script: str) -> str:
+        return containers.run(IMAGE, ["sh", "-c", script], rm=True, mount=[mount]).stdout
+
+    source = f"type=bind,src={base}/tree,dst=/m"
+    assert shown(source, "ls /m; touch /m/x && echo yes").split() == ["below", "yes"]
+    assert shown(f"{source},readonly=false", "touch /m/x && echo yes") == "yes\n"
+    assert shown(f"{source},ro", "touch /m/x 2>&1 | grep -o 'Read-only'") == "Read-only\n"
+    assert "shared:" in shown(f"{source},bind-propagation=rshared", "grep ' /m ' /proc/self/mountinfo")
+    size = "df -k /m | tail -1 | awk '{print $2}'; stat -c %a /m"
+    assert shown("type=tmpfs,dst=/m,tmpfs-size=1m,tmpfs-mode=700", size).split() == ["1024", "700"]
+    made = f"type=bind,src={base}/made,dst=/m,bind-create-src"
+    assert shown(made, "ls /m") == ""
+    with pytest.raises(InvalidInput, match="no such file"):
+        shown(f"type=bind,src={base}/never-made,dst=/m", "true")
+    with pytest.raises(Unsupported, match="image"):
+        shown(f"type=image,src={IMAGE},dst=/m", "true")
+    assert not containers.list(all=True).rows
 
 
 def test_prune_takes_named_ones_only_with_all(containers: Containers, engine: Engine) -> None:

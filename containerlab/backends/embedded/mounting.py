@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +13,7 @@ from containerlab.linux import syscalls
 from containerlab.linux.idmap import IdMap
 from containerlab.oci.image import Config
 from containerlab.oci.runtime import MountPoint
-from containerlab.options.values import MountRequest
+from containerlab.options.mounts import MountRequest
 from containerlab.store.records import Record, Records
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _NEVER = ("nosuid", "noexec", "nodev")
 
 
 class Chosen(NamedTuple):
-    """Every mount of a new container, and the names of the volumes that are made for it alone."""
+    """Every mount of a new container, and the names of its volumes that go with the last who has them."""
 
     requests: tuple[MountRequest, ...]
     anonymous: tuple[str, ...]
@@ -45,6 +45,8 @@ class Mounting:
         """
         own = [*options.get("volume", ()), *options.get("mount", ()), *options.get("tmpfs", ())]
         _refuse_duplicates(own)
+        if any(request.kind == "image" for request in own):
+            raise Unsupported("a mount of type image is not there yet", "use bind, volume or tmpfs")
         taken = {request.target for request in own}
         inherited = [request for request in self._of_others(options) if request.target not in taken]
         taken |= {request.target for request in inherited}
@@ -52,13 +54,18 @@ class Mounting:
         implied = [MountRequest("volume", "", path) for path in declared if path not in taken and path != "/"]
         fresh = [_named(request) for request in (*own, *implied)]
         anonymous = [new.source for new, old in zip(fresh, (*own, *implied), strict=True) if new != old]
+        shared = {name for record, _ in self._others(options) for name in record.anonymous}
+        anonymous += sorted(shared & {request.source for request in inherited})
         return Chosen((*fresh, *inherited), tuple(anonymous))
+
+    def _others(self, options: Mapping[str, Any]) -> Iterator[tuple[Record, str]]:
+        for text in options.get("volumes_from", ()):
+            name, _, mode = text.partition(":")
+            yield self._records.record(self._records.find(name)), mode
 
     def _of_others(self, options: Mapping[str, Any]) -> list[MountRequest]:
         found: list[MountRequest] = []
-        for text in options.get("volumes_from", ()):
-            name, _, mode = text.partition(":")
-            record = self._records.record(self._records.find(name))
+        for record, mode in self._others(options):
             requests = [request for request in record.mounts if request.kind != "tmpfs"]
             found += [request._replace(readonly=request.readonly or mode == "ro") for request in requests]
         return found
@@ -72,9 +79,7 @@ class Mounting:
             return _tmpfs(request)
         if request.kind == "bind":
             return _bind(request, _host_path(request))
-        if request.kind == "volume":
-            return _bind(request, self._volume_path(request, lowers, idmap))
-        raise Unsupported(f"a mount of type {request.kind} is not there yet", "use bind, volume or tmpfs")
+        return _bind(request, self._volume_path(request, lowers, idmap))
 
     def _volume_path(self, request: MountRequest, lowers: Sequence[Path], idmap: IdMap) -> str:
         data = self._volumes.ensure(request.source)

@@ -288,14 +288,15 @@ def _orders(home: Home, record: Record, *, attached: bool) -> Launch:
     options = record.options
     directory = str(home.containers / record.id)
     log_options = options.get("log_opt", {})
-    volumes = [str(home.volumes / name) for name in record.anonymous]
-    removed = (*volumes, f"{home.root}/names/{record.name}", directory) if record.auto_remove else ()
+    removed = (f"{home.root}/names/{record.name}", directory) if record.auto_remove else ()
+    volumes = tuple(f"{home.volumes}/{name}" for name in record.anonymous) if removed else ()
     return Launch(
         trouble=f"{home.root}/monitor.log",
         directory=directory,
         attached=attached,
         stdin_open=bool(options.get("interactive")),
-        remove=tuple(removed),
+        remove=removed,
+        volumes=volumes,
         trash=str(home.temporary),
         stop_signal=record.stop_signal,
         stop_timeout_s=record.stop_timeout_s,
