@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import NamedTuple
 
 __all__ = ["Backoff", "Policy", "policy_of"]
@@ -39,6 +38,8 @@ class Policy(NamedTuple):
 
 def policy_of(directory: str) -> Policy:
     """Read the policy from a container's record, where `update` may have changed it."""
+    import json  # the monitor has loaded it; a client that starts a program has no other use for it
+
     with open(f"{directory}/record.json", "rb") as file:
         return Policy(*json.loads(file.read())["options"].get("restart") or ())
 

@@ -9,12 +9,11 @@ from pathlib import Path
 import msgspec
 
 from containerlab.errors import InvalidInput
-from containerlab.linux.seccomp.cache import compiled
-from containerlab.linux.seccomp.document import from_docker_json, from_mapping, to_mapping
+from containerlab.linux.seccomp import profile
+from containerlab.linux.seccomp.cache import compiled, kept
 from containerlab.linux.seccomp.loading import flag_bits
 from containerlab.linux.seccomp.ownership import WITHOUT_EFFECT
-from containerlab.linux.seccomp.profile import default
-from containerlab.oci.runtime import Seccomp
+from containerlab.oci.runtime import Seccomp, SyscallArg, SyscallRule
 
 __all__ = ["choose", "filters"]
 
@@ -34,6 +33,8 @@ def choose(wish: str, capabilities: frozenset[str], kernel: tuple[int, int]) -> 
         raise InvalidInput(
             f"--security-opt seccomp={wish}: {error.strerror}", "name a profile's file"
         ) from error
+    from containerlab.linux.seccomp.document import from_docker_json, to_mapping
+
     return msgspec.convert(
         to_mapping(from_docker_json(raw, capabilities, kernel, os.uname().machine)), Seccomp
     )
@@ -41,7 +42,25 @@ def choose(wish: str, capabilities: frozenset[str], kernel: tuple[int, int]) -> 
 
 @functools.lru_cache(maxsize=16)
 def _default(capabilities: frozenset[str], kernel: tuple[int, int], machine: str) -> Seccomp:
-    return msgspec.convert(to_mapping(default(capabilities, kernel, machine)), Seccomp)
+    return _described(profile.default(capabilities, kernel, machine))
+
+
+def _described(seccomp: profile.Seccomp) -> Seccomp:
+    """Write our own profile as linux.seccomp; being right, it is not read and checked as others are."""
+    return Seccomp(
+        default_action=seccomp.default_action,
+        default_errno_ret=seccomp.default_errno,
+        architectures=seccomp.architectures,
+        flags=seccomp.flags,
+        syscalls=tuple(
+            SyscallRule(names=names, action=action, errno_ret=errno, args=tuple(map(_condition, args)))
+            for names, action, errno, args in seccomp.rules
+        ),
+    )
+
+
+def _condition(arg: profile.Arg) -> SyscallArg:
+    return SyscallArg(index=arg.argument, value=arg.value, op=arg.op, value_two=arg.value_two)
 
 
 @functools.lru_cache(maxsize=16)
@@ -56,6 +75,12 @@ def filters(
     if hides_ownership:
         programs.append((compiled(WITHOUT_EFFECT, cache), 0))
     if seccomp is not None:
-        document = from_mapping(msgspec.to_builtins(seccomp))
-        programs.append((compiled(document, cache), flag_bits(document.flags)))
+        program = kept(msgspec.json.encode(seccomp), lambda: _read(seccomp), cache)
+        programs.append((program, flag_bits(seccomp.flags)))
     return tuple(programs)
+
+
+def _read(seccomp: Seccomp) -> profile.Seccomp:
+    from containerlab.linux.seccomp.document import from_mapping
+
+    return from_mapping(msgspec.to_builtins(seccomp))

@@ -1,6 +1,6 @@
 """Compiled programs, kept in memory and on disk.
 
-A file is named by a digest of the resolved profile, the machine and the compiler's version, and begins
+A file is named by a digest of the profile, the machine and the compiler's version, and begins
 with a digest of that name and of the program. What was cut short, belongs to another profile or could
 have been written by another user is not used but compiled anew.
 """
@@ -10,15 +10,16 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
 from containerlab.hashes import sha256
 from containerlab.linux.seccomp.profile import Seccomp
 
-__all__ = ["compiled"]
+__all__ = ["compiled", "kept"]
 
-_VERSION = 1  # changes whenever the compiler makes another program of the same profile
+_VERSION = 1  # changes whenever the same profile, or document, becomes another program
 _DIGEST_BYTES = 32
 _MAX_BYTES = _DIGEST_BYTES + 8 * 4096
 
@@ -31,14 +32,24 @@ def compiled(seccomp: Seccomp, directory: Path | None = None, machine: str = "")
 
     Raises: what `compile_filter` raises.
     """
+    return kept(repr(seccomp).encode(), lambda: seccomp, directory, machine)
+
+
+def kept(
+    name: bytes, resolve: Callable[[], Seccomp], directory: Path | None = None, machine: str = ""
+) -> bytes:
+    """Do the same for a profile that is known by a name of its own, and resolved only to be compiled.
+
+    name: what tells it from every other profile.
+    """
     machine = machine or os.uname().machine
     if directory is None or not _is_private(directory):
-        return _compile(seccomp, machine)
-    key = sha256(repr((_VERSION, machine, seccomp)).encode()).hex()
+        return _compile(resolve(), machine)
+    key = sha256(repr((_VERSION, machine, name)).encode()).hex()
     file = directory / f"{key}.bpf"
     program = _read(file)
     if program is None:
-        program = _compile(seccomp, machine)
+        program = _compile(resolve(), machine)
         with contextlib.suppress(OSError):
             _write(file, program)
     return program
