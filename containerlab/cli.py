@@ -156,9 +156,13 @@ def _perform_one(engine: Engine, call: Call) -> int:
         for notice in value.notices:
             _complain(notice)
         return value.exit_code
+    from containerlab.engine.container import Container
     from containerlab.engine.logs import Logs
     from containerlab.printing import lines, write_logs
 
+    if isinstance(value, Container):
+        for notice in value.info.notices:
+            _complain(notice)
     if isinstance(value, Logs):
         write_logs(value)
         return 0

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from containerlab.commands.table import FACE_FLAGS, Command, commands, find
 from containerlab.errors import InvalidInput, nearest
+from containerlab.options.elsewhere import ELSEWHERE
 from containerlab.options.flag import Flag, normalise
 
 __all__ = ["Call", "HelpWanted", "WrongUsage", "parse"]
@@ -163,6 +164,8 @@ def _take_long(
     flag_word, equals, value = word.partition("=")
     spelling = known.get(flag_word)
     if spelling is None:
+        if command.name in ("run", "create") and flag_word in ELSEWHERE:
+            raise _wrong(command, f"{flag_word} is not there", ELSEWHERE[flag_word])
         hint = nearest(flag_word, [spelling for spelling in known if spelling.startswith("--")])
         raise _wrong(command, f"no such option: {flag_word}", hint)
     if not equals:

@@ -74,6 +74,10 @@ def _cores(quota_us: int, period_us: int) -> str:
     )
 
 
+def _oom(value: str, directory: str) -> str:
+    return "the OOM killer is off" if "oom_kill_disable 1" in value else ""
+
+
 def _duration(value: str, directory: str) -> str:
     return units.format_seconds(int(value) / 1e9)
 
@@ -101,12 +105,24 @@ _FILES: dict[str, Callable[[str, str], str]] = {
     **dict.fromkeys(("memory.soft_limit_in_bytes", "memory.usage_in_bytes"), _size),
     "memory.max_usage_in_bytes": _size,
     "memory.swappiness": _nothing,
+    "memory.oom_control": _oom,
     "cpu.cfs_quota_us": _quota,
     "cpu.cfs_period_us": _nothing,
     "cpu.shares": _nothing,
+    **dict.fromkeys(("cpu.rt_runtime_us", "cpu.rt_period_us"), _nothing),
     "cpuacct.usage": _duration,
-    **dict.fromkeys(("blkio.weight", "blkio.bfq.weight"), _nothing),
-    **dict.fromkeys(("blkio.throttle.read_bps_device", "blkio.throttle.write_bps_device"), _most),
+    **dict.fromkeys(("io.bfq.weight", "blkio.weight", "blkio.bfq.weight"), _nothing),
+    **dict.fromkeys(("blkio.weight_device", "blkio.bfq.weight_device"), _nothing),
+    **{
+        f"blkio.throttle.{direction}_{what}_device": _most
+        for direction in ("read", "write")
+        for what in ("bps", "iops")
+    },
+    **{
+        f"hugetlb.{page}.{file}": _size
+        for page in ("64KB", "2MB", "32MB", "512MB", "1GB", "16GB")
+        for file in ("max", "limit_in_bytes")
+    },
     "devices.list": _nothing,
     "freezer.state": _freeze,
     "cgroup.freeze": _freeze,

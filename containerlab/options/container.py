@@ -13,6 +13,7 @@ from containerlab import units
 from containerlab.options import mounts
 from containerlab.options import values as v
 from containerlab.options.flag import Flag
+from containerlab.options.huge_pages import huge_pages
 
 __all__ = ["CreateOptions", "ExecOptions", "RunOptions", "StartOptions", "UpdateOptions"]
 
@@ -48,6 +49,7 @@ class Limits(TypedDict, total=False):
     cpuset_mems: Annotated[str, Flag("--cpuset-mems", v.cpu_list, "Memory nodes to take memory from", "LIST", "HostConfig.CpusetMems")]
     pids_limit: Annotated[int | str, Flag("--pids-limit", v.whole(-1, 2**31), "Most processes and threads at once; -1: no limit", "NUMBER", "HostConfig.PidsLimit")]
     blkio_weight: Annotated[int | str, Flag("--blkio-weight", v.whole(0, 1000), "Weight of disk traffic, 10 to 1000; 0: the default", "NUMBER", "HostConfig.BlkioWeight")]
+    hugetlb: Annotated[Words, Flag("--hugetlb", huge_pages, "Most memory in huge pages of a size: 2MB=64m", "PAGE=SIZE", collect=tuple)]
     restart: Annotated[str, Flag("--restart", v.restart_policy, "Start again: no, on-failure[:N], always, unless-stopped", "POLICY", "HostConfig.RestartPolicy", completes="no on-failure always unless-stopped")]
 
 
@@ -147,6 +149,7 @@ class Lifecycle(TypedDict, total=False):
     cidfile: Annotated[str, Flag("--cidfile", v.file_path, "Write the container's id to this new file", "FILE", completes="file")]
     quiet: Annotated[bool, Flag("-q --quiet", units.switch, "Do not show the progress of a pull")]
     timeout: Annotated[Duration, Flag("--timeout", units.seconds, "Stop it when it takes longer", "DURATION")]
+    disable_content_trust: Annotated[bool, Flag("--disable-content-trust", units.switch, "Accepted for Docker's sake: nothing is pulled")]
 
 
 class Metadata(TypedDict, total=False):

@@ -175,15 +175,15 @@ def attach(directory: str) -> Connection:
     return Connection(sock)
 
 
-def _setup_error(step: str, errno: int, text: str) -> SetupFailed:
+def _setup_error(step: str, errno: int, text: str, hint: str = "") -> SetupFailed:
     if step in ("find_program", "execute"):
         kind = CommandNotFound if errno in (2, 20) else CannotExecute
         what = text if step == "find_program" else f"the program: {text}"
         hint = "it must be in the image, executable, and made for this machine"
         return kind(f"cannot execute {what}", hint, step=step, errno=errno)
-    return SetupFailed(
-        f"cannot set up the container: {step}: {text}", _HINTS.get(step, ""), step=step, errno=errno
-    )
+    what = text if step == "prepare" else f"{step}: {text}"
+    told = hint or _HINTS.get(step, "")
+    return SetupFailed(f"cannot set up the container: {what}", told, step=step, errno=errno)
 
 
 _HINTS = {

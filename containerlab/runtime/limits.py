@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import resource
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from containerlab.errors import InvalidInput
 from containerlab.oci import runtime as oci
+from containerlab.options.huge_pages import sizes
 from containerlab.runtime import posture
 
 __all__ = ["resources", "rlimits"]
 
 _PERIOD_USEC = 100_000
 _SMALLEST_MEMORY = 512 * 1024
+_FEWEST_CORES = 0.01
+"""The kernel takes no quota below 1 ms in the usual period of 100 ms."""
+_MOST_PROCESSORS = 1 << 16
 
 
 def resources(options: Mapping[str, Any], *, rules_devices: bool = True) -> oci.Resources:
@@ -31,6 +35,7 @@ def resources(options: Mapping[str, Any], *, rules_devices: bool = True) -> oci.
         cpu=_cpu(options),
         pids=_pids(options),
         block_io=_io(options),
+        hugepage_limits=tuple(_huge_pages(options.get("hugetlb", ()))),
     )
 
 
@@ -42,13 +47,16 @@ def _memory(options: Mapping[str, Any]) -> oci.Memory | None:
         raise InvalidInput(
             "--memory-swap is memory and swap together", "set --memory too, to at most as much"
         )
+    reservation = options.get("memory_reservation")
+    if limit and reservation and reservation > limit:
+        raise InvalidInput("--memory-reservation is more than --memory", "reserve at most the limit")
     if limit and swap is None:
         swap = limit * 2
     swappiness = options.get("memory_swappiness")
     values = {
         "limit": limit or None,
         "swap": swap,
-        "reservation": options.get("memory_reservation") or None,
+        "reservation": reservation or None,
         "swappiness": None if swappiness in (None, -1) else swappiness,
         "disable_oom_killer": options.get("oom_kill_disable") or None,
     }
@@ -60,7 +68,15 @@ def _cpu(options: Mapping[str, Any]) -> oci.Cpu | None:
     if cores := options.get("cpus"):
         if quota or period:
             raise InvalidInput("--cpus and --cpu-quota or --cpu-period say the same", "use one of them")
-        period, quota = _PERIOD_USEC, max(1000, round(cores * _PERIOD_USEC))
+        most = os.cpu_count() or 1
+        if not _FEWEST_CORES <= cores <= most:
+            raise InvalidInput(
+                f"--cpus {cores:g} is out of range", f"this host has {most}: write {_FEWEST_CORES} to {most}"
+            )
+        period, quota = _PERIOD_USEC, round(cores * _PERIOD_USEC)
+    _check_quota(quota, period)
+    _check_list("--cpuset-cpus", options.get("cpuset_cpus"), "/sys/devices/system/cpu/online")
+    _check_list("--cpuset-mems", options.get("cpuset_mems"), "/sys/devices/system/node/online")
     cpu = oci.Cpu(
         shares=options.get("cpu_shares") or None,
         quota=quota or None,
@@ -73,12 +89,54 @@ def _cpu(options: Mapping[str, Any]) -> oci.Cpu | None:
     return cpu if cpu != oci.Cpu() else None
 
 
+def _check_quota(quota: int | None, period: int | None) -> None:
+    """Refuse what the kernel would: kernel/sched/core.c, tg_set_cfs_bandwidth."""
+    if period and not 1000 <= period <= 1_000_000:
+        raise InvalidInput(f"--cpu-period {period} is out of range", "write 1000 to 1000000 microseconds")
+    if quota and 0 < quota < 1000:
+        raise InvalidInput(f"--cpu-quota {quota} is too little", "write at least 1000 microseconds")
+
+
+def _check_list(option: str, wanted: str | None, online: str) -> None:
+    if not wanted:
+        return
+    try:
+        with open(online, encoding="ascii") as file:
+            there = file.read().strip()
+    except FileNotFoundError:  # a kernel without memory nodes
+        there = "0"
+    if not _numbers(wanted) <= _numbers(there):
+        raise InvalidInput(f"{option} {wanted}: this host has not all of them", f"it has {there}")
+
+
+def _numbers(written: str) -> set[int]:
+    """Read a list as 0-2,5; one that is too long to be true is cut, and so refused."""
+    found: set[int] = set()
+    for piece in written.split(","):
+        first, _, last = piece.partition("-")
+        found.update(range(int(first), min(int(last or first), int(first) + _MOST_PROCESSORS) + 1))
+    return found
+
+
+def _huge_pages(limits: Sequence[tuple[str, int]]) -> Iterator[oci.HugepageLimit]:
+    for page, limit in limits:
+        there = sizes()
+        if page not in there:
+            hint = f"there are: {', '.join(there)}" if there else "this kernel has no huge pages"
+            raise InvalidInput(f"--hugetlb {page}: this host has no huge pages of that size", hint)
+        yield oci.HugepageLimit(page_size=page, limit=limit)
+
+
 def _pids(options: Mapping[str, Any]) -> oci.Pids | None:
     limit = options.get("pids_limit")
     return None if limit is None else oci.Pids(limit=limit if limit > 0 else -1)
 
 
 def _io(options: Mapping[str, Any]) -> oci.BlockIO | None:
+    weights = [weight for _, weight in options.get("blkio_weight_device", ())]
+    for weight in (options.get("blkio_weight"), *weights):
+        if weight and not 10 <= weight <= 1000:
+            raise InvalidInput(f"the block I/O weight {weight} is out of range", "write 10 to 1000, or 0")
     io = oci.BlockIO(
         weight=options.get("blkio_weight") or None,
         weight_device=tuple(

@@ -79,7 +79,9 @@ class Monitor:
         except ChildFailed as failure:
             self._discard(_name_of(self.plan, failure.step), failure.errno, failure.text)
         except (OSError, SetupFailed) as error:
-            self._discard("prepare", error.errno or errno.EIO, str(error))
+            told = error.message if isinstance(error, SetupFailed) else str(error)
+            hint = error.hint if isinstance(error, SetupFailed) else ""
+            self._discard("prepare", error.errno or errno.EIO, told, hint)
         else:
             self._leave(wire.EXITED, self.journal.state)
 
@@ -116,7 +118,8 @@ class Monitor:
     def _run_once(self) -> None:
         stdio = Stdio.make(self.plan.terminal, self.launch.stdin_open)
         if self._group:
-            cgroups.create(self._group)
+            refused = cgroups.create(self._group)
+            self.journal.update(refused=refused)
         if self.launch.foreign:
             foreign_init.forget(self.launch.foreign[0])
             if self._foreign_group:
@@ -267,7 +270,7 @@ class Monitor:
 
     # --- the end --------------------------------------------------------------------------------
 
-    def _discard(self, step: str, code: int, text: str) -> None:
+    def _discard(self, step: str, code: int, text: str, hint: str = "") -> None:
         """End a container whose process could not be made."""
         self._remove_cgroup()
         exit_code = _exit_code_of_failure(step, code)
@@ -280,7 +283,7 @@ class Monitor:
             exit_code=exit_code,
             finished_at=time.time(),
         )
-        self._leave(wire.FAILED, {"step": step, "errno": code, "text": text})
+        self._leave(wire.FAILED, {"step": step, "errno": code, "text": text, "hint": hint})
 
     def _leave(self, kind: int, last_words: dict[str, Any]) -> None:
         """Take away what is not to stay, let others at the container, say how it was, clean up."""

@@ -83,6 +83,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory_bytes: int | None = None
     throttled_s: float = 0.0
     usage_source: str = ""
+    refused: tuple[str, ...] = ()
+    """Limits that the kernel did not take, and why, a sentence each."""
     health: dict[str, Any] | None = None
     """status, failing_streak and log, when it is checked; see runtime/health.py."""
 

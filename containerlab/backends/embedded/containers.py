@@ -121,7 +121,8 @@ class ContainerVerbs(Ground):
         """Start a container that ends with its caller."""
         connection, decision = self._launch(name, attached=True)
         directory = self.records.directory(decision.record.id)
-        return self._session(describe_start(decision.record, decision.kept, directory), connection)
+        refused = (connection.state or {}).get("refused", ())
+        return self._session(describe_start(decision.record, decision.kept, directory, refused), connection)
 
     def _launch(self, name: str, *, attached: bool) -> tuple[Connection, starting.Decision]:
         container_id = self.records.find(name)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from containerlab.backends.base import ContainerInfo
-from containerlab.backends.embedded.starting import Decided
+from containerlab.backends.embedded.starting import Decided, worth_saying
 from containerlab.linux.cgroups import control
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
+from containerlab.linux.cgroups.plan import Write
 from containerlab.store.records import Record, State
 
 __all__ = ["describe", "describe_start"]
@@ -25,10 +28,13 @@ def describe(record: Record, state: State, decided: Decided, directory: str) -> 
     return _info(record, state, decided, status, {**detail, "spec": _spec(directory)})
 
 
-def describe_start(record: Record, decided: Decided, directory: str) -> ContainerInfo:
-    """Return a container as it is about to start, from what is in memory."""
+def describe_start(
+    record: Record, decided: Decided, directory: str, refused: Sequence[str] = ()
+) -> ContainerInfo:
+    """Return a container as it starts, from what is in memory; `refused`: limits the kernel did not take."""
     group = CgroupPlan.restore(decided.cgroup) if decided.cgroup else None
-    return _info(record, State(), decided, "created", _detail(record, State(), decided, group, directory))
+    state = State(refused=tuple(refused))
+    return _info(record, state, decided, "created", _detail(record, state, decided, group, directory))
 
 
 def _info(
@@ -50,7 +56,7 @@ def _info(
         error=state.error,
         health=_health(state, status)["status"] if state.health else "",
         labels=record.labels,
-        notices=decided.notices,
+        notices=(*decided.notices, *worth_saying(state.refused, record)),
         detail=detail,
     )
 
@@ -83,8 +89,7 @@ def _detail(
         "cgroup": dict(group.directories) if group else {},
         "limits": [
             {"controller": w.controller, "file": w.file, "value": w.value, "path": w.path, "why": w.why}
-            for w in (group.writes if group else ())
-            if w.controller != "devices"
+            for w in _in_force(group, state)
         ],
     }
 
@@ -94,6 +99,21 @@ def _health(state: State, status: str) -> dict[str, Any]:
     if not state.health or status in ("running", "paused"):
         return state.health or {}
     return {**state.health, "status": "unhealthy"}
+
+
+def _in_force(group: CgroupPlan | None, state: State) -> Iterator[Write]:
+    """Yield the limits as written; of several ways to say one thing that which this kernel took."""
+    taken: set[tuple[str, str]] = set()
+    for write in group.writes if group else ():
+        purpose = (write.path, write.why)
+        if write.controller == "devices" or (not write.required and purpose in taken):
+            continue
+        if any(told.startswith(f"no {write.why}:") for told in state.refused):
+            continue
+        if not write.required and state.pid and not os.path.exists(f"{write.path}/{write.file}"):
+            continue
+        taken.add(purpose)
+        yield write
 
 
 def _spec(directory: str) -> dict[str, Any]:

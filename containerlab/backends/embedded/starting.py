@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +37,16 @@ from containerlab.store.home import Home
 from containerlab.store.records import Record, Records
 from containerlab.store.snapshots import Snapshot
 
-__all__ = ["Decided", "Decision", "cgroup_path", "decide", "keep", "launch", "namespaces_of_others"]
+__all__ = [
+    "Decided",
+    "Decision",
+    "cgroup_path",
+    "decide",
+    "keep",
+    "launch",
+    "namespaces_of_others",
+    "worth_saying",
+]
 
 _JOINABLE = (("pid", "pid"), ("ipc", "ipc"), ("uts", "uts"), ("network", "network"), ("userns", "user"))
 
@@ -114,7 +123,7 @@ def decide(
     spec, notices = make(request, host)
     assert spec.linux is not None
     group_plan = host.cgroups.group(spec.linux.cgroups_path).plan(resources.from_oci(spec.linux.resources))
-    notices = (*notices, *_said(group_plan, record))
+    notices = (*notices, *worth_saying(group_plan.notices, record))
     if runtime:
         mounted = (str(snapshot.root), snapshot.mounts)
         handed = foreign.hand_over(runtime, spec, mounted, host, (record.id, str(directory)))
@@ -204,10 +213,10 @@ def _read(lowers: list[Path], snapshot: Snapshot, path: str) -> bytes | None:
     return read_file(lowers, snapshot.upper, path)
 
 
-def _said(plan: CgroupPlan, record: Record) -> tuple[str, ...]:
+def worth_saying(notices: Iterable[str], record: Record) -> tuple[str, ...]:
     """Leave out what nobody asked for: the swap limit that goes with every memory limit."""
     silent = "memory_swap" not in record.options
-    return tuple(notice for notice in plan.notices if not (silent and "swap" in notice))
+    return tuple(notice for notice in notices if not (silent and "swap" in notice))
 
 
 def namespaces_of_others(records: Records, options: Mapping[str, Any], host: Host) -> Joined:

@@ -82,7 +82,7 @@ def apply(writes: Iterable[Write]) -> tuple[str, ...]:
     Raises: SetupFailed for the first required one that the kernel refuses.
     """
     taken: set[tuple[str, str]] = set()
-    refused: dict[tuple[str, str], str] = {}
+    refused: dict[tuple[str, str], tuple[Write, OSError]] = {}
     for write in writes:
         purpose = (write.path, write.why)
         if not write.required and purpose in taken:
@@ -94,8 +94,9 @@ def apply(writes: Iterable[Write]) -> tuple[str, ...]:
             if write.required:
                 what = f"cannot write {write.value!r} to {write.file} of the cgroup {write.path}"
                 raise _failed(what, error, _hint(write, error.errno)) from error
-            refused[purpose] = _why_refused(write, error)
-    return tuple(text for purpose, text in refused.items() if purpose not in taken)
+            if purpose not in refused or refused[purpose][1].errno == errno.ENOENT:
+                refused[purpose] = (write, error)  # a file that is there and refuses tells more
+    return tuple(_why_refused(*refused[purpose]) for purpose in refused if purpose not in taken)
 
 
 def _put(path: str, value: str) -> None:

@@ -72,8 +72,22 @@ class V1(NamedTuple):
                 for directory in (*parents(base, path), group):
                     yield Write(name, "cpuset.cpus", self.cpus, directory, "an empty cpuset admits nobody")
                     yield Write(name, "cpuset.mems", self.mems, directory, "an empty cpuset admits nobody")
+            if name == "cpu" and resources.cpu_rt_runtime_usec:
+                yield from _real_time_above(base, path)
             for file, value, why, required in translate(name, resources, current):
                 yield Write(name, file, value, group, why, required)
+
+
+def _real_time_above(base: str, path: str) -> Iterator[Write]:
+    """A group can give only of what it has, and a new one has no real-time at all.
+
+    Source: Documentation/scheduler/sched-rt-group.rst.
+    """
+    most = _read(f"{base}/cpu.rt_runtime_us") or "950000"
+    for directory in parents(base, path):
+        yield Write(
+            "cpu", "cpu.rt_runtime_us", most, directory, "real-time that groups below may have", False
+        )
 
 
 def _read(path: str) -> str:
