@@ -9,9 +9,11 @@ Names are loaded when they are first used: importing this costs next to nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+# As in `typing`, which takes almost as long to load as Python itself. Type checkers take the name for true.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from containerlab.default import engine, run, start
     from containerlab.engine.container import Container
     from containerlab.engine.containers import Containers
