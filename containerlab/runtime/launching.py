@@ -13,7 +13,7 @@ __all__ = ["LauncherProcess", "start"]
 
 _PROGRAM = (
     "import gc, sys; gc.disable(); sys.path.append(sys.argv[1]); "
-    "from containerlab.runtime.launcher import main; main(3)"
+    "from containerlab.runtime.launcher import main; main()"
 )
 
 
@@ -27,7 +27,7 @@ class LauncherProcess(NamedTuple):
 
 def start() -> LauncherProcess:
     """Start a launcher, in a session of its own; it ends when its control socket is closed."""
-    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
     python = open_python()
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     try:

@@ -39,29 +39,32 @@ class Launcher:
     def launch(self, launch: Launch, plan: Plan, descriptors: Sequence[int] = ()) -> Connection:
         """Have a monitor made for a plan and return the connection to it."""
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-        body = marshal.dumps((steps.plain(launch), steps.pack(plan)))
-        with contextlib.closing(theirs):
-            self._send(body, [theirs.fileno(), *descriptors])
+        request = os.memfd_create("request")
+        try:
+            with open(request, "wb", closefd=False) as file:
+                file.write(marshal.dumps((steps.plain(launch), steps.pack(plan))))
+            self._send([request, theirs.fileno(), *descriptors])
+        finally:
+            os.close(request)
+            theirs.close()
         return Connection(ours)
 
-    def _send(self, body: bytes, descriptors: list[int]) -> None:
+    def _send(self, descriptors: list[int]) -> None:
         with self._lock:
             try:
-                self._send_once(body, descriptors)
+                self._send_once(descriptors)
             except (BrokenPipeError, ConnectionResetError):
                 # Somebody killed the launcher; the monitors that it made live on without it.
                 self._close()
-                self._send_once(body, descriptors)
+                self._send_once(descriptors)
 
-    def _send_once(self, body: bytes, descriptors: list[int]) -> None:
+    def _send_once(self, descriptors: list[int]) -> None:
         if self._process is None or self._process.owner != os.getpid():
             self._process = start()
             self._control = _socket_of(self._process)
         assert self._control is not None
         rights = b"".join(descriptor.to_bytes(4, sys.byteorder) for descriptor in descriptors)
-        ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)]
-        self._control.sendmsg([len(body).to_bytes(8, "big")], ancillary)
-        self._control.sendall(body)
+        self._control.sendmsg([b"r"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
 
     def _close(self) -> None:
         if self._control is None or self._process is None:
@@ -79,7 +82,7 @@ class Launcher:
 
 
 def _socket_of(process: LauncherProcess) -> _socket.socket:
-    return _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, process.control)
+    return _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, process.control)
 
 
 class Connection:

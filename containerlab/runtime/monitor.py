@@ -39,14 +39,21 @@ from containerlab.runtime.streams import Stdio, Watch
 if TYPE_CHECKING:
     from containerlab.runtime.health import Health
 
-__all__ = ["look_after"]
+__all__ = ["look_after", "prepare"]
 
 
 def look_after(launch: Launch, plan: Plan, client: int, extra: list[int]) -> None:
-    """Run the container, or exec session, from its start to its end."""
+    """Run the container, or exec session, from its start to its end.
+
+    Descriptors may stay open that only the caller can close, as he has none but his own.
+    """
+    Monitor(launch, plan, Clients(client, launch.directory), extra).run()
+
+
+def prepare() -> None:
+    """Be a process of its own, with a name, before it is known for whom."""
     os.setsid()
     _rename(b"conlab-monitor")
-    Monitor(launch, plan, Clients(client, launch.directory), extra).run()
 
 
 def _rename(name: bytes) -> None:
