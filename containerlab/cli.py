@@ -222,12 +222,11 @@ def _call(engine: Engine, call: Call) -> Any:
         return call.on(engine)
     from containerlab.engine import attach, terminal
 
-    interactive = call.options.get("interactive", call.command.name == "attach")
-    has_terminal = bool(call.options.get("tty", False))
+    interactive, has_terminal = _streams(engine, call)
     if has_terminal and interactive and not os.isatty(0):
         from containerlab.errors import InvalidInput
 
-        raise InvalidInput("standard input is not a terminal", "leave out -t")
+        raise InvalidInput("standard input is not a terminal", "leave out -t, or give --no-stdin to attach")
     keys = terminal.parse_keys(call.options.get("detach_keys", "ctrl-p,ctrl-q"))
     keyboard = attach.Keyboard(0, keys if has_terminal else b"") if interactive else None
     proxied = call.options.get("sig_proxy", True) and not has_terminal
@@ -240,6 +239,17 @@ def _call(engine: Engine, call: Call) -> Any:
     finally:
         if keyboard is not None:
             keyboard.close()
+
+
+def _streams(engine: Engine, call: Call) -> tuple[bool, bool]:
+    """Say whether standard input is handed on, and whether the other end is a terminal."""
+    if call.command.name in ("run", "exec"):
+        return bool(call.options.get("interactive")), bool(call.options.get("tty"))
+    made_with = engine.containers.info(call.arguments[0]).detail.get("options", {})
+    wanted = call.options.get("interactive", call.command.name == "attach") and not call.options.get(
+        "no_stdin"
+    )
+    return bool(wanted and made_with.get("interactive")), bool(made_with.get("tty"))
 
 
 def _write(stream: str, chunk: bytes) -> None:

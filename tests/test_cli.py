@@ -184,6 +184,30 @@ def test_terminal_passes_keys_and_detaches(conlab: Conlab) -> None:
         conlab("rm", "-f", "shell")
 
 
+def test_attach_finds_the_terminal_that_the_container_has(conlab: Conlab) -> None:
+    conlab.text("run", "-dit", "--name", "shell", IMAGE, "sh")
+    try:
+        terminal = Terminal([*conlab.words, "attach", "--detach-keys", "ctrl-a,x", "shell"])
+        os.write(terminal.master, b"echo $((6*7))\n")
+        terminal.expect(b"\n42")
+        os.write(terminal.master, b"\x01x")
+        assert terminal.exit_code() == 0
+        conlab("pause", "shell")
+        assert b"paused" in conlab("attach", "--no-stdin", "shell").stderr
+        conlab("unpause", "shell")
+        silent = Terminal([*conlab.words, "attach", "--no-stdin", "shell"])
+        os.write(silent.master, b"exit 5\n")
+        terminal = Terminal([*conlab.words, "attach", "shell"])
+        while b"\n43" not in silent.seen:  # once it is attached too
+            os.write(terminal.master, b"echo $((6*7+1))\n")
+            if select.select([silent.master], [], [], 0.1)[0]:
+                silent.seen += os.read(silent.master, 65536)
+        os.write(terminal.master, b"exit 6\n")
+        assert (terminal.exit_code(), silent.exit_code()) == (6, 6)
+    finally:
+        conlab("rm", "-f", "shell")
+
+
 def test_closed_pipe_is_no_error(conlab: Conlab, container: str) -> None:
     command = " ".join([*conlab.words, "ps", "-a", "|", "true"])
     done = subprocess.run(["sh", "-c", command], capture_output=True, check=False, timeout=60)

@@ -16,6 +16,8 @@ from containerlab.errors import InvalidInput, LabError
 
 __all__ = ["Conduct", "parse_keys", "raw"]
 
+_HELD = "abcdefghijklmnopqrstuvwxyz@[\\]^_"
+"""What makes another character with the control key."""
 _HANDED_ON = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGCONT", "SIGTSTP")
 
 
@@ -28,9 +30,10 @@ def parse_keys(text: str) -> bytes:
     keys = b""
     for word in filter(None, text.split(",")):
         letter = word.removeprefix("ctrl-")
-        if len(letter) != 1 or not letter.isascii():
+        is_held = word != letter
+        if len(letter) != 1 or not letter.isascii() or (is_held and letter.lower() not in _HELD):
             raise InvalidInput(f"--detach-keys: not a key: {word!r}", "write ctrl-p,ctrl-q or a,b")
-        keys += bytes([ord(letter.upper()) & 0x1F]) if word != letter else letter.encode()
+        keys += bytes([ord(letter.upper()) & 0x1F]) if is_held else letter.encode()
     return keys
 
 
@@ -44,7 +47,7 @@ def raw(descriptor: int) -> Iterator[None]:
     import tty
 
     before = termios.tcgetattr(descriptor)
-    tty.setraw(descriptor)
+    tty.setraw(descriptor, termios.TCSADRAIN)  # what is typed already is not lost
     try:
         yield
     finally:

@@ -58,5 +58,7 @@ def test_reading_is_ended_from_outside() -> None:
 
 def test_wrong_detach_keys_are_refused() -> None:
     assert parse_keys("ctrl-p,ctrl-q") == b"\x10\x11"
-    with pytest.raises(InvalidInput, match="not a key"):
-        parse_keys("shift-x")
+    assert parse_keys("ctrl-],ctrl-@,a") == b"\x1d\x00a"
+    for wrong in ("shift-x", "ctrl-?", "ctrl-1", "ctrl-", "ü"):
+        with pytest.raises(InvalidInput, match="not a key"):
+            parse_keys(wrong)

@@ -157,6 +157,9 @@ class ContainerVerbs(Ground):
     def attach(self, name: str) -> EmbeddedSession:
         """Attach to a running container."""
         container_id = self.records.find(name)
+        group = repair.cgroup_of(self.records, container_id)
+        if group and control.is_frozen(group):
+            raise Conflict(f"container {name} is paused", f"unpause it first: conlab unpause {name}")
         try:
             connection = attach(self.records.directory(container_id))
         except (ConnectionRefusedError, FileNotFoundError) as error:
