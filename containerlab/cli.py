@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from containerlab.errors import ContainerFailed, LabError, SetupFailed
+from containerlab.linux.files import fill_stdio, write_all
 
 if TYPE_CHECKING:
     from containerlab.commands.parse import Call
@@ -21,8 +22,6 @@ _FACES = {"demo": "containerlab.demo", "runtime": "containerlab.ociruntime"}
 """Words that another face answers: its `main` gets the words that follow."""
 _STARTING = ("exec", "restart", "run", "start")
 """Verbs that start programs."""
-
-
 _FEW_COLLECTIONS = 100_000
 """Objects made before the first search for garbage; loading makes a third of them."""
 
@@ -42,6 +41,8 @@ def program() -> NoReturn:
     the interpreter apart at its end: that is a sixth of its time. Whoever is another face ends as usual.
     """
     gc.set_threshold(_FEW_COLLECTIONS)
+    fill_stdio()
+    sys.stdout, sys.stderr = sys.stdout or os.fdopen(1, "w"), sys.stderr or os.fdopen(2, "w")
     _import_msgspec()
     code = main()
     if {*_settings(sys.argv[1:]).words[:1]} & _FACES.keys():
@@ -253,8 +254,6 @@ def _streams(engine: Engine, call: Call) -> tuple[bool, bool]:
 
 
 def _write(stream: str, chunk: bytes) -> None:
-    from containerlab.linux.files import write_all
-
     write_all(1 if stream == "stdout" else 2, chunk)
 
 

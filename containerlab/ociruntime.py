@@ -22,6 +22,7 @@ import msgspec
 from containerlab import units
 from containerlab.errors import InvalidInput, LabError
 from containerlab.linux.cgroups import control
+from containerlab.linux.files import fill_stdio
 from containerlab.oci import runtime as oci
 from containerlab.runtime import console, creation, ending
 from containerlab.runtime.creation import Created, Wishes
@@ -35,7 +36,7 @@ _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, sign
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Perform one command of an OCI runtime and return its exit code."""
-    _fill_stdio()
+    fill_stdio()
     words = _parser().parse_args(sys.argv[1:] if arguments is None else list(arguments))
     if words.command is None:
         _parser().print_help()
@@ -49,13 +50,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _log(words, "error", message)
     sys.stderr.write(f"conlab-runtime: {message}\n" + (f"  hint: {hint}\n" if hint else ""))
     return 1
-
-
-def _fill_stdio() -> None:
-    """Open what is missing of the descriptors 0 to 2, for the container's would be whatever opens next."""
-    while (fd := os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)) <= 2:
-        os.set_inheritable(fd, True)
-    os.close(fd)
 
 
 def _log(words: argparse.Namespace, level: str, message: str) -> None:

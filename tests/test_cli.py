@@ -57,6 +57,14 @@ def container(conlab: Conlab) -> Iterator[str]:
     conlab("rm", "-f", name)
 
 
+@pytest.mark.parametrize(
+    ("words", "code"), [(("run", "--rm", IMAGE, "sh", "-c", "echo hi; exit 3"), 3), (("version",), 0)]
+)
+def test_it_works_without_standard_streams(conlab: Conlab, words: tuple[str, ...], code: int) -> None:
+    closing = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
+    assert subprocess.run([*closing, *conlab.words, *words], check=False).returncode == code
+
+
 def test_output_is_exact_to_the_byte_and_streams_stay_apart(conlab: Conlab) -> None:
     data = bytes(range(256)) * 64
     done = conlab("run", "-i", "--rm", IMAGE, "sh", "-c", "cat; echo err >&2", stdin=data)

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 
-__all__ = ["remove_content", "remove_tree", "write_all", "write_atomically"]
+__all__ = ["fill_stdio", "remove_content", "remove_tree", "write_all", "write_atomically"]
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -23,6 +23,13 @@ def write_atomically(path: str, content: bytes, mode: int = 0o600) -> None:
     finally:
         os.close(fd)
     os.rename(temporary, path)
+
+
+def fill_stdio() -> None:
+    """Open what is missing of the descriptors 0 to 2, for whatever opens next would take its place."""
+    while (fd := os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
 
 
 def write_all(descriptor: int, data: bytes) -> None:
