@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from containerlab.default import engine, run, start
+    from containerlab.default import default_engine, run, start
     from containerlab.engine.container import Container
     from containerlab.engine.containers import Containers
     from containerlab.engine.engine import Engine
@@ -55,7 +55,7 @@ last: Any = None
 """What the last magic gave."""
 
 _HOME_OF = {
-    "engine": "default",
+    "default_engine": "default",
     "run": "default",
     "start": "default",
     "Container": "engine.container",
@@ -96,7 +96,7 @@ __all__ = [
     "Unavailable",
     "Unsupported",
     "containers",
-    "engine",
+    "default_engine",
     "images",
     "load_ipython_extension",
     "run",

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from containerlab.engine.result import RunResult
     from containerlab.options.container import RunOptions
 
-__all__ = ["engine", "noun", "run", "start"]
+__all__ = ["default_engine", "noun", "run", "start"]
 
 _lock = threading.Lock()
 _engine: Engine | None = None
 
 
-def engine() -> Engine:
+def default_engine() -> Engine:
     """Return the engine of the usual home."""
     global _engine
     with _lock:
@@ -45,7 +45,7 @@ def run(
     A command that is one text is split as a shell would. `input` becomes its standard input; `sink` is
     called with ("stdout" or "stderr", bytes) while it runs.
     """
-    return engine().containers.run(image, command, input=input, sink=sink, **options)
+    return default_engine().containers.run(image, command, input=input, sink=sink, **options)
 
 
 def start(image: str, command: str | Sequence[str] = (), **options: Unpack[RunOptions]) -> Container:
@@ -54,9 +54,9 @@ def start(image: str, command: str | Sequence[str] = (), **options: Unpack[RunOp
     with lab.start("lab/base", ["sleep", "60"]) as container:
         print(container.exec(["hostname"]).stdout)
     """
-    return engine().containers.start(image, command, **options)
+    return default_engine().containers.start(image, command, **options)
 
 
 def noun(name: str) -> Any:
     """Return containers, images, volumes, system or see of the usual engine."""
-    return getattr(engine(), name)
+    return getattr(default_engine(), name)

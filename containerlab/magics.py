@@ -13,11 +13,11 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand, output_can_be_silenced
 
 import containerlab
-from containerlab import default
 from containerlab.commands.complete import complete
 from containerlab.commands.confirm import question
 from containerlab.commands.help import help_text
 from containerlab.commands.parse import Call, HelpWanted, WrongUsage, parse
+from containerlab.default import default_engine
 from containerlab.engine.logs import Logs
 from containerlab.engine.names import Names
 from containerlab.engine.result import Interrupted
@@ -45,7 +45,7 @@ class ContainerMagics(Magics):
 
     @property
     def engine(self) -> Engine:
-        return default.engine()
+        return default_engine()
 
     @output_can_be_silenced
     @no_var_expand
@@ -71,6 +71,7 @@ class ContainerMagics(Magics):
             value = self._perform(call, cell)
         except (LabError, Interrupted) as error:
             self._keep(name, getattr(error, "result", None))
+            error.hint = _in_a_notebook(error.hint)
             if with_traceback:
                 traceback.print_exc()
             raise
@@ -134,11 +135,16 @@ def _parsed(words: list[str]) -> Call | None:
     try:
         return parse(words, _FLAGS)
     except HelpWanted as wanted:
-        print(help_text(wanted.path).replace("conlab ", "%container "))
+        print(_in_a_notebook(help_text(wanted.path)))
         return None
     except WrongUsage as wrong:
-        wrong.usage = wrong.usage.replace("conlab ", "%container ")
+        wrong.usage = _in_a_notebook(wrong.usage)
         raise
+
+
+def _in_a_notebook(text: str) -> str:
+    """Write the commands that a text names as they are written in a cell."""
+    return text.replace("conlab ", "%container ")
 
 
 _AFTERMATHS = dict.fromkeys(("attach", "logs", "wait", "events"), "containers go on")
@@ -253,7 +259,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     shell.register_magics(ContainerMagics)
     _forget_matcher(shell)
     if shell.Completer is not None:
-        shell.Completer.custom_matchers.append(matcher(Names(default.engine())))
+        shell.Completer.custom_matchers.append(matcher(Names(default_engine())))
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:

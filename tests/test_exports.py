@@ -32,6 +32,12 @@ def test_every_module_says_what_it_is(name: str) -> None:
     assert importlib.import_module(name).__doc__
 
 
+def test_no_public_name_is_hidden_by_a_module() -> None:
+    """Importing a module sets its name in the package, over what stood there."""
+    modules = {info.name for info in pkgutil.iter_modules(containerlab.__path__)}
+    assert modules & set(containerlab.__all__) == set()
+
+
 @pytest.mark.parametrize("name", containerlab.__all__)
 def test_every_public_name_is_documented(name: str) -> None:
     value = getattr(containerlab, name)
