@@ -108,7 +108,7 @@ def throttled(engine: Engine) -> Scene:
     got_cores = seen.status.usage.cpu_s / max(seen.status.finished_at - seen.status.started_at, 1e-9)
     last = seen.series.last
     periods = (last and last.throttled_periods) or 0
-    held = f"held back in {periods} periods of 0.1 s" if periods else "not held back: there was no limit"
+    held = f"held back in {periods} periods of 0.1 s" if periods else _not_held(seen)
     return Scene(
         "Held back: half a core",
         "The loop wants a whole core. In each tenth of a second the kernel lets it run for 50 ms; then it "
@@ -121,6 +121,12 @@ def throttled(engine: Engine) -> Scene:
         resource="cpu",
         notices=seen.notices,
     )
+
+
+def _not_held(seen: Watched) -> str:
+    if seen.was_counted:
+        return "not held back: others kept the processors busy, and it got less than its limit"
+    return "not held back: there was no limit"
 
 
 MEMORY = "64m"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from containerlab.backends.base import ExitStatus
     from containerlab.engine.engine import Engine
     from containerlab.metrics.sample import Sample
+    from containerlab.views.chart import Chart
 
 __all__ = ["Watched", "watch"]
 
@@ -37,6 +38,12 @@ class Watched(NamedTuple):
     def was_counted(self) -> bool:
         """Whether a cgroup counted, so that limits could hold."""
         return any(sample.source == "cgroup" for sample in self.series)
+
+    def chart(self, resource: str) -> Chart:
+        """Return a picture of one resource of `views.plot.RESOURCES`: "cpu", "memory", …"""
+        from containerlab.views.chart import Chart
+
+        return Chart(self.series.to_frame(), resource)
 
 
 class _Meter:

@@ -46,14 +46,21 @@ def _is_harmless(character: str) -> bool:
 
 
 def breakable(value: object) -> str:
-    """Escape text, and let a narrow window break it after a comma, slash, colon, dot or underscore.
+    """Escape text, and let a narrow window break long words after a comma, slash, colon, dot or underscore.
 
-    >>> breakable("/sys/fs")
-    '/<wbr>sys/<wbr>fs'
+    >>> breakable("/sys/fs/cgroup/memory")
+    '/<wbr>sys/<wbr>fs/<wbr>cgroup/<wbr>memory'
     """
+    return " ".join(_seamed(word) if len(word) > _LONG_WORD else text(word) for word in str(value).split(" "))
+
+
+_LONG_WORD = 20
+
+
+def _seamed(word: str) -> str:
     from containerlab.views.layout import SEAMS
 
-    return "<wbr>".join(text(piece) for piece in SEAMS.split(str(value)) if piece)
+    return "<wbr>".join(text(piece) for piece in SEAMS.split(word) if piece)
 
 
 class Heading(NamedTuple):
@@ -118,7 +125,7 @@ def _group(group: Group, width: int) -> str:
 
 
 def _nothing(width: int) -> str:
-    return f'<tr><td colspan="{width}" style="text-align:left;"><i>none</i></td></tr>'
+    return f'<tr><td colspan="{width}" style="padding:2px 0;text-align:left;"><i>none</i></td></tr>'
 
 
 def mark(is_good: bool) -> str:

@@ -64,7 +64,7 @@ class Column(NamedTuple):
 _FITTED = ("prose", "below", "group")
 _CODE = ("id", "digest", "path", "code", "command")
 _NAMES = ("id", "name", "path")
-_UNBROKEN = ("id", "code", "number", "size", "seconds", "time")
+_UNBROKEN = ("id", "code", "number", "size", "seconds", "time", "verdict")
 _ID_LENGTH = 12
 _COMMAND_LENGTH = 30
 
@@ -204,6 +204,8 @@ def _html_heading(column: Column) -> html.Heading:
 def _html_cell(column: Column, row: Any) -> str:
     value = column.show(row)
     shown = html.text(value) if column.kind in _UNBROKEN else html.breakable(value)
+    if column.kind == "name":
+        shown = shown.replace(" ", "&nbsp;")
     full = column.show(row, full=True)
     if column.kind == "call":
         return f"<code>{shown}</code>"

@@ -84,6 +84,6 @@ def test_html_groups_rows_and_says_when_there_are_none() -> None:
 
 def test_long_paths_may_break_and_ids_may_not() -> None:
     columns = (Column("id", "ID", lambda row: row.id, "id"), Column("p", "P", lambda row: row.name, "path"))
-    shown = Table([Thing("a.b/c", "/sys/fs", 1)], columns).to_html()
-    assert "/<wbr>sys/<wbr>fs" in shown
+    shown = Table([Thing("a.b/c", "/sys/fs/cgroup/memory short/word", 1)], columns).to_html()
+    assert "/<wbr>sys/<wbr>fs/<wbr>cgroup/<wbr>memory short/word" in shown
     assert "a.b/c" in shown
