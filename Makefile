@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test packages check bench notebooks clean
+.PHONY: help demo test test-browser packages check bench notebooks clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -14,6 +14,11 @@ demo: .venv/installed ## run containers under limits and draw what happened: dem
 
 test: packages check ## everything that CI runs
 	$(BIN)/python -m pytest tests notebooks --nbval --nbval-current-env --nbval-sanitize-with tests/nbval-sanitize.cfg
+
+test-browser: packages .venv/installed-tools ## what JupyterLab shows in chromium, which is installed for it
+	@$(PYTHON) -m tests.system_packages tests/browser/system-packages.txt
+	$(BIN)/pip install --quiet --group browser
+	$(BIN)/python -m pytest -m browser tests/browser
 
 packages: ## install what system-packages.txt lists, or say what is missing
 	@$(PYTHON) -m tests.system_packages
