@@ -62,6 +62,8 @@ def spawn(plan: Plan, descriptors: Sequence[int], on_hook: Callable[[int], None]
             pid, pidfd = _clone(plan, Scene(theirs, descriptors, doors.attach), doors, ours)
     finally:
         os.close(theirs)
+    if plan.joins:
+        pid, pidfd = _await_birth(pid, pidfd, ours)
     try:
         terminal = _attend(plan, ours, pid, on_hook)
     except BaseException:
@@ -107,35 +109,35 @@ def _doors(plan: Plan) -> Iterator[_Doors]:
 
 
 def _clone(plan: Plan, scene: Scene, doors: _Doors, ours: int) -> tuple[int, int]:
-    if plan.joins:
-        return _clone_joined(plan, scene, doors, ours)
-    flags = plan.new_namespaces | doors.flags
-    pid, pidfd = syscalls.clone3(flags, exit_signal=signal.SIGCHLD, cgroup=max(doors.into, 0))
-    if pid == 0:
-        os.close(ours)
-        child.perform(scene, plan.steps)
-    return pid, pidfd
-
-
-def _clone_joined(plan: Plan, scene: Scene, doors: _Doors, ours: int) -> tuple[int, int]:
-    """Clone from a go-between that has joined the namespaces, as a child of this process all the same.
+    """Clone the process, or a go-between that joins the namespaces of others and clones it.
 
     Joining a PID namespace moves only later children, joining a user namespace takes the right to act on
     the host; so neither is for this process itself. The go-between enters the cgroup too: afterwards it may
     have no right to.
     """
-    between, between_pidfd = syscalls.clone3(
-        doors.flags, exit_signal=signal.SIGCHLD, cgroup=max(doors.into, 0)
-    )
-    if between == 0:
+    flags = doors.flags | (0 if plan.joins else plan.new_namespaces)
+    pid, pidfd = syscalls.clone3(flags, exit_signal=signal.SIGCHLD, cgroup=max(doors.into, 0))
+    if pid == 0:
         os.close(ours)
-        _join_and_clone(plan, scene)
-    os.close(between_pidfd)
+        if plan.joins:
+            _join_and_clone(plan, scene)
+        child.perform(scene, plan.steps)
+    return pid, pidfd
+
+
+def _await_birth(between: int, pidfd: int, ours: int) -> tuple[int, int]:
+    """Return the process that a go-between has made, as a child of this process all the same.
+
+    Raises: ChildFailed, also when the go-between is killed, as all are who are in a container that ends:
+    nobody else holds the other end of `ours` then.
+    """
+    os.close(pidfd)
     message = os.read(ours, 65536)
     os.waitpid(between, 0)
     if message[:1] == b"P":
         pid = int.from_bytes(message[1:5], "little")
         return pid, os.pidfd_open(pid)
+    os.close(ours)
     raise ChildFailed(-1, *_failure(message)[1:])
 
 
