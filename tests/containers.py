@@ -122,7 +122,13 @@ def monitor_of(directory: str) -> int:
     """Return the pid of a container's monitor: whoever has its lock open."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
-            held = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
-            if f"{directory}/lock" in held:
+            fds = os.listdir(f"/proc/{pid}/fd")
+            if any(_leads_to(f"/proc/{pid}/fd/{fd}", f"{directory}/lock") for fd in fds):
                 return int(pid)
     raise AssertionError(f"{directory} has no monitor")
+
+
+def _leads_to(link: str, path: str) -> bool:
+    with contextlib.suppress(OSError):  # closed meanwhile
+        return os.readlink(link) == path
+    return False

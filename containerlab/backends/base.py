@@ -131,7 +131,8 @@ class ContainerInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What is executed: entry point and command."""
     created: float
     status: str
-    """created, running, paused, restarting, exited or dead ("dead": its monitor died; the code is lost)."""
+    """created, running, paused, restarting, exited, dead (its monitor died; the code is lost) or damaged (its
+    files cannot be read)."""
     pid: int = 0
     """On the host; 0 when not running."""
     exit_code: int | None = None

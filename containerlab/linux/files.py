@@ -6,23 +6,43 @@ import errno
 import os
 import stat
 
-__all__ = ["fill_stdio", "remove_content", "remove_tree", "write_all", "write_atomically"]
+__all__ = [
+    "fill_stdio",
+    "remove_content",
+    "remove_tree",
+    "sync_directory",
+    "write_all",
+    "write_atomically",
+]
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def write_atomically(path: str, content: bytes, mode: int = 0o600) -> None:
+def write_atomically(path: str, content: bytes, mode: int = 0o600, *, durable: bool = False) -> None:
     """Write a file under a temporary name and rename it, so that a reader sees the old or the new one.
 
-    Not synchronised to the medium: what it is for (the state of processes) ends with the kernel anyway.
+    durable: after a power cut too. What only tells of processes need not be: it ends with the kernel anyway.
     """
     temporary = f"{path}.{os.getpid()}"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         os.write(fd, content)
+        if durable:
+            os.fsync(fd)
     finally:
         os.close(fd)
     os.rename(temporary, path)
+    if durable:
+        sync_directory(os.path.dirname(path))
+
+
+def sync_directory(path: str) -> None:
+    """Bring the names in a directory to the medium."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def fill_stdio() -> None:

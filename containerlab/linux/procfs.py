@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from typing import NamedTuple
 
-__all__ = ["Identity", "boot_id", "identify", "is_alive", "network_bytes", "open_pidfd"]
+__all__ = ["Identity", "boot_id", "identify", "is_alive", "network_bytes", "open_pidfd", "send_signal"]
 
 
 class Identity(NamedTuple):
@@ -76,3 +77,17 @@ def network_bytes(pid: int) -> tuple[int, int]:
     counted = [line.partition(":") for line in lines if not line.lstrip().startswith("lo:")]
     fields = [numbers.split() for _, _, numbers in counted]
     return sum(int(each[0]) for each in fields), sum(int(each[8]) for each in fields)
+
+
+def send_signal(identity: Identity, number: int) -> None:
+    """Send a signal to this very process; to one that has ended, nothing."""
+    try:
+        pidfd = open_pidfd(identity)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(pidfd)

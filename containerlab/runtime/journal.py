@@ -25,11 +25,12 @@ class Journal:
         """Change the state in memory."""
         self.state.update(changes)
 
-    def write(self, **changes: Any) -> None:
-        """Change the state and write it."""
+    def write(self, *, durable: bool = False, **changes: Any) -> None:
+        """Change the state and write it; `durable`: so that it outlives a power cut."""
         self.update(**changes)
         if self._directory:
-            write_atomically(self._directory + "/state.json", json.dumps(self.state).encode())
+            path = self._directory + "/state.json"
+            write_atomically(path, json.dumps(self.state).encode(), durable=durable)
 
     def earlier(self) -> dict[str, Any]:
         """Read what was written last, by this monitor or by one before it; empty for nothing."""

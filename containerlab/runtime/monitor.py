@@ -177,6 +177,7 @@ class Monitor:
     def _announce(self, spawned: Spawned, pid: int) -> None:
         os.close(spawned.channel)
         self.journal.write(
+            durable=self._is_for_ever(),
             status="running",
             pid=pid,
             start_ticks=_start_ticks(pid),
@@ -194,6 +195,11 @@ class Monitor:
         if self.journal.state["restarts"] and self._is_stopping():
             # Somebody stopped it while it waited for its restart, and saw no process to signal.
             signal.pidfd_send_signal(spawned.pidfd, signal.SIGKILL)
+
+    def _is_for_ever(self) -> bool:
+        """Say whether the container is to be started again after a power cut, if this is known then."""
+        stays = self.launch.directory and not self.launch.remove
+        return bool(stays) and policy_of(self.launch.directory).condition != "no"
 
     def _watch(self, spawned: Spawned, stdio: Stdio, health: Health | None) -> None:
         """Carry output and input until the process has ended and its output is drained."""
@@ -227,7 +233,7 @@ class Monitor:
         # What is removed right away needs no last words on disk; the client gets them.
         self.journal.update(status="exited", pid=0, **ended)
         if not self.launch.remove:
-            self.journal.write()
+            self.journal.write(durable=True)
         if used["oom_killed"]:
             self.journal.emit("oom")
         self.journal.emit("die", exitCode=str(ended["exit_code"]))

@@ -109,8 +109,8 @@ class Register:
         path = self.path(container_id)
         try:
             return msgspec.json.decode((path / "state.json").read_bytes(), type=Entry)
-        except FileNotFoundError as error:
-            if path.is_dir():  # killed between two lines of `create`
+        except (FileNotFoundError, msgspec.DecodeError) as error:
+            if path.is_dir():  # killed between two lines of `create`, or damaged
                 return Entry(id=container_id, bundle="", rootfs="", created=time.time())
             raise NotFound(f"container {container_id} does not exist", "see `conlab runtime list`") from error
 

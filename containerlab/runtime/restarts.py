@@ -37,11 +37,14 @@ class Policy(NamedTuple):
 
 
 def policy_of(directory: str) -> Policy:
-    """Read the policy from a container's record, where `update` may have changed it."""
+    """Read the policy from a container's record, where `update` may have changed it; none if damaged."""
     import json  # the monitor has loaded it; a client that starts a program has no other use for it
 
-    with open(f"{directory}/record.json", "rb") as file:
-        return Policy(*json.loads(file.read())["options"].get("restart") or ())
+    try:
+        with open(f"{directory}/record.json", "rb") as file:
+            return Policy(*json.loads(file.read())["options"].get("restart") or ())
+    except (FileNotFoundError, ValueError, KeyError):
+        return Policy()
 
 
 class Backoff:

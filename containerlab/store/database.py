@@ -112,18 +112,25 @@ os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_c
 
 def _connect(path: Path, fill: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
+    try:
+        _prepare(connection, path, fill)
+    except BaseException:
+        connection.close()  # or its locks would last as long as anybody remembers the error
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
         _create(connection, fill)
     connection.execute("PRAGMA synchronous = NORMAL")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version != _VERSION:
-        connection.close()
         raise errors.Unsupported(
             f"{path} was made by another version of containerlab (format {version}, here {_VERSION})",
             "use that version, or another CONTAINERLAB_HOME",
         )
-    return connection
 
 
 def _create(connection: sqlite3.Connection, fill: Callable[[sqlite3.Connection], None]) -> None:

@@ -99,6 +99,19 @@ class Home(msgspec.Struct, frozen=True):
             os.close(fd)
 
     @contextlib.contextmanager
+    def lock_in(self, directory: str) -> Iterator[bool]:
+        """Hold the lock that lies in a directory and goes with it; give False when that is gone."""
+        try:
+            fd = _locked(f"{directory}/held", fcntl.LOCK_EX, wait=True)
+        except FileNotFoundError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            os.close(fd)
+
+    @contextlib.contextmanager
     def scratch(self, prefix: str) -> Iterator[Path]:
         """Give a fresh directory (mode 0700) below `tmp`, and remove it with all that is in it at the end.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from containerlab import errors
 from containerlab.oci import image as documents
 from containerlab.oci.image import Descriptor, Index
 from containerlab.oci.reference import Reference
@@ -22,7 +23,14 @@ def read(home: Home) -> tuple[Descriptor, ...]:
 
     Raises: CorruptContent.
     """
-    document = documents.decode_document((home.oci / "index.json").read_bytes(), documents.OCI_INDEX)
+    path = home.oci / "index.json"
+    try:
+        document = documents.decode_document(path.read_bytes(), documents.OCI_INDEX)
+    except FileNotFoundError:
+        return ()
+    except errors.CorruptContent as error:
+        hint = "remove it, and load the images again"
+        raise errors.CorruptContent(f"{path} is damaged: {error.message}", hint) from error
     return document.manifests if isinstance(document, Index) else ()
 
 

@@ -108,6 +108,7 @@ class Layers:
             with contextlib.suppress(FileNotFoundError):
                 self._rename(path, scratch / "tree")
             trees.remove(scratch / "tree", self.idmap)
+        self._drop_lock(path)
 
     def drop(self, needed: Callable[[], Collection[str]]) -> int:
         """Remove the unpacked layers that are not among the diff ids `needed` gives; return how many.
@@ -120,9 +121,16 @@ class Layers:
                 doomed = self.unreferenced(needed())
                 for diff_id in doomed:
                     self._rename(self.path(diff_id), scratch / self.path(diff_id).name)
+            for diff_id in doomed:
+                self._drop_lock(self.path(diff_id))
             for entry in os.scandir(scratch):
                 trees.remove(Path(entry.path), self.idmap)
         return len(doomed)
+
+    def _drop_lock(self, path: Path) -> None:
+        with self._home.lock(_lock_name(path)):
+            if not path.exists():
+                os.unlink(self._home.root / "locks" / _lock_name(path))
 
     def sweep(self) -> None:
         """Remove half-unpacked layers of dead processes that only the map's root can remove."""

@@ -1,12 +1,13 @@
 """The records of containers: what was asked (`record.json`, by the client) and what is (`state.json`, by
 the monitor), each written whole under another name and renamed.
 
-    containers/<id>/record.json config.json state.json lock log attach hosts hostname resolv.conf
+    containers/<id>/record.json config.json state.json lock held log attach hosts hostname resolv.conf
                     upper/ work/ rootfs/
     names/<name>    a link whose text is the id
 
 A container comes into being by one rename, so there is never half a one. Its monitor holds a lock on
-`lock` as long as it lives: "running" beside a free lock means that the monitor was killed.
+`lock` as long as it lives: "running" beside a free lock means that the monitor was killed. Clients hold
+another on `held` while they change something.
 """
 
 from __future__ import annotations
@@ -15,17 +16,20 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from containerlab.errors import AlreadyExists, Conflict, InvalidInput, NotFound
+from containerlab.errors import AlreadyExists, Conflict, CorruptContent, InvalidInput, NotFound
 from containerlab.linux import locks
-from containerlab.linux.files import remove_tree, write_atomically
+from containerlab.linux.files import remove_tree, sync_directory, write_atomically
 from containerlab.linux.procfs import Identity, identify
 from containerlab.oci.image import Healthcheck
 from containerlab.options.mounts import MountRequest
 from containerlab.store.home import Home
+
+if TYPE_CHECKING:
+    from containerlab.oci import runtime as oci
 
 __all__ = ["Record", "Records", "State"]
 
@@ -122,6 +126,8 @@ class Records:
     def add(self, record: Record) -> None:
         """Make a container's directory with its record, under its name, all at once.
 
+        One that is to stay outlives a power cut from then on; with --rm it ends with the kernel anyway.
+
         Raises: AlreadyExists when the name is taken; InvalidInput for words that are not UTF-8.
         """
         final = self.directory(record.id)
@@ -133,10 +139,12 @@ class Records:
             ) from error
         fd, draft = self._home.fresh_directory("container-")
         try:
-            _write(f"{draft}/record.json", document)
+            _write(f"{draft}/record.json", document, durable=not record.auto_remove)
             with self._home.lock("names"):
                 self._claim(record.name, record.id)
                 os.rename(draft, final)
+            if not record.auto_remove:
+                sync_directory(self._containers)
         except BaseException:
             remove_tree(draft)
             raise
@@ -151,8 +159,8 @@ class Records:
             os.makedirs(self._names, mode=0o700, exist_ok=True)
             os.symlink(container_id, link)
         except FileExistsError:
-            owner = os.readlink(link)
-            if os.path.exists(self.directory(owner)):
+            owner = self._owner(name)
+            if owner and os.path.exists(self.directory(owner)):
                 raise AlreadyExists(
                     f"the name {name} is taken by container {owner[:12]}",
                     f"remove it with: conlab rm {name}, or choose another name",
@@ -166,30 +174,65 @@ class Records:
             record = self.record(container_id)
             self._claim(new_name, container_id)
             self.write(msgspec.structs.replace(record, name=new_name))
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{self._names}/{record.name}")
+            self._release(record.name, container_id)
 
     def write(self, record: Record) -> None:
         """Replace a container's record."""
-        write_atomically(f"{self.directory(record.id)}/record.json", _ENCODER.encode(record))
+        path = f"{self.directory(record.id)}/record.json"
+        write_atomically(path, _ENCODER.encode(record), durable=not record.auto_remove)
 
     def write_state(self, container_id: str, state: State) -> None:
         """Replace a container's state; only when its monitor is dead or never was."""
-        write_atomically(f"{self.directory(container_id)}/state.json", _ENCODER.encode(state))
+        path = f"{self.directory(container_id)}/state.json"
+        write_atomically(path, _ENCODER.encode(state), durable=True)
 
     def record(self, container_id: str) -> Record:
-        """Read a container's record. Raises: NotFound when it is gone."""
+        """Read a container's record. Raises: NotFound when it is gone; CorruptContent."""
         try:
-            return _RECORD.decode(Path(f"{self.directory(container_id)}/record.json").read_bytes())
-        except FileNotFoundError:
+            return _RECORD.decode(self._read(container_id, "record.json"))
+        except FileNotFoundError as error:
+            if os.path.isdir(self.directory(container_id)):
+                raise _damaged(container_id, "record.json", "it is not there") from error
             raise NotFound.named("container", container_id[:12]) from None
+        except msgspec.MsgspecError as error:
+            raise _damaged(container_id, "record.json", str(error)) from error
+
+    def all(self) -> Iterator[Record]:
+        """Read every record that can be read."""
+        for container_id in self.ids():
+            with contextlib.suppress(NotFound, CorruptContent):
+                yield self.record(container_id)
+
+    def remnant(self, container_id: str) -> Record:
+        """Return what is known of a container whose record cannot be read: its name, if it has one."""
+        name = next((name for name in self.names() if self._owner(name) == container_id), "")
+        return Record(
+            id=container_id, name=name, image="", image_id="", layers=(), command=(), created=0.0, options={}
+        )
 
     def state(self, container_id: str) -> State:
-        """Read what the monitor last wrote; "created" before there was one."""
+        """Read what the monitor last wrote; "created" before there was one. Raises: CorruptContent."""
         try:
-            return _STATE.decode(Path(f"{self.directory(container_id)}/state.json").read_bytes())
+            return _STATE.decode(self._read(container_id, "state.json"))
         except FileNotFoundError:
             return State()
+        except msgspec.MsgspecError as error:
+            raise _damaged(container_id, "state.json", str(error)) from error
+
+    def spec(self, container_id: str) -> oci.Spec:
+        """Read the specification of a container's last start. Raises: FileNotFoundError, CorruptContent."""
+        from containerlab.oci import runtime as oci
+
+        try:
+            return oci.decode(self._read(container_id, "config.json"))
+        except msgspec.MsgspecError as error:
+            raise _damaged(
+                container_id, "config.json", str(error), "it is written anew at the next start"
+            ) from error
+
+    def _read(self, container_id: str, file: str) -> bytes:
+        with open(f"{self.directory(container_id)}/{file}", "rb") as opened:
+            return opened.read()
 
     def ids(self) -> list[str]:
         """Return the ids of all containers."""
@@ -238,8 +281,8 @@ class Records:
 
         Raises: NotFound when it is gone meanwhile.
         """
-        with self._home.lock(f"container-{container_id[:16]}"):
-            if not os.path.exists(self.directory(container_id)):
+        with self._home.lock_in(self.directory(container_id)) as is_there:
+            if not is_there:
                 raise NotFound.named("container", container_id[:12])
             yield
 
@@ -250,18 +293,54 @@ class Records:
         """
         if self.is_supervised(record.id):
             raise Conflict(f"container {record.name} is running", "stop it first, or use rm -f")
-        remove(Path(self.directory(record.id)))
-        link = f"{self._names}/{record.name}"
-        with contextlib.suppress(OSError):
-            if os.readlink(link) == record.id:
-                os.unlink(link)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{self._home.root}/locks/container-{record.id[:16]}")
+        with self._home.scratch("gone-") as scratch:
+            os.rename(self.directory(record.id), scratch / "container")
+            self._release(record.name, record.id)
+            remove(scratch / "container")
+
+    def _owner(self, name: str) -> str:
+        try:
+            return os.readlink(f"{self._names}/{name}")
+        except OSError:  # released meanwhile
+            return ""
+
+    def _release(self, name: str, container_id: str) -> None:
+        if self._owner(name) == container_id:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{self._names}/{name}")
+
+    def repair_names(self) -> None:
+        """Take away the names that a killed process left: of nobody, or a second one."""
+        owners = {name: self._owner(name) for name in self.names()}
+        if sorted(owners.values()) == sorted(self.ids()):
+            return
+        with self._home.lock("names"):
+            for name, owner in owners.items():
+                if not self._is_right(name, owner):
+                    self._release(name, owner)
+
+    def _is_right(self, name: str, owner: str) -> bool:
+        try:
+            return bool(owner) and self.record(owner).name == name
+        except NotFound:
+            return False
+        except CorruptContent:  # it can still be removed by its name
+            return True
 
 
-def _write(path: str, content: bytes) -> None:
+def _damaged(container_id: str, file: str, why: str, hint: str = "") -> CorruptContent:
+    short = container_id[:12]
+    return CorruptContent(
+        f"{file} of container {short} is damaged: {why}",
+        hint or f"remove the container: conlab rm -f {short}",
+    )
+
+
+def _write(path: str, content: bytes, *, durable: bool) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
         os.write(fd, content)
+        if durable:
+            os.fsync(fd)
     finally:
         os.close(fd)

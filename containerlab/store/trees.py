@@ -34,9 +34,15 @@ def inside(idmap: IdMap, module: str, arguments: Sequence[str], **popen: Any) ->
     """Start `main(arguments)` of a module that needs only the standard library, as root of the map.
 
     It does not share this process' signals from the terminal: whoever waits decides how it ends.
+
+    Raises: Unavailable when it cannot be started, or somebody kills those who help.
     """
     words = [sys.executable, "-I", "-S", "-c", _START, module, *arguments]
-    return idmaps.run(idmap, words, start_new_session=True, **popen)
+    try:
+        return idmaps.run(idmap, words, start_new_session=True, **popen)
+    except OSError as error:
+        said = error.strerror or str(error)
+        raise errors.Unavailable(f"cannot work as root of the id map: {said}", "try again") from error
 
 
 def perform(idmap: IdMap, module: str, arguments: Sequence[str]) -> bytes:

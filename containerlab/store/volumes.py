@@ -2,6 +2,7 @@
 
 volumes/<name>/volume.json   when and with which labels it was made
 volumes/<name>/_data/        what containers see
+volumes/<name>/held          whoever changes it holds a lock on this file
 volumes/<name>/filling       there while the content of an image is copied in; then it is done again
 """
 
@@ -92,15 +93,24 @@ class Volumes:
         except FileNotFoundError:
             raise errors.NotFound.named("volume", name, os.listdir(self._home.volumes)) from None
         except msgspec.MsgspecError as error:
-            raise errors.CorruptContent(f"volume {name} has a damaged volume.json: {error}") from error
+            raise errors.CorruptContent(
+                f"volume {name} has a damaged volume.json: {error}", f"its files are in {self.path(name)}"
+            ) from error
 
     def list(self) -> tuple[Volume, ...]:
         """Return all volumes by name."""
         found = []
         for name in sorted(filter(_is_name, os.listdir(self._home.volumes))):
             with contextlib.suppress(errors.NotFound):  # removed meanwhile
-                found.append(self.get(name))
+                found.append(self._listed(name))
         return tuple(found)
+
+    def _listed(self, name: str) -> Volume:
+        """Return a volume; one whose description is damaged still has its files."""
+        try:
+            return self.get(name)
+        except errors.CorruptContent:
+            return Volume(name=name, created=os.stat(self._directory(name)).st_mtime)
 
     def sizes(self, names: Sequence[str]) -> dict[str, int]:
         """Return what the files of volumes take on disk, by name; one that is gone meanwhile is left out."""
@@ -119,7 +129,7 @@ class Volumes:
         data, filling = directory / "_data", directory / "filling"
         if any(os.scandir(data)) and not filling.exists():
             return
-        with self._home.lock(f"volume-{name}"):
+        with self._home.lock_in(str(directory)):
             if any(os.scandir(data)) and not filling.exists():
                 return
             filling.touch()
@@ -133,8 +143,9 @@ class Volumes:
         Raises: NotFound; Conflict while a container has it.
         """
         directory = self._directory(name)
-        with self._home.lock(f"volume-{name}"):
-            self.get(name)
+        with self._home.lock_in(str(directory)) as is_there:
+            if not is_there:
+                self.get(name)
             if users := in_use(name):
                 raise errors.Conflict(
                     f"volume {name} is in use by {', '.join(users)}", "remove the container first"

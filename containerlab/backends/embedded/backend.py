@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from containerlab.backends.embedded.containers import ContainerVerbs
 from containerlab.backends.embedded.files import FileVerbs
@@ -12,10 +11,8 @@ from containerlab.backends.embedded.seeing import SeeingVerbs
 from containerlab.backends.embedded.sizing import SizingVerbs
 from containerlab.backends.embedded.volumes import VolumeVerbs
 from containerlab.backends.embedded_images import EmbeddedImages
-from containerlab.errors import NotFound
 from containerlab.runtime.lifecycle import Launcher
 from containerlab.store.home import Home
-from containerlab.store.records import Record
 
 __all__ = ["Embedded"]
 
@@ -38,12 +35,7 @@ class Embedded(FileVerbs, SeeingVerbs, SizingVerbs, VolumeVerbs, ContainerVerbs,
         return done
 
     def _containers_of(self, image_id: str) -> list[str]:
-        return [record.name for record in self._all_records() if record.image_id == image_id]
+        return [record.name for record in self.records.all() if record.image_id == image_id]
 
     def _held_diff_ids(self) -> Iterable[str]:
-        return {diff_id for record in self._all_records() for diff_id in record.layers}
-
-    def _all_records(self) -> Iterator[Record]:
-        for container_id in self.records.ids():
-            with contextlib.suppress(NotFound):  # removed meanwhile
-                yield self.records.record(container_id)
+        return {diff_id for record in self.records.all() for diff_id in record.layers}

@@ -22,14 +22,13 @@ from containerlab.backends.base import (
     Process,
 )
 from containerlab.backends.embedded import naming, repair, reviving, starting
-from containerlab.backends.embedded.describing import describe, describe_start
+from containerlab.backends.embedded.describing import describe, describe_damaged, describe_start
 from containerlab.backends.embedded.ground import Ground
 from containerlab.backends.embedded.session import EmbeddedSession, status_of
-from containerlab.errors import Conflict, LabError, NotFound, TimedOut, Unsupported
+from containerlab.errors import Conflict, CorruptContent, LabError, NotFound, TimedOut, Unsupported
 from containerlab.linux import procfs
 from containerlab.linux.cgroups import control
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
-from containerlab.oci import runtime as oci
 from containerlab.oci.image import Config, Healthcheck
 from containerlab.options.container import ExecOptions, RunOptions
 from containerlab.runtime import wire
@@ -174,36 +173,37 @@ class ContainerVerbs(Ground):
         group = repair.cgroup_of(self.records, container_id)
         if group and control.is_frozen(group):
             raise Conflict(f"container {name} is paused", f"unpause it first: conlab unpause {name}")
-        directory = self.records.directory(container_id)
-        with open(f"{directory}/config.json", "rb") as file:
-            spec = oci.decode(file.read())
-        target = executing.Target(state.pid, spec, group, self.home.cache / "seccomp")
-        plan = executing.plan(target, command, dict(options), self.host)
-        pidfd = procfs.open_pidfd(state.identity)
-        try:
-            launch = Launch(
-                f"{self.home.root}/monitor.log",
-                directory="",
-                attached=True,
-                stdin_open=bool(options.get("interactive")),
+        launch = Launch(
+            f"{self.home.root}/monitor.log",
+            directory="",
+            attached=True,
+            stdin_open=bool(options.get("interactive")),
+        )
+        with executing.while_alive(name, state.identity):
+            target = executing.Target(
+                state.pid, self.records.spec(container_id), group, self.home.cache / "seccomp"
             )
-            connection = self._launcher.launch(launch, plan, [pidfd])
-        finally:
-            os.close(pidfd)
-        started = connection.wait_started()
+            plan = executing.plan(target, command, dict(options), self.host)
+            # The plan is right if it is the same process still.
+            pidfd = procfs.open_pidfd(state.identity)
+            try:
+                connection = self._launcher.launch(launch, plan, [pidfd])
+            finally:
+                os.close(pidfd)
+            started = connection.wait_started()
         self._emit(self.records.record(container_id), "exec_start", command=" ".join(command))
         identity = procfs.Identity(started["pid"], started["start_ticks"], started["boot"])
         return EmbeddedSession(
             self._describe(container_id),
             connection,
-            lambda number: _send(identity, number),
+            lambda number: procfs.send_signal(identity, number),
             lambda: ExitStatus(exit_code=137),
         )
 
     def remove(self, name: str, *, force: bool = False, volumes: bool = False) -> None:
         """Remove a container and its files; with `force` also one that runs."""
         container_id = self.records.find(name)
-        record = self.records.record(container_id)
+        record = self._record_to_remove(container_id, force=force)
         if self.records.is_supervised(container_id):
             if not force:
                 raise Conflict(f"container {record.name} is running", "stop it first, or use rm -f")
@@ -213,9 +213,21 @@ class ContainerVerbs(Ground):
         self._discard(record, volumes=volumes)
         self._emit(record, "destroy")
 
+    def _record_to_remove(self, container_id: str, *, force: bool) -> Record:
+        try:
+            return self.records.record(container_id)
+        except CorruptContent:
+            if not force:
+                raise
+            return self.records.remnant(container_id)
+
     def _kill_and_wait(self, container_id: str) -> None:
-        with contextlib.suppress(LabError):
+        try:
             self.signal(container_id, signal.SIGKILL)
+        except CorruptContent:
+            repair.kill_monitor(self.records.directory(container_id))
+        except LabError:
+            pass  # it has just ended
         with contextlib.suppress(LabError):
             self.wait(container_id)
         # The exit code is on disk before the monitor ends; its lock is free when it has ended.
@@ -223,7 +235,7 @@ class ContainerVerbs(Ground):
             time.sleep(0.001)
 
     def _discard(self, record: Record, *, volumes: bool = True) -> None:
-        with contextlib.suppress(NotFound):
+        with contextlib.suppress(NotFound, CorruptContent):
             repair.repair(self.records, record.id)
         with contextlib.suppress(NotFound), self.records.held(record.id):
             self.records.forget(record, lambda path: snapshots.remove(path, self.host.idmap))
@@ -240,7 +252,7 @@ class ContainerVerbs(Ground):
             with open(f"{self.records.directory(container_id)}/stopping", "w"):
                 pass
         # Read after that: either this sees the process that was just started again, or its monitor the file.
-        _send(self.records.state(container_id).identity, number)
+        procfs.send_signal(self.records.state(container_id).identity, number)
         if number == signal.SIGKILL and (group := repair.cgroup_of(self.records, container_id)):
             control.thaw(group)
         self._emit(record, "kill", signal=str(int(number)))
@@ -313,8 +325,8 @@ class ContainerVerbs(Ground):
 
         _, group = self._group_of(container_id)
         decided = repair.decision_of(self.records, container_id)
-        path = starting.cgroup_path(self.records.directory(container_id))
-        plan = updating.change(group, path, self.host.cgroups, changes)
+        linux = self.records.spec(container_id).linux
+        plan = updating.change(group, linux.cgroups_path if linux else "", self.host.cgroups, changes)
         kept = msgspec.structs.replace(decided, cgroup=plan, notices=(*decided.notices, *plan.notices))
         starting.keep(self.records.directory(container_id), kept)
 
@@ -361,13 +373,21 @@ class ContainerVerbs(Ground):
             self.records.record(container_id), self.records.state(container_id), decided, directory
         )
 
+    def _listed(self, container_id: str) -> ContainerInfo:
+        """Describe a container; of one that is damaged what can be read."""
+        try:
+            return self._describe(container_id)
+        except CorruptContent as error:
+            directory = self.records.directory(container_id)
+            return describe_damaged(self.records.remnant(container_id), directory, error.message)
+
     def list(self) -> builtins.list[ContainerInfo]:
         """Return all containers, newest first."""
         self._repair(again=True)
         found = []
         for container_id in self.records.ids():
             with contextlib.suppress(NotFound):
-                found.append(self._describe(container_id))
+                found.append(self._listed(container_id))
         return sorted(found, key=lambda info: info.created, reverse=True)
 
     def logs(
@@ -440,11 +460,13 @@ class ContainerVerbs(Ground):
 
     def check(self) -> builtins.list[tuple[str, str]]:
         """Repair all containers and clear what is half-made; return (what, what was done)."""
-        done = []
-        for container_id in repair.repair_all(self.records):
+        found = repair.repair_all(self.records)
+        done = [(container_id[:12], sentence) for container_id, sentence in found.damaged]
+        for container_id in found.doomed:
             with contextlib.suppress(LabError):
                 self._discard(self.records.record(container_id))
                 done.append((container_id[:12], "removed: --rm, and it has ended"))
+        self.records.repair_names()
         if rubbish := self.home.sweep():
             done.append((str(self.home.temporary), f"removed {rubbish} unfinished entries"))
         return done
@@ -452,20 +474,6 @@ class ContainerVerbs(Ground):
 
 def _ignore(stream: str, chunk: bytes) -> None:
     """Take output that nobody wants."""
-
-
-def _send(identity: procfs.Identity, number: int) -> None:
-    """Send a signal to this very process; to one that has ended, nothing."""
-    try:
-        pidfd = procfs.open_pidfd(identity)
-    except ProcessLookupError:
-        return
-    try:
-        signal.pidfd_send_signal(pidfd, number)
-    except ProcessLookupError:
-        pass
-    finally:
-        os.close(pidfd)
 
 
 def _healthcheck(options: dict[str, Any], config: Config) -> Healthcheck | None:

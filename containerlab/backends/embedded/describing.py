@@ -15,7 +15,7 @@ from containerlab.linux.cgroups.plan import Plan as CgroupPlan
 from containerlab.linux.cgroups.plan import Write
 from containerlab.store.records import Record, State
 
-__all__ = ["describe", "describe_start"]
+__all__ = ["describe", "describe_damaged", "describe_start"]
 
 
 def describe(record: Record, state: State, decided: Decided, directory: str) -> ContainerInfo:
@@ -35,6 +35,12 @@ def describe_start(
     group = CgroupPlan.restore(decided.cgroup) if decided.cgroup else None
     state = State(refused=tuple(refused))
     return _info(record, state, decided, "created", _detail(record, state, decided, group, directory))
+
+
+def describe_damaged(remnant: Record, directory: str, error: str) -> ContainerInfo:
+    """Return what is left to say of a container whose record or state cannot be read."""
+    info = _info(remnant, State(error=error), Decided(), "damaged", {"directory": directory})
+    return msgspec.structs.replace(info, created=os.stat(directory).st_mtime)
 
 
 def _info(
@@ -120,6 +126,6 @@ def _spec(directory: str) -> dict[str, Any]:
     try:
         with open(f"{directory}/config.json", "rb") as file:
             spec: dict[str, Any] = msgspec.json.decode(file.read())
-    except FileNotFoundError:
+    except (FileNotFoundError, msgspec.DecodeError):
         return {}
     return spec

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+import select
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
-from containerlab.errors import InvalidInput
-from containerlab.linux import capabilities, namespaces, syscalls
+from containerlab.errors import Conflict, InvalidInput, SetupFailed
+from containerlab.linux import capabilities, namespaces, procfs, syscalls
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
 from containerlab.oci import runtime as oci
 from containerlab.runtime import seccomp, users
@@ -21,6 +23,7 @@ from containerlab.runtime.steps import Plan
 __all__ = ["Target", "check_plan", "plan"]
 
 _MOST_BYTES = 1 << 20
+_END_MS = 200
 
 
 class Target(NamedTuple):
@@ -64,6 +67,34 @@ def _surroundings(target: Target, profile: oci.Seccomp | None, host: Host) -> Su
         idmap=host.idmap if host.is_rootless else None,
         filters=seccomp.filters(profile, target.filter_cache, hides_ownership=host.idmap.kind == "single"),
     )
+
+
+@contextlib.contextmanager
+def while_alive(name: str, identity: procfs.Identity) -> Iterator[None]:
+    """Say of what fails because a container ends meanwhile that it does not run any more.
+
+    Raises: Conflict.
+    """
+    try:
+        yield
+    except (FileNotFoundError, ProcessLookupError, SetupFailed) as error:
+        if not _ends(identity):
+            raise
+        raise Conflict(f"container {name} has just ended", f"start it: conlab start {name}") from error
+
+
+def _ends(identity: procfs.Identity) -> bool:
+    """Say whether a process has ended or is about to: what it has in /proc goes before it does."""
+    try:
+        pidfd = procfs.open_pidfd(identity)
+    except ProcessLookupError:
+        return True
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    try:
+        return bool(poll.poll(_END_MS))
+    finally:
+        os.close(pidfd)
 
 
 def _process(target: Target, command: Sequence[str], options: Mapping[str, Any], host: Host) -> oci.Process:

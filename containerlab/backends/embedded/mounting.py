@@ -106,7 +106,7 @@ class Mounting:
                 self._volumes.remove(name, lambda name: self._users_beside(record, name))
 
     def _users_beside(self, record: Record, name: str) -> list[str]:
-        others = [self._records.record(each) for each in self._records.ids() if each != record.id]
+        others = (other for other in self._records.all() if other.id != record.id)
         return [other.name for other in others if any(mount.source == name for mount in other.mounts)]
 
 

@@ -107,12 +107,11 @@ def _parse_line(raw: bytes) -> LogLine | None:
         stamp, stream, tag, text = raw.rstrip(b"\n").split(b" ", 3)
         moment = datetime.datetime.strptime(stamp[:19].decode(), "%Y-%m-%dT%H:%M:%S")
         seconds = moment.replace(tzinfo=datetime.UTC).timestamp() + float(b"0" + stamp[19:-1])
+        name = stream.decode()
     except ValueError:
         return None  # the last line of a monitor that was killed while it wrote
     partial = tag == b"P"
-    return LogLine(
-        time=seconds, stream=stream.decode(), text=text if partial else text + b"\n", partial=partial
-    )
+    return LogLine(time=seconds, stream=name, text=text if partial else text + b"\n", partial=partial)
 
 
 def read_events(path: str, *, since: float, until: float, follow: bool) -> Iterator[Event]:
@@ -122,7 +121,10 @@ def read_events(path: str, *, since: float, until: float, follow: bool) -> Itera
         data = _tail(path, offset)
         offset += len(data)
         for line in data.splitlines():
-            event = _EVENT.decode(line)
+            try:
+                event = _EVENT.decode(line)
+            except msgspec.DecodeError:  # a line that a power cut tore
+                continue
             if until and event.time > until:
                 return
             if event.time >= since:

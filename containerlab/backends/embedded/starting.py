@@ -40,7 +40,6 @@ from containerlab.store.snapshots import Snapshot
 __all__ = [
     "Decided",
     "Decision",
-    "cgroup_path",
     "decide",
     "keep",
     "launch",
@@ -279,13 +278,6 @@ def launch(home: Home, launcher: Launcher, decision: Decision, lock: int, *, att
 def keep(directory: str, decided: Decided) -> None:
     """Write what later commands need to know of a start."""
     write_atomically(f"{directory}/decision.json", msgspec.json.encode(decided))
-
-
-def cgroup_path(directory: str) -> str:
-    """Return linux.cgroupsPath of a container that was started."""
-    with open(f"{directory}/config.json", "rb") as file:
-        spec = oci.decode(file.read())
-    return spec.linux.cgroups_path if spec.linux else ""
 
 
 def _forget_stop(directory: Path) -> None:

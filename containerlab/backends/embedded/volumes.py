@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from containerlab.backends.base import VolumeInfo
 from containerlab.backends.embedded.ground import Ground
-from containerlab.errors import AlreadyExists, NotFound
+from containerlab.errors import AlreadyExists
 from containerlab.store.volumes import Volume
 
 __all__ = ["VolumeVerbs"]
@@ -52,11 +52,9 @@ class VolumeVerbs(Ground):
     def _users(self) -> dict[str, tuple[str, ...]]:
         """Return the ids of the containers that have each volume."""
         users: dict[str, tuple[str, ...]] = defaultdict(tuple)
-        for container_id in self.records.ids():
-            with contextlib.suppress(NotFound):
-                mounts = self.records.record(container_id).mounts
-                for name in {request.source for request in mounts if request.kind == "volume"}:
-                    users[name] += (container_id,)
+        for record in self.records.all():
+            for name in {request.source for request in record.mounts if request.kind == "volume"}:
+                users[name] += (record.id,)
         return users
 
     def _volume_info(self, volume: Volume, users: tuple[str, ...], size_bytes: int | None) -> VolumeInfo:
