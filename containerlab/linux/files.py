@@ -8,6 +8,7 @@ import stat
 
 __all__ = [
     "fill_stdio",
+    "read_whole",
     "remove_content",
     "remove_tree",
     "sync_directory",
@@ -16,6 +17,19 @@ __all__ = [
 ]
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def read_whole(path: str) -> bytes:
+    """Return what a small file holds, by four system calls instead of the ten of a file object."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        content = piece = os.read(fd, 65536)
+        while piece:
+            piece = os.read(fd, 65536)
+            content += piece
+        return content
+    finally:
+        os.close(fd)
 
 
 def write_atomically(path: str, content: bytes, mode: int = 0o600, *, durable: bool = False) -> None:

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import signal
 from typing import NamedTuple
 
-__all__ = ["Identity", "boot_id", "identify", "is_alive", "network_bytes", "open_pidfd", "send_signal"]
+from containerlab.linux.files import read_whole
+
+__all__ = [
+    "Identity",
+    "boot_id",
+    "identify",
+    "is_alive",
+    "myself",
+    "network_bytes",
+    "open_pidfd",
+    "send_signal",
+]
 
 
 class Identity(NamedTuple):
@@ -22,16 +34,15 @@ class Identity(NamedTuple):
     boot: str
 
 
+@functools.cache
 def boot_id() -> str:
     """Return the id that the kernel drew at this boot. Source: random(4)."""
-    with open("/proc/sys/kernel/random/boot_id") as file:
-        return file.read().strip()
+    return read_whole("/proc/sys/kernel/random/boot_id").strip().decode()
 
 
 def start_ticks(pid: int) -> int:
     """Return when a process started. Raises FileNotFoundError or ProcessLookupError when it is gone."""
-    with open(f"/proc/{pid}/stat", "rb") as file:
-        text = file.read()
+    text = read_whole(f"/proc/{pid}/stat")
     return int(text[text.rindex(b")") + 2 :].split()[19])
 
 
@@ -40,13 +51,22 @@ def identify(pid: int) -> Identity:
     return Identity(pid, start_ticks(pid), boot_id())
 
 
+def myself() -> Identity:
+    """Return the identity of this process."""
+    return _identity_of_process(os.getpid())
+
+
+@functools.lru_cache(maxsize=1)
+def _identity_of_process(pid: int) -> Identity:
+    return identify(pid)
+
+
 def is_alive(identity: Identity) -> bool:
     """Say whether this very process still exists and is no zombie."""
     if identity.pid <= 0 or identity.boot != boot_id():
         return False
     try:
-        with open(f"/proc/{identity.pid}/stat", "rb") as file:
-            fields = file.read()
+        fields = read_whole(f"/proc/{identity.pid}/stat")
     except (FileNotFoundError, ProcessLookupError):
         return False
     state, *rest = fields[fields.rindex(b")") + 2 :].split()

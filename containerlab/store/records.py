@@ -22,8 +22,8 @@ import msgspec
 
 from containerlab.errors import AlreadyExists, Conflict, CorruptContent, InvalidInput, NotFound
 from containerlab.linux import locks
-from containerlab.linux.files import remove_tree, sync_directory, write_atomically
-from containerlab.linux.procfs import Identity, identify
+from containerlab.linux.files import read_whole, remove_tree, sync_directory, write_atomically
+from containerlab.linux.procfs import Identity, myself
 from containerlab.oci.image import Healthcheck
 from containerlab.options.mounts import MountRequest
 from containerlab.store.home import Home
@@ -98,6 +98,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         return Identity(self.pid, self.start_ticks, self.boot)
 
 
+_ID_DIGITS = 64
 _RECORD = msgspec.json.Decoder(Record)
 _STATE = msgspec.json.Decoder(State)
 _ENCODER = msgspec.json.Encoder()
@@ -121,7 +122,7 @@ class Records:
 
     def myself(self) -> Identity:
         """Return the identity of this process, as creator."""
-        return identify(os.getpid())
+        return myself()
 
     def add(self, record: Record) -> None:
         """Make a container's directory with its record, under its name, all at once.
@@ -231,12 +232,11 @@ class Records:
             ) from error
 
     def _read(self, container_id: str, file: str) -> bytes:
-        with open(f"{self.directory(container_id)}/{file}", "rb") as opened:
-            return opened.read()
+        return read_whole(f"{self.directory(container_id)}/{file}")
 
     def ids(self) -> list[str]:
         """Return the ids of all containers."""
-        return [name for name in os.listdir(self._containers) if len(name) == 64]
+        return [name for name in os.listdir(self._containers) if len(name) == _ID_DIGITS]
 
     def names(self) -> list[str]:
         """Return the names of all containers."""
@@ -245,11 +245,17 @@ class Records:
         except FileNotFoundError:
             return []
 
+    def is_taken(self, name: str) -> bool:
+        """Say whether a container has a name."""
+        return os.path.lexists(f"{self._names}/{name}")
+
     def find(self, name: str) -> str:
         """Return the id for a name, an id or the beginning of one.
 
         Raises: NotFound with the nearest name, InvalidInput when several begin so.
         """
+        if len(name) == _ID_DIGITS and "/" not in name and os.path.exists(self.directory(name)):
+            return name
         with contextlib.suppress(OSError, ValueError):
             owner = os.readlink(f"{self._names}/{name}") if "/" not in name and name else ""
             if owner and os.path.exists(self.directory(owner)):

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 from containerlab import errors
 from containerlab.hashes import sha256
-from containerlab.linux.files import write_atomically
+from containerlab.linux.files import read_whole, write_atomically
 from containerlab.linux.idmap import IdMap
 from containerlab.linux.mounts import Mount
+from containerlab.linux.procfs import boot_id
 from containerlab.store import trees
 from containerlab.store.home import Home
 
@@ -177,12 +178,10 @@ def _copy(root: Path, lowers: Sequence[Path], idmap: IdMap) -> Snapshot:
 
 def trial(home: Home, idmap: IdMap) -> Trial:
     """Return which kind of snapshot works for this home, found once per boot, kernel and kind of map."""
-    with open("/proc/sys/kernel/random/boot_id") as file:
-        key = f"{file.read().strip()} {os.uname().release} {idmap.kind} {os.stat(home.root).st_dev}"
+    key = f"{boot_id()} {os.uname().release} {idmap.kind} {os.stat(home.root).st_dev}"
     cache = f"{home.cache}/snapshots-{idmap.kind}"
     try:
-        with open(cache) as file:
-            known, kind, *refusals = file.read().split("\n")
+        known, kind, *refusals = read_whole(cache).decode().split("\n")
         if known == key and kind in KINDS:
             return Trial(kind, tuple(refusals))
     except (OSError, ValueError):

@@ -78,7 +78,7 @@ class ContainerVerbs(Ground):
         mounts = self._mounting.choose(given, config)
         record = Record(
             id=self.records.new_id(),
-            name=given.get("name") or naming.invent(self.records.names()),
+            name=given.get("name") or naming.invent(self.records.is_taken),
             image=image,
             image_id=found.id,
             layers=found.diff_ids,
@@ -126,13 +126,14 @@ class ContainerVerbs(Ground):
     def _launch(self, name: str, *, attached: bool) -> tuple[Connection, starting.Decision]:
         container_id = self.records.find(name)
         self._bring_back_after_boot(but=container_id)
-        repair.repair(self.records, container_id)
+        if container_id not in self._decisions:
+            repair.repair(self.records, container_id)
         with self.records.held(container_id):
-            record = self.records.record(container_id)
             lock = self.records.supervise(container_id)
             try:
                 decision = self._decisions.pop(container_id, None)
                 if decision is None:
+                    record = self.records.record(container_id)
                     decision = self._decide(record, self.store.get(record.image_id))
                 return self._launched(decision, lock, attached=attached), decision
             finally:

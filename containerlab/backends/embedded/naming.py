@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container
+from collections.abc import Callable
 
 __all__ = ["invent"]
 
@@ -22,14 +22,14 @@ _NAMES = """
 """.split()  # noqa: SIM905
 
 
-def invent(taken: Container[str]) -> str:
+def invent(is_taken: Callable[[str], bool]) -> str:
     """Return a name that is not taken."""
     while True:
         name = f"{_ADJECTIVES[_draw(len(_ADJECTIVES))]}_{_NAMES[_draw(len(_NAMES))]}"
-        if name not in taken:
+        if not is_taken(name):
             return name
         name += str(_draw(1000))
-        if name not in taken:
+        if not is_taken(name):
             return name
 
 
