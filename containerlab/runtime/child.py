@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import _socket
 import errno
-import marshal
 import os
 import resource
 import select
@@ -25,7 +24,7 @@ from containerlab.runtime import copy_up, hooks, rootfs
 from containerlab.runtime.rootfs import Scene
 from containerlab.runtime.steps import Step
 
-__all__ = ["perform"]
+__all__ = ["await_parent", "failure", "perform"]
 
 _PR_SET_DUMPABLE, _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 4, 1, 38
 
@@ -56,9 +55,41 @@ def _reset_signals() -> None:
 def _report(channel: int, number: int, code: int, text: str) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     try:
-        os.write(channel, b"E" + marshal.dumps((number, code, text)))
+        os.write(channel, failure(number, code, text))
     except BrokenPipeError:  # created long ago, and its maker has ended
         os.write(2, b"cannot start the container: " + text.encode() + b"\n")
+
+
+def failure(number: int, code: int, text: str) -> bytes:
+    """Return the message that a step failed."""
+    return b"E" + number.to_bytes(4, "little", signed=True) + code.to_bytes(4, "little") + text.encode()
+
+
+def await_parent(scene: Scene) -> None:
+    """Wait until the parent knows this process in place of the one that cloned it."""
+    if os.read(scene.channel, 1) != b"p":
+        os._exit(125)
+
+
+def enter_processes(scene: Scene, preserved: int, start_index: int) -> None:
+    """Go on as a process in the PID namespace that was joined, with nothing left that it should not have.
+
+    Whoever has CAP_SYS_PTRACE there can take it over from now on (CVE-2016-9962); not even a directory
+    of the host may be open then, for `..` leads up from it.
+    """
+    kept = [scene.channel, *([scene.descriptors[start_index]] if start_index >= 0 else [])]
+    first = 3 + preserved
+    for fd in sorted(kept):
+        if first < fd:
+            syscalls.close_range(first, fd - 1)
+        first = max(first, fd + 1)
+    syscalls.close_range(first)
+    scene.root = scene.proc = scene.terminal = -1
+    pid = syscalls.clone(syscalls.CLONE_PARENT | signal.SIGCHLD)
+    if pid:
+        os.write(scene.channel, b"P" + pid.to_bytes(4, "little"))
+        os._exit(0)
+    await_parent(scene)
 
 
 def await_maps(scene: Scene) -> None:
@@ -188,7 +219,7 @@ def set_rlimits(scene: Scene, limits: Sequence[tuple[int, int, int]]) -> None:
 
 
 def open_terminal(scene: Scene, rows: int, columns: int) -> None:
-    """Open a pseudo-terminal in the container's devpts, send its master to the parent, be its session."""
+    """Open a pseudo-terminal in the container's devpts and send its master to the parent."""
     directory = scene.open("/dev/pts", os.O_RDONLY | os.O_DIRECTORY)
     master, slave = tty.open_pair("ptmx", dir_fd=directory)
     os.close(directory)
@@ -198,8 +229,12 @@ def open_terminal(scene: Scene, rows: int, columns: int) -> None:
     channel.sendmsg([b"T"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, master.to_bytes(4, "little"))])
     channel.close()
     os.close(master)
-    tty.set_controlling(slave)
     scene.terminal = slave
+
+
+def control_terminal(scene: Scene) -> None:
+    """Have the terminal signal this process's session."""
+    tty.set_controlling(scene.terminal if scene.terminal >= 0 else 0)
 
 
 def bind_console(scene: Scene) -> None:
@@ -406,6 +441,8 @@ OPERATIONS: dict[str, Any] = rootfs.OPERATIONS | {
         set_exec_profile,
         set_rlimits,
         open_terminal,
+        control_terminal,
+        enter_processes,
         bind_console,
         set_stdio,
         change_directory,

@@ -25,7 +25,7 @@ from containerlab.linux.cgroups.v1 import V1
 from containerlab.linux.files import write_atomically
 from containerlab.oci import runtime as oci
 from containerlab.oci.runtime import Process, Spec
-from containerlab.runtime import bundle, console, hook_steps, hooks, posture, resources, seccomp
+from containerlab.runtime import bundle, console, hook_steps, hooks, posture, resources, rootfs, seccomp
 from containerlab.runtime.plan import Surroundings, container_plan, exec_plan
 from containerlab.runtime.register import Entry, Register
 from containerlab.runtime.spawn import ChildFailed, Spawned, spawn
@@ -164,6 +164,7 @@ def _plan(spec: Spec, entry: Entry, wishes: Wishes, root: Path) -> Plan:
         idmap=bundle.idmap_of(spec),
         filters=seccomp.filters(spec.linux.seccomp, _filter_cache(root), hides_ownership=False),
         can_pivot=wishes.can_pivot,
+        mounts_any_proc=rootfs.mounts_any_proc(),
         start_index=3,
         outlive_parent=True,
         container=(entry.id, entry.bundle),

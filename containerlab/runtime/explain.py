@@ -187,6 +187,8 @@ _TEXTS: dict[str, Callable[..., tuple[str, str]]] = {
     "set_oom_score_adj": lambda value: (f'write("/proc/self/oom_score_adj", "{value}")', "who is killed first"),
     "set_rlimits": lambda limits: (f"setrlimit × {len(limits)}", "limits of each process"),
     "open_terminal": lambda rows, columns: ('open("/dev/pts/ptmx"); ioctl(TIOCGPTPEER)', "a terminal of its own devpts"),
+    "control_terminal": lambda: ('ioctl(TIOCSCTTY)', "the terminal's keys signal its session"),
+    "enter_processes": lambda preserved, index: (f"close_range({3 + preserved}, ~0); clone(CLONE_PARENT)", "be among its processes only now, with no more rights than they have"),
     "bind_console": lambda: ('move_mount(→ "/dev/console")', "the terminal is its console"),
     "hold_root": lambda: ('open("/", O_PATH)', "resolve paths in the root that was joined"),
     "set_stdio": lambda uid, gid: ("dup2 × 3; fchown", "its standard input, output and error"),

@@ -18,6 +18,7 @@ from containerlab.linux.namespaces import (
     BY_OCI_NAME,
     CLONE_NEWCGROUP,
     CLONE_NEWNET,
+    CLONE_NEWPID,
     CLONE_NEWTIME,
     CLONE_NEWUSER,
 )
@@ -48,6 +49,7 @@ class Surroundings(NamedTuple):
     is_nested: whether this process is in a user namespace, where no device node can be made.
     preserved: how many descriptors after standard error the program inherits.
     keeps_keyring: whether the session keyring stays the caller's.
+    mounts_any_proc: whether a process can mount /proc for a PID namespace that it is not in (Linux 6.17).
     others: whose namespaces the Spec names by `/proc/PID/…`.
     """
 
@@ -64,6 +66,7 @@ class Surroundings(NamedTuple):
     is_nested: bool = False
     preserved: int = 0
     keeps_keyring: bool = False
+    mounts_any_proc: bool = False
     others: tuple[Identity, ...] = ()
 
 
@@ -74,29 +77,39 @@ def container_plan(spec: Spec, around: Surroundings) -> Plan:
     """
     process, linux = _required(spec)
     new, joins = _namespaces(linux)
+    late = _clones_last(new, joins) and around.mounts_any_proc
     steps = (
         *_arrive(new, joins, around, process, linux),
+        *(() if late else (step("new_session"),)),
         *_adjust(new, linux),
         *_build_root(spec, linux, new, around),
-        *_enter_root(spec, linux, process, new, around),
+        *_enter_root(spec, linux, process, late, around),
         *_become_program(
-            process, around, tuple(hook_steps.inside(spec, "startContainer", "created", around.container))
+            process,
+            around,
+            late,
+            tuple(hook_steps.inside(spec, "startContainer", "created", around.container)),
         ),
     )
-    late = CLONE_NEWCGROUP | (CLONE_NEWTIME if linux.time_offsets else 0)
-    return Plan(new & ~late, joins, around.idmap, around.cgroup, process.terminal, steps, around.others)
+    afterwards = CLONE_NEWCGROUP | (CLONE_NEWTIME if linux.time_offsets else 0)
+    return Plan(
+        new & ~afterwards, joins, around.idmap, around.cgroup, process.terminal, steps, late, around.others
+    )
 
 
 def exec_plan(process: Process, flags: int, around: Surroundings) -> Plan:
     """Return how one more process comes to be in the namespaces (`flags`) behind a pidfd sent along."""
-    steps = [step("protect"), step("new_session")]
+    joins = (Join("", flags),)
+    late = _clones_last(0, joins)
+    steps = [step("protect"), *(() if late else (step("new_session"),))]
     if flags & CLONE_NEWUSER and around.idmap:
         steps.append(step("become", _first_ids(around.idmap)))
     if process.terminal:
         size = process.console_size
         steps += [step("hold_root"), step("open_terminal", (size.height, size.width) if size else (0, 0))]
-    plan_steps = (*steps, *_settle(process), *_become_program(process, around))
-    return Plan(0, (Join("", flags),), None, around.cgroup, process.terminal, plan_steps)
+        steps += [] if late else [step("control_terminal")]
+    plan_steps = (*steps, *_settle(process), *_become_program(process, around, late))
+    return Plan(0, joins, None, around.cgroup, process.terminal, plan_steps, late)
 
 
 def _required(spec: Spec) -> tuple[Process, Linux]:
@@ -123,6 +136,15 @@ def _namespaces(linux: Linux) -> tuple[int, tuple[Join, ...]]:
     return new, tuple(sorted(joins, key=lambda join: join.flags != CLONE_NEWUSER))
 
 
+def _clones_last(new: int, joins: Sequence[Join]) -> bool:
+    """Say whether a process must be set up before those who live in its PID namespace can see it.
+
+    Who has CAP_SYS_PTRACE there could else take it over while it still has rights on the host.
+    With a user namespace of its own it has none, and could not do what is to be done from outside.
+    """
+    return any(join.flags & CLONE_NEWPID for join in joins) and not new & CLONE_NEWUSER
+
+
 def _first_ids(idmap: IdMap) -> tuple[int, int]:
     return idmap.uids[0].inside, idmap.gids[0].inside
 
@@ -147,7 +169,6 @@ def _arrive(
     yield step("join_cgroups")
     if new & CLONE_NEWCGROUP:
         yield step("unshare", (CLONE_NEWCGROUP,))
-    yield step("new_session")
     if new & CLONE_NEWNET:
         yield step("bring_up_loopback")
 
@@ -185,7 +206,9 @@ def _is_in_user_namespace(linux: Linux) -> bool:
     return any(namespace.type == "user" for namespace in linux.namespaces)
 
 
-def _enter_root(spec: Spec, linux: Linux, process: Process, new: int, around: Surroundings) -> Iterator[Step]:
+def _enter_root(
+    spec: Spec, linux: Linux, process: Process, late: bool, around: Surroundings
+) -> Iterator[Step]:
     if spec.hostname:
         yield step("set_hostname", (os.fsencode(spec.hostname),))
     if spec.domainname:
@@ -193,6 +216,8 @@ def _enter_root(spec: Spec, linux: Linux, process: Process, new: int, around: Su
     if process.terminal:
         size = process.console_size
         yield step("open_terminal", (size.height, size.width) if size else (0, 0))
+        if not late:
+            yield step("control_terminal")
         yield step("bind_console")
     if linux.sysctl:
         yield step(
@@ -225,7 +250,9 @@ def _environment(process: Process) -> dict[bytes, bytes]:
     return {name: value for name, _, value in pairs}
 
 
-def _become_program(process: Process, around: Surroundings, before: Sequence[Step] = ()) -> Iterator[Step]:
+def _become_program(
+    process: Process, around: Surroundings, late: bool, before: Sequence[Step] = ()
+) -> Iterator[Step]:
     user = process.user
     sets = process.capabilities
     held = (
@@ -253,6 +280,11 @@ def _become_program(process: Process, around: Surroundings, before: Sequence[Ste
     if process.no_new_privileges:
         yield step("set_no_new_privileges")
         yield from filters
+    if late:
+        yield step("enter_processes", (around.preserved, around.start_index))
+        yield step("new_session")
+        if process.terminal:
+            yield step("control_terminal")
     if not around.outlive_parent:
         yield step("die_with_parent")
     if around.start_index >= 0:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from containerlab.linux import mounts, roots, syscalls
 from containerlab.linux.mounts import Mount
 from containerlab.linux.syscalls import AT_EMPTY_PATH, AT_FDCWD, AT_RECURSIVE
 
-__all__ = ["OPERATIONS", "Scene", "new_filesystem"]
+__all__ = ["OPERATIONS", "Scene", "mounts_any_proc", "new_filesystem"]
 
 _IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 _ONTO = syscalls.MOVE_MOUNT_F_EMPTY_PATH | syscalls.MOVE_MOUNT_T_EMPTY_PATH
@@ -33,6 +33,8 @@ class Scene:
         self.descriptors = list(descriptors)
         self.attach = list(attach)
         self.root = -1
+        self.pid_namespace = -1
+        """The one that a process set up from outside will live in."""
         self.others: dict[int, int] = {}
         """Pidfds of processes whose mounts may be shown, by pid."""
         self.is_inside = False
@@ -123,7 +125,8 @@ def mount_filesystem(
     scene: Scene, target: str, fstype: str, source: str, attributes: int, options: Sequence[str]
 ) -> None:
     """Mount a new file system of the kernel (proc, tmpfs, devpts, mqueue, sysfs, cgroup2)."""
-    mounted = new_filesystem(fstype, source, attributes, options)
+    ends = {"pidns": scene.pid_namespace} if fstype == "proc" and scene.pid_namespace >= 0 else {}
+    mounted = new_filesystem(fstype, source, attributes, options, ends)
     place = _place(scene, target, fstype)
     syscalls.move_mount(mounted, "", place, "", _ONTO)
     os.close(place)
@@ -133,7 +136,9 @@ def mount_filesystem(
         os.close(mounted)
 
 
-def new_filesystem(fstype: str, source: str, attributes: int, options: Sequence[str]) -> int:
+def new_filesystem(
+    fstype: str, source: str, attributes: int, options: Sequence[str], descriptors: Mapping[str, int] = {}
+) -> int:
     """Make a file system that is mounted nowhere yet and return a descriptor of it."""
     context = syscalls.fsopen(fstype)
     try:
@@ -143,10 +148,18 @@ def new_filesystem(fstype: str, source: str, attributes: int, options: Sequence[
             key, equals, value = option.partition("=")
             command = syscalls.FSCONFIG_SET_STRING if equals else syscalls.FSCONFIG_SET_FLAG
             syscalls.fsconfig(context, command, key, value)
+        for key, fd in descriptors.items():
+            syscalls.fsconfig(context, syscalls.FSCONFIG_SET_FD, key, aux=fd)
         syscalls.fsconfig(context, syscalls.FSCONFIG_CMD_CREATE)
         return syscalls.fsmount(context, attributes)
     finally:
         os.close(context)
+
+
+def mounts_any_proc() -> bool:
+    """Say whether the kernel can mount /proc for a PID namespace that the caller is not in (Linux 6.17)."""
+    release = os.uname().release.split(".")
+    return (int(release[0]), int(release[1])) >= (6, 17)
 
 
 def _place(scene: Scene, target: str, fstype: str) -> int:

@@ -7,16 +7,15 @@ any library.
 from __future__ import annotations
 
 import _socket
-import marshal
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from containerlab.linux import idmap, procfs, roots, syscalls
 from containerlab.linux.cgroups import control as cgroups
-from containerlab.linux.namespaces import CLONE_NEWNS
+from containerlab.linux.namespaces import CLONE_NEWNS, CLONE_NEWPID
 from containerlab.runtime import child
 from containerlab.runtime.rootfs import Scene
 from containerlab.runtime.steps import Join, Plan
@@ -59,20 +58,39 @@ def spawn(plan: Plan, descriptors: Sequence[int], on_hook: Callable[[int], None]
     ours, theirs = _channel()
     try:
         with _doors(plan) as doors:
-            pid, pidfd = _clone(plan, Scene(theirs, descriptors, doors.attach), doors, ours)
+            made = _clone(plan, Scene(theirs, descriptors, doors.attach), doors, ours)
     finally:
         os.close(theirs)
-    if plan.joins:
-        pid, pidfd = _await_birth(pid, pidfd, ours)
     try:
-        terminal = _attend(plan, ours, pid, on_hook)
+        terminal = _attend(plan, ours, made, on_hook)
     except BaseException:
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        os.close(pidfd)
+        made.end()
         os.close(ours)
         raise
-    return Spawned(pid, pidfd, ours, terminal)
+    return Spawned(made.pid, made.pidfd, ours, terminal)
+
+
+class _Made:
+    """A child process, or first a go-between in its place."""
+
+    def __init__(self, pid: int, pidfd: int, *, is_between: bool) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+        self.is_between = is_between
+
+    def follow(self, pid: int) -> None:
+        """Take a child that the go-between has made in this process's name."""
+        self._bury()
+        self.pid, self.pidfd, self.is_between = pid, os.pidfd_open(pid), False
+
+    def end(self) -> None:
+        """Kill it."""
+        signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        self._bury()
+
+    def _bury(self) -> None:
+        os.waitpid(self.pid, 0)
+        os.close(self.pidfd)
 
 
 def _channel() -> tuple[int, int]:
@@ -108,54 +126,40 @@ def _doors(plan: Plan) -> Iterator[_Doors]:
             os.close(fd)
 
 
-def _clone(plan: Plan, scene: Scene, doors: _Doors, ours: int) -> tuple[int, int]:
-    """Clone the process, or a go-between that joins the namespaces of others and clones it.
+def _clone(plan: Plan, scene: Scene, doors: _Doors, ours: int) -> _Made:
+    """Clone the child, or for joined namespaces a go-between that makes it a child of this process.
 
     Joining a PID namespace moves only later children, joining a user namespace takes the right to act on
     the host; so neither is for this process itself. The go-between enters the cgroup too: afterwards it may
     have no right to.
     """
-    flags = doors.flags | (0 if plan.joins else plan.new_namespaces)
+    flags = doors.flags if plan.joins else plan.new_namespaces | doors.flags
     pid, pidfd = syscalls.clone3(flags, exit_signal=signal.SIGCHLD, cgroup=max(doors.into, 0))
     if pid == 0:
         os.close(ours)
         if plan.joins:
             _join_and_clone(plan, scene)
         child.perform(scene, plan.steps)
-    return pid, pidfd
-
-
-def _await_birth(between: int, pidfd: int, ours: int) -> tuple[int, int]:
-    """Return the process that a go-between has made, as a child of this process all the same.
-
-    Raises: ChildFailed, also when the go-between is killed, as all are who are in a container that ends:
-    nobody else holds the other end of `ours` then.
-    """
-    os.close(pidfd)
-    message = os.read(ours, 65536)
-    os.waitpid(between, 0)
-    if message[:1] == b"P":
-        pid = int.from_bytes(message[1:5], "little")
-        return pid, os.pidfd_open(pid)
-    os.close(ours)
-    raise ChildFailed(-1, *_failure(message)[1:])
+    return _Made(pid, pidfd, is_between=bool(plan.joins))
 
 
 def _join_and_clone(plan: Plan, scene: Scene) -> None:
+    """Return in the process that is to perform the steps."""
     try:
         child.protect(scene)
         child.join_cgroups(scene)
         _join(plan, scene)
+        if plan.clones_last:
+            syscalls.unshare(plan.new_namespaces)
+            return
         pid, _ = syscalls.clone3(plan.new_namespaces | syscalls.CLONE_PARENT, exit_signal=0)
-        if pid == 0:
-            child.perform(scene, plan.steps)
-        os.write(scene.channel, b"P" + pid.to_bytes(4, "little"))
     except OSError as error:
-        os.write(
-            scene.channel, b"E" + marshal.dumps((-1, error.errno or 5, f"join namespaces: {error.strerror}"))
-        )
-    finally:
+        os.write(scene.channel, child.failure(-1, error.errno or 5, f"join namespaces: {error.strerror}"))
+        os._exit(125)
+    if pid:
+        os.write(scene.channel, b"P" + pid.to_bytes(4, "little"))
         os._exit(0)
+    child.await_parent(scene)
 
 
 def _join(plan: Plan, scene: Scene) -> None:
@@ -168,6 +172,8 @@ def _join(plan: Plan, scene: Scene) -> None:
         roots.require_alive(other)
     for join, fd in zip(plan.joins, opened, strict=True):
         syscalls.setns(fd, join.flags)
+        if plan.clones_last and join.flags == CLONE_NEWPID:
+            scene.pid_namespace = fd
     if is_entering:
         roots.enter(root)
         scene.is_inside = True
@@ -177,41 +183,56 @@ def _open_join(join: Join, scene: Scene) -> int:
     return os.open(join.path, os.O_RDONLY | os.O_CLOEXEC) if join.path else scene.descriptors[-1]
 
 
-def _attend(plan: Plan, channel: int, pid: int, on_hook: Callable[[int], None] | None) -> int:
-    """Answer the child until it runs or stands still; return its terminal."""
+def _attend(plan: Plan, channel: int, made: _Made, on_hook: Callable[[int], None] | None) -> int:
+    """Answer the child until it runs or stands still; return its terminal.
+
+    One that was cloned last may be in the hands of others, and has nothing to ask for any more.
+    """
     terminal = -1
     while True:
         message, received = _receive(channel)
+        if plan.clones_last and not made.is_between and message[:1] in (b"M", b"T", b"H"):
+            raise ChildFailed(-1, 1, "the process was taken over while it was set up")
+        if made.is_between and not message:
+            # All are killed who are in a container that ends; nobody else holds the other end then.
+            raise ChildFailed(*_failure(plan, message))
         match message[:1]:
+            case b"P" if made.is_between:
+                made.follow(int.from_bytes(message[1:5], "little"))
+                with suppress(BrokenPipeError):
+                    os.write(channel, b"p")
             case b"":
                 return terminal
             case b"R":
                 return terminal
             case b"M":
                 assert plan.idmap is not None
-                idmap.write(pid, plan.idmap)
+                idmap.write(made.pid, plan.idmap)
                 os.write(channel, b"m")
             case b"T":
                 terminal = received
             case b"H":
                 if on_hook:
-                    on_hook(pid)
+                    on_hook(made.pid)
                 os.write(channel, b"h")
             case _:
-                raise ChildFailed(*_failure(message))
+                raise ChildFailed(*_failure(plan, message))
 
 
 def _receive(channel: int) -> tuple[bytes, int]:
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, channel)
     try:
         message, ancillary, _, _ = sock.recvmsg(65536, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC)
+    except ConnectionResetError:  # it was killed before it read an answer
+        return b"", -1
     finally:
         sock.detach()
     return message, int.from_bytes(ancillary[0][2], "little") if ancillary else -1
 
 
-def _failure(message: bytes) -> tuple[int, int, str]:
-    if message[:1] == b"E":
-        number, code, text = marshal.loads(message[1:])
-        return number, code, text
-    return -1, 5, "the process died while it was set up"
+def _failure(plan: Plan, message: bytes) -> tuple[int, int, str]:
+    if message[:1] != b"E":
+        return -1, 5, "the process died while it was set up"
+    number = int.from_bytes(message[1:5], "little", signed=True)
+    code = int.from_bytes(message[5:9], "little")
+    return number if number < len(plan.steps) else -1, code, message[9:].decode(errors="replace")

@@ -42,6 +42,7 @@ class Plan(NamedTuple):
     cgroup: the cgroups to make and enter, or None.
     terminal: whether the process gets a new pseudo-terminal.
     steps: what the child does, in order; the last one is execve.
+    clones_last: whether the steps are begun outside of the PID namespace that the process will live in.
     others: whose namespaces are joined by path, or mounts shown; nobody else may have their pids by then.
     """
 
@@ -51,13 +52,14 @@ class Plan(NamedTuple):
     cgroup: CgroupPlan | None
     terminal: bool
     steps: tuple[Step, ...]
+    clones_last: bool = False
     others: tuple[Identity, ...] = ()
 
 
 def pack(plan: Plan) -> tuple[Any, ...]:
     """Return a plan as what `marshal` can write for another process of this same Python."""
-    new_namespaces, joins, idmap, cgroup, terminal, steps, others = plan
-    return new_namespaces, plain(joins), plain(idmap), plain(cgroup), terminal, tuple(steps), plain(others)
+    fields = plan._replace(joins=plain(plan.joins), idmap=plain(plan.idmap), cgroup=plain(plan.cgroup))
+    return tuple(fields._replace(steps=tuple(plan.steps), others=plain(plan.others)))
 
 
 def plain(value: Any) -> Any:
@@ -67,7 +69,7 @@ def plain(value: Any) -> Any:
 
 def unpack(packed: tuple[Any, ...]) -> Plan:
     """Return the plan that `pack` packed."""
-    new_namespaces, joins, idmap, cgroup, terminal, steps, others = packed
+    new_namespaces, joins, idmap, cgroup, terminal, steps, clones_last, others = packed
     return Plan(
         new_namespaces,
         tuple(Join(*join) for join in joins),
@@ -75,6 +77,7 @@ def unpack(packed: tuple[Any, ...]) -> Plan:
         CgroupPlan.restore(cgroup) if cgroup else None,
         terminal,
         steps,
+        clones_last,
         tuple(Identity(*other) for other in others),
     )
 

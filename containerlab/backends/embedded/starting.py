@@ -24,7 +24,7 @@ from containerlab.linux.idmap import IdMap
 from containerlab.linux.procfs import Identity, is_alive
 from containerlab.oci import runtime as oci
 from containerlab.oci.image import Config
-from containerlab.runtime import foreign, resources, seccomp, steps, users
+from containerlab.runtime import foreign, resources, rootfs, seccomp, steps, users
 from containerlab.runtime.host import Host
 from containerlab.runtime.launch import HealthOrders, Launch
 from containerlab.runtime.lifecycle import Connection, Launcher
@@ -163,6 +163,7 @@ def _surroundings(
         idmap=host.idmap if host.is_rootless else None,
         filters=seccomp.filters(spec.linux.seccomp, _filter_cache(home), hides_ownership=hides_ownership),
         can_pivot="pivot" not in host.refused,
+        mounts_any_proc=rootfs.mounts_any_proc(),
         is_init=bool(record.options.get("init")),
     )
 
