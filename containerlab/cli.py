@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = _settings(list(sys.argv[1:] if arguments is None else arguments))
     try:
         code = _dispatch(settings)
-        sys.stdout.flush()
+        _flush()
         return code
     except BrokenPipeError:
         # Whoever read our output has gone; Python must not complain about it at exit.
@@ -108,6 +109,10 @@ def _dispatch(settings: _Settings) -> int:
     from containerlab.engine.engine import Engine
 
     with Engine(settings.home) as engine:
+        if os.isatty(2):
+            from containerlab.views.progress import canvas
+
+            engine.canvas = canvas()
         if first == "__complete":
             return _complete(engine, rest)
         if _verb(settings.words) in _STARTING:
@@ -123,7 +128,7 @@ def _parse_and_perform(engine: Engine, words: Sequence[str]) -> int:
     except HelpWanted as wanted:
         from containerlab.commands.help import help_text
 
-        print(help_text(wanted.path))
+        _print(help_text(wanted.path))
         return 0
     return _perform(engine, call)
 
@@ -165,12 +170,39 @@ def _perform_one(engine: Engine, call: Call) -> int:
         for notice in value.info.notices:
             _complain(notice)
     if isinstance(value, Logs):
-        write_logs(value)
+        with _output():
+            write_logs(value)
         return 0
     for line in lines(value, call.face):
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        _print(line)
     return 0
+
+
+def _print(text: str) -> None:
+    """Write a line at once. Raises: LabError when nothing can be written there."""
+    with _output():
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+def _flush() -> None:
+    with _output():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _output() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What could not be written would be tried again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        reason = error.strerror or str(error)
+        raise LabError(
+            f"cannot write standard output: {reason}", "redirect it to where there is room"
+        ) from error
 
 
 def _is_watched(call: Call) -> bool:
@@ -254,7 +286,8 @@ def _streams(engine: Engine, call: Call) -> tuple[bool, bool]:
 
 
 def _write(stream: str, chunk: bytes) -> None:
-    write_all(1 if stream == "stdout" else 2, chunk)
+    with _output():
+        write_all(1 if stream == "stdout" else 2, chunk)
 
 
 def _complain(message: str, hint: str = "", usage: str = "") -> None:
@@ -280,7 +313,7 @@ def _complete(engine: Engine, words: Sequence[str]) -> int:
     from containerlab.engine.names import names
 
     for candidate in complete(words, lambda kind: names(engine, kind)):
-        print(candidate)
+        _print(candidate)
     return 0
 
 
@@ -290,5 +323,5 @@ def _print_completion(words: Sequence[str]) -> int:
     if len(words) != 1 or words[0] not in SCRIPTS:
         _complain("which shell?", f"one of {', '.join(SCRIPTS)}", "conlab completion bash|zsh|fish")
         return 125
-    print(SCRIPTS[words[0]])
+    _print(SCRIPTS[words[0]])
     return 0

@@ -42,6 +42,7 @@ __all__ = [
     "Unavailable",
     "Unsupported",
     "nearest",
+    "of_the_system",
 ]
 
 
@@ -146,6 +147,25 @@ class ContainerFailed(LabError):
     def __init__(self, message: str, hint: str = "", *, result: object = None) -> None:
         super().__init__(message, hint)
         self.result = result
+
+
+def of_the_system(error: OSError, what: str) -> LabError:
+    """Say in one sentence what the system refused while `what` was done.
+
+    >>> import errno
+    >>> str(of_the_system(OSError(errno.ENOSPC, "No space left on device"), "save"))
+    'save: No space left on device (make room: `system df` shows what can go, `system prune` takes it away)'
+    """
+    import errno
+
+    reason = error.strerror or str(error)
+    where = f"{what}: {error.filename}" if error.filename else what
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        hint = "make room: `system df` shows what can go, `system prune` takes it away"
+        return Unavailable(f"{where}: {reason}", hint)
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return NotPermitted(f"{where}: {reason}", "choose a place that is yours, or run as its owner")
+    return LabError(f"{where}: {reason}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -6,9 +6,15 @@ __all__ = ["SCRIPTS"]
 
 _BASH = """\
 _conlab() {
-    local IFS=$'\\n'
-    COMPREPLY=($(conlab __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+    local line=${COMP_LINE:0:COMP_POINT} words=()
+    read -ra words <<< "$line"
+    [[ $line == *[[:space:]] ]] && words+=("")
+    local last=${words[-1]} IFS=$'\\n'
+    COMPREPLY=($(conlab __complete "${words[@]:1}" 2>/dev/null))
+    # bash takes a colon and an equals sign for the end of a word and completes only what follows
+    [[ $last != "${COMP_WORDS[COMP_CWORD]}" ]] && COMPREPLY=("${COMPREPLY[@]#"${last%"${last##*[:=]}"}"}")
     [[ ${#COMPREPLY[@]} -eq 0 ]] && compopt -o default 2>/dev/null
+    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[:=] ]] && compopt -o nospace 2>/dev/null
 }
 complete -F _conlab conlab"""
 

@@ -251,3 +251,110 @@ def test_namespaces_of_a_container_are_its_own(conlab: Conlab, container: str) -
     rows = {row["kind"]: row for row in json.loads(conlab.text("ns", container, "--json"))}
     assert rows["mnt"]["host"].strip() != rows["mnt"][container].strip()
     assert "=" not in rows["pid"][container]
+
+
+@pytest.mark.parametrize("words", [["ps"], ["--help"], ["completion", "bash"], ["info"]])
+def test_a_full_device_is_one_sentence(conlab: Conlab, words: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([*conlab.words, *words], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1
+    assert done.stderr.decode().splitlines() == [
+        "conlab: cannot write standard output: No space left on device",
+        "  hint: redirect it to where there is room",
+    ]
+
+
+def test_closed_streams_are_not_taken_by_files_of_the_store(conlab: Conlab) -> None:
+    script = (
+        f"exec {' '.join(conlab.words)} run --rm -i {IMAGE} sh -c 'echo out; echo err >&2; cat' <&- >&- 2>&-"
+    )
+    assert subprocess.run(["sh", "-c", script], check=False, timeout=60).returncode == 0
+    assert conlab.text("system", "check") is not None
+    assert IMAGE in conlab.text("images")
+
+
+def test_interrupt_ends_with_130_and_without_a_traceback(conlab: Conlab, container: str) -> None:
+    words = [*conlab.words, "logs", "-f", container]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"out\n"
+        process.send_signal(signal.SIGINT)
+        told = process.stderr.read().decode()
+    assert told.removeprefix("err\n") == "conlab: interrupted\n"
+    assert process.returncode == 130
+
+
+def test_prune_asks_on_a_terminal_and_never_hangs_elsewhere(conlab: Conlab) -> None:
+    conlab.text("create", "--name", "kept", IMAGE)
+    done = conlab("container", "prune")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"hint: give --force" in done.stderr
+    for answer, left in ((b"n\n", ["kept"]), (b"y\n", [])):
+        terminal = Terminal([*conlab.words, "container", "prune"])
+        terminal.expect(b"[y/N] ")
+        os.write(terminal.master, answer)
+        terminal.exit_code()
+        assert conlab.text("ps", "-a", "--format", "{{.Names}}").split() == left
+
+
+@pytest.mark.parametrize(("variable", "is_bold"), [("", True), ("NO_COLOR", False)])
+def test_colours_only_on_a_terminal_that_wants_them(conlab: Conlab, variable: str, is_bold: bool) -> None:
+    terminal = Terminal(["/usr/bin/env", *([f"{variable}=1"] if variable else []), *conlab.words, "nonsense"])
+    terminal.expect(b"no such command")
+    assert (b"\x1b[1m" in terminal.seen) is is_bold
+    terminal.exit_code()
+
+
+def test_long_work_shows_progress_on_a_terminal_only(conlab: Conlab, tmp_path: Path) -> None:
+    # A pipe that gives its bytes late stands for work that is long.
+    archive = tmp_path / "slow.tar"
+    os.mkfifo(archive)
+    words = [*conlab.words, "import", str(archive), "test/slow"]
+    terminal = Terminal(words)
+    with archive.open("wb") as pipe:
+        pipe.write(busybox.root_file_system()[:65536])
+        pipe.flush()
+        select.select([], [], [], 1.1)  # nothing is shown in the first second
+        pipe.write(busybox.root_file_system()[65536:])
+    terminal.expect(b"test/slow:latest")
+    assert b"read slow.tar: " in terminal.seen
+    terminal.exit_code()
+    assert b"read" not in conlab("save", "test/slow").stderr
+    conlab.text("rmi", "test/slow")
+
+
+BASH = """
+PATH={bin}:$PATH
+source <(conlab completion bash)
+complete_line() {{
+    COMP_LINE=$1; COMP_POINT=${{#COMP_LINE}}; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+    COMPREPLY=(); "$(complete -p conlab | sed 's/.*-F \\([^ ]*\\).*/\\1/')" conlab "${{!#}}" ""
+    printf '%s\\n' "${{COMPREPLY[@]}}"
+}}
+complete_line '{line}' {words}
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "words", "wanted"),
+    [
+        ("conlab contai", "conlab contai", ["container"]),
+        ("conlab exec sl", "conlab exec sl", ["sleeper"]),
+        ("conlab run --memory-sw", "conlab run --memory-sw", ["--memory-swap", "--memory-swappiness"]),
+        ("conlab run --pid container:sl", "conlab run --pid container : sl", ["sleeper"]),
+        ("conlab run --restart=al", "conlab run --restart = al", ["always"]),
+        (f"conlab run {IMAGE}:", f"conlab run {IMAGE} :", ["latest"]),
+        ("conlab rm ", "conlab rm ''", ["sleeper"]),
+    ],
+)
+def test_bash_completes(
+    conlab: Conlab, container: str, tmp_path: Path, line: str, words: str, wanted: list[str]
+) -> None:
+    """As readline calls it: `:` and `=` are words of their own there, see COMP_WORDBREAKS in bash(1)."""
+    program = tmp_path / "conlab"
+    program.write_text(f'#!/bin/sh\nexec {" ".join(conlab.words)} "$@"\n')
+    program.chmod(0o755)
+    script = BASH.format(bin=tmp_path, line=line, words=words)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == wanted

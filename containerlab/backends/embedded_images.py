@@ -129,7 +129,14 @@ class EmbeddedImages:
             made = from_host(self.store.blobs, programs or None, python=python)
             return self._bring_in(name, made.layers, made.history, made.config)
 
-    def from_debootstrap(self, name: str, suite: str, options: Mapping[str, Any]) -> ImageInfo:
+    def from_debootstrap(
+        self,
+        name: str,
+        suite: str,
+        options: Mapping[str, Any],
+        *,
+        progress: Callable[[str], None] | None = None,
+    ) -> ImageInfo:
         """Make an image of a Debian or Ubuntu release; options: `mirror` and `variant`."""
         from containerlab.store.debootstrap import from_debootstrap
 
@@ -141,7 +148,9 @@ class EmbeddedImages:
             )
         with removal.leased(self.store):
             variant = options.get("variant", "minbase")
-            made = from_debootstrap(self.store.home, suite, options.get("mirror"), variant=variant)
+            made = from_debootstrap(
+                self.store.home, suite, options.get("mirror"), variant=variant, progress=progress
+            )
             return self._bring_in(name, made.layers, made.history, made.config)
 
     # changing

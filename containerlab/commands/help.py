@@ -35,7 +35,7 @@ def help_text(path: tuple[str, ...] = (), width: int = 80) -> str:
     """Return the help of a command, of a group of commands, or of all."""
     known = commands()
     command = known.get(path)
-    return _command_help(command, width) if command else _group_help(path, known)
+    return _command_help(command, width) if command else _group_help(path, known, width)
 
 
 def _command_help(command: Command, width: int) -> str:
@@ -67,7 +67,7 @@ def _flag_lines(flag: Flag, width: int) -> list[str]:
     return [words.ljust(len(indent)) + text[0], *(indent + line for line in text[1:])]
 
 
-def _group_help(path: tuple[str, ...], known: dict[tuple[str, ...], Command]) -> str:
+def _group_help(path: tuple[str, ...], known: dict[tuple[str, ...], Command], width: int) -> str:
     length = len(path) + 1
     below = {known_path: command for known_path, command in known.items() if known_path[: length - 1] == path}
     direct = {
@@ -77,7 +77,8 @@ def _group_help(path: tuple[str, ...], known: dict[tuple[str, ...], Command]) ->
     }
     groups = sorted({known_path[0] for known_path in below if len(known_path) > length})
     lines = [f"usage: {' '.join([_PROGRAM, *path])} COMMAND", "", "commands:"]
-    lines += [f"  {name:<14}{summary}" for name, summary in sorted(direct.items())]
+    for name, summary in sorted(direct.items()):
+        lines += textwrap.wrap(summary, width, initial_indent=f"  {name:<14}", subsequent_indent=" " * 16)
     if groups:
         lines += ["", f"groups of commands: {', '.join(groups)}"]
     return "\n".join([*lines, "", f"`{' '.join([_PROGRAM, *path])} COMMAND --help` says more."])

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from containerlab.commands.table import FACE_FLAGS, Command, commands, find
-from containerlab.errors import InvalidInput, nearest
+from containerlab.errors import InvalidInput, LabError, nearest, of_the_system
 from containerlab.options.elsewhere import ELSEWHERE
 from containerlab.options.flag import Flag, normalise
 
@@ -56,7 +56,12 @@ class Call(NamedTuple):
         """Call the method; `streams` are input, sink and on_session, for one that is attached."""
         owner = getattr(engine, self.command.owner)
         method = getattr(owner, self.method or self.command.method.__name__)
-        return method(*self.arguments, **self.options, **streams)
+        try:
+            return method(*self.arguments, **self.options, **streams)
+        except OSError as error:
+            if isinstance(error, (LabError, BrokenPipeError)):
+                raise
+            raise of_the_system(error, self.command.name) from error
 
     def each(self) -> Iterator[Call]:
         """Return one call for each of the names that were given."""
@@ -78,7 +83,7 @@ def parse(words: Sequence[str], extra: Mapping[str, Flag] = MappingProxyType({})
     Raises: WrongUsage, with the nearest right word; HelpWanted for --help.
     """
     if not words or words[0] in ("-h", "--help", "help"):
-        raise HelpWanted(tuple(words[1:]) if words and words[0] == "help" else ())
+        raise HelpWanted(_known_path(words[1:]) if words and words[0] == "help" else ())
     command, length = find(words)
     if command is None:
         raise _unknown_command(words)
@@ -87,9 +92,20 @@ def parse(words: Sequence[str], extra: Mapping[str, Flag] = MappingProxyType({})
     return _call(command, given, arguments, face)
 
 
+def _known_path(words: Sequence[str]) -> tuple[str, ...]:
+    """Return what help is wanted for. Raises: WrongUsage when there is no such command."""
+    path = tuple(words)
+    if not any(known[: len(path)] == path for known in commands()):
+        raise _unknown_command(words)
+    return path
+
+
 def _unknown_command(words: Sequence[str]) -> Exception:
     known = commands()
     groups = {path[0] for path in known if len(path) > 1}
+    if words[0].startswith("-"):
+        hint = "options stand after the command, only --home DIRECTORY and --traceback before"
+        return WrongUsage(f"no such option: {words[0]}", hint, exit_code=1)
     if words[0] not in groups:
         grouped = [" ".join(path) for path in known if len(path) > 1 and path[1] == words[0]]
         hint = (

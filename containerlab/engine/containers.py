@@ -158,9 +158,7 @@ class Containers:
         *,
         ephemeral: bool = False,
     ) -> str:
-        if "cidfile" not in own:
-            return self._backend.create(image, _words(command), options, ephemeral=ephemeral)
-        with prepare.new_file(own["cidfile"]) as file:
+        with prepare.new_file(own.get("cidfile")) as file, self._engine.showing(f"unpack {image}"):
             id_ = self._backend.create(image, _words(command), options, ephemeral=ephemeral)
             file.write(id_)
         return id_

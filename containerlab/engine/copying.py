@@ -70,14 +70,22 @@ def output(path: str | None) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
+    if os.path.exists(path) and not os.path.isfile(path):
+        if os.path.isdir(path):
+            raise InvalidInput(f"cannot write {path}: it is a directory", "name a file in it")
+        with open(path, "wb") as file:  # a device or a pipe
+            yield file
+        return
     partial = f"{path}.partial-{os.getpid()}"
     try:
         with open(partial, "xb") as file:
             yield file
         os.replace(partial, path)
-    except BaseException:
+    except BaseException as error:
         if os.path.exists(partial):
             os.unlink(partial)
+        if isinstance(error, OSError) and error.filename == partial:
+            raise InvalidInput(f"cannot write {path}: {error.strerror}", "name another place") from error
         raise
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from containerlab.errors import InvalidInput, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from containerlab.backends.base import Backend
     from containerlab.engine.containers import Containers
     from containerlab.engine.images import Images
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from containerlab.engine.system import System
     from containerlab.engine.volumes import Volumes
     from containerlab.runtime.launching import LauncherProcess
-    from containerlab.views.progress import Canvas
+    from containerlab.views.progress import Bar, Canvas
 
 __all__ = ["Engine"]
 
@@ -37,6 +40,7 @@ class Engine:
             raise InvalidInput(f"no such backend: {backend}", nearest(backend, _BACKENDS))
         self.canvas: Canvas | None = None
         """Where long work shows how far it is; a face sets it."""
+        self._bar: Bar | None = None
         self._home = home
         self._backend: Backend | None = None
         self._launcher: LauncherProcess | None = None
@@ -67,10 +71,32 @@ class Engine:
         from containerlab.runtime.lifecycle import Launcher
         from containerlab.store.home import Home
 
-        home = Home.open(None if self._home is None else os.fspath(self._home))
+        opened = Home.open(None if self._home is None else os.fspath(self._home))
+        home = Home(opened.root, self._moved)
         launcher, self._launcher = Launcher(self._launcher), None
         backend: Backend = Embedded(home, launcher)
         return backend
+
+    @contextmanager
+    def showing(self, what: str, total_bytes: int | None = None) -> Iterator[Callable[[str], None]]:
+        """Show how much content is read and written meanwhile, where a face wants to see it.
+
+        Gives what takes another word for what is being done.
+        """
+        if self.canvas is None:
+            yield lambda text: None
+            return
+        from containerlab.views.progress import Bar
+
+        with Bar(what, total_bytes, self.canvas) as self._bar:
+            try:
+                yield self._bar.say
+            finally:
+                self._bar = None
+
+    def _moved(self, count: int) -> None:
+        if bar := self._bar:
+            bar.update(count)
 
     @property
     def containers(self) -> Containers:

@@ -15,7 +15,7 @@ from containerlab.backends.base import HistoryEntry, ImageInfo
 from containerlab.commands.table import Argument, ImageName, command
 from containerlab.engine import changes, columns, copying, documents, filters, pruning
 from containerlab.engine.inspection import Inspection
-from containerlab.errors import NotFound, Unsupported
+from containerlab.errors import InvalidInput, NotFound, Unsupported
 from containerlab.options import verbs
 from containerlab.options.flag import normalise
 from containerlab.views import html
@@ -124,22 +124,26 @@ class Images:
     @command("image load", "load")
     def load(self, **options: Unpack[verbs.LoadOptions]) -> tuple[str, ...]:
         """Read images from an archive or a directory, whatever its format; return their names."""
-        path = normalise(verbs.LoadOptions, options).get("input")
+        given = normalise(verbs.LoadOptions, options)
+        path = given.get("input")
         if path and os.path.isdir(path):
-            return tuple(self._maker().load_directory(path))
-        with self._source(path or "-") as file:
+            with self._engine.showing(f"read {os.path.basename(path)}"):
+                return tuple(self._maker().load_directory(path))
+        with self._source(path or "-", quiet=given.get("quiet", False)) as file:
             return tuple(self._backend.load(file))
 
     @contextmanager
-    def _source(self, path: str) -> Iterator[BinaryIO]:
+    def _source(self, path: str, *, quiet: bool = False) -> Iterator[BinaryIO]:
         """Open an archive; `-` is standard input. Reading it shows how far it is."""
         if path == "-":
             yield sys.stdin.buffer
             return
         if not os.path.exists(path):
             raise NotFound(f"no such file: {path}")
-        what = f"read {os.path.basename(path)}"
-        with open(path, "rb") as file, Bar(what, os.path.getsize(path), self._engine.canvas) as bar:
+        if os.path.isdir(path):
+            raise InvalidInput(f"{path} is a directory", "name an archive; `load -i` takes image layouts too")
+        what, canvas = f"read {os.path.basename(path)}", None if quiet else self._engine.canvas
+        with open(path, "rb") as file, Bar(what, os.path.getsize(path), canvas) as bar:
             yield io.BufferedReader(Counted(file, bar), 1 << 20)
 
     @command("image save", "save")
@@ -148,9 +152,14 @@ class Images:
         given = normalise(verbs.SaveOptions, options)
         archive_format = given.get("archive_format", "docker-archive")
         if archive_format == "oci-layout":
-            self._maker().save_directory(names, _directory(given))
+            with self._engine.showing(f"save {' '.join(names)}"):
+                self._maker().save_directory(names, _directory(given))
             return
-        with copying.output(given.get("output")) as file:
+        total_bytes = sum(self._backend.image(name).size_bytes for name in names)
+        with (
+            copying.output(given.get("output")) as file,
+            self._engine.showing(f"save {' '.join(names)}", total_bytes),
+        ):
             self._backend.save(names, file, archive_format)
 
     @command("image import", "import")
@@ -169,7 +178,8 @@ class Images:
         """Make an image of programs of this host with their libraries; a shell, coreutils and Python if none
         is named."""
         given = normalise(verbs.FromHostOptions, options)
-        return Image(self._maker().from_host(name, programs, **given), name)
+        with self._engine.showing(f"pack {name}"):
+            return Image(self._maker().from_host(name, programs, **given), name)
 
     @command("image from-debootstrap")
     def from_debootstrap(
@@ -177,7 +187,9 @@ class Images:
     ) -> Image:
         """Make an image of a Debian or Ubuntu suite, with debootstrap."""
         given = normalise(verbs.DebootstrapOptions, options)
-        return Image(self._maker().from_debootstrap(name or f"debian:{suite}", suite, given))
+        with self._engine.showing(f"debootstrap {suite}") as say:
+            maker = self._maker()
+            return Image(maker.from_debootstrap(name or f"debian:{suite}", suite, given, progress=say))
 
     # changing
 

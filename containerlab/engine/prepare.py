@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -79,8 +80,11 @@ def _lines(path: str, option: str) -> Iterator[str]:
 
 
 @contextmanager
-def new_file(path: str) -> Iterator[TextIO]:
-    """Open a file that must not be there yet, and is not after a failure."""
+def new_file(path: str | None) -> Iterator[TextIO]:
+    """Open a file that must not be there yet, and is not after a failure; without a path one in memory."""
+    if path is None:
+        yield io.StringIO()
+        return
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except OSError as error:

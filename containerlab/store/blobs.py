@@ -12,7 +12,7 @@ import io
 import math
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -95,7 +95,7 @@ class Blobs:
         Raises: NotFound; DigestMismatch, also while reading.
         """
         return io.BufferedReader(
-            _Verified(self._open(descriptor.digest, descriptor.size), descriptor), _CHUNK
+            _Verified(self._open(descriptor.digest, descriptor.size), descriptor, self._home.moved), _CHUNK
         )
 
     def read(self, digest: str) -> bytes:
@@ -231,6 +231,7 @@ class Writer:
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
+        self._home.moved(len(data))
         return len(data)
 
     def commit(self, media_type: str = "application/octet-stream") -> Descriptor:
@@ -268,8 +269,9 @@ def _compare(found: Descriptor, expected: Descriptor) -> None:
 
 
 class _Verified(io.RawIOBase):
-    def __init__(self, fd: int, expected: Descriptor) -> None:
+    def __init__(self, fd: int, expected: Descriptor, moved: Callable[[int], None]) -> None:
         self._file = os.fdopen(fd, "rb", buffering=0)
+        self._moved = moved
         self._expected = expected
         self._hasher = digests.Hasher(expected.digest.partition(":")[0])
 
@@ -279,6 +281,7 @@ class _Verified(io.RawIOBase):
     def readinto(self, buffer: Buffer) -> int:
         count = self._file.readinto(buffer) or 0
         self._hasher.update(memoryview(buffer)[:count])
+        self._moved(count)
         if count == 0 and len(memoryview(buffer)) and self._hasher.digest() != self._expected.digest:
             raise _damaged(self._expected.digest)
         return count

@@ -30,10 +30,16 @@ _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _EMPTY_INDEX = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
 
 
+def _ignore(count: int) -> None:
+    """Nobody watches."""
+
+
 class Home(msgspec.Struct, frozen=True):
     """Where this user's images, layers and containers are; open one with `Home.open()`."""
 
     root: Path
+    moved: Callable[[int], None] = _ignore
+    """Is told, by whatever thread, how many bytes of content were read or written: for progress."""
 
     @staticmethod
     def open(path: str | Path | None = None) -> Home:

@@ -7,6 +7,7 @@ then at most four times a second, and the last picture is cleared: the result sp
 from __future__ import annotations
 
 import io
+import os
 import sys
 import time
 from typing import Any, BinaryIO, Protocol, TextIO
@@ -33,12 +34,20 @@ class TerminalCanvas:
         self.stream = stream
 
     def draw(self, line: str, fraction: float | None) -> None:
-        self.stream.write(f"\r\x1b[K{line}")
+        columns = _columns(self.stream)
+        self.stream.write(f"\r\x1b[K{line[: columns - 1]}")
         self.stream.flush()
 
     def clear(self) -> None:
         self.stream.write("\r\x1b[K")
         self.stream.flush()
+
+
+def _columns(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except OSError:
+        return 80
 
 
 class NotebookCanvas:
@@ -118,6 +127,11 @@ class Bar:
             self._next_draw = now + _REDRAW_S
             self._is_drawn = True
             self._canvas.draw(self.line(), self.fraction())
+
+    def say(self, what: str) -> None:
+        """Change what is said to be done."""
+        self.what = what
+        self.update(0)
 
     def fraction(self) -> float | None:
         return self.done_bytes / self.total_bytes if self.total_bytes else None
