@@ -24,6 +24,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+# As in `typing`, which every container's monitor does without.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = [
     "AlreadyExists",
     "CannotExecute",
@@ -43,6 +48,7 @@ __all__ = [
     "Unsupported",
     "nearest",
     "of_the_system",
+    "wanted",
 ]
 
 
@@ -166,6 +172,22 @@ def of_the_system(error: OSError, what: str) -> LabError:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return NotPermitted(f"{where}: {reason}", "choose a place that is yours, or run as its owner")
     return LabError(f"{where}: {reason}")
+
+
+def wanted(module: str, purpose: str) -> Any:
+    """Import a package that only some uses need, and so is not installed with this one.
+
+    Raises: Unsupported, which names the package.
+    """
+    from importlib import import_module
+
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        package = module.partition(".")[0]
+        raise Unsupported(
+            f"{purpose} needs {package}, which is not installed", f"pip install {package}"
+        ) from error
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from containerlab import __version__
 from containerlab.demo import scenes
 from containerlab.demo.page import page
-from containerlab.errors import Unsupported
+from containerlab.errors import wanted
 
 if TYPE_CHECKING:
     from containerlab.backends.base import Facility
@@ -61,15 +61,8 @@ def play(engine: Engine, directory: str | os.PathLike[str] = "demo", say: Say = 
 
 
 def _require_pictures() -> None:
-    try:
-        import matplotlib
-        import pandas  # noqa: F401  # only whether it is there
-    except ImportError as error:
-        raise Unsupported(
-            f"the demo draws with {error.name}, which is not installed",
-            "pip install 'containerlab[notebook]'",
-        ) from error
-    matplotlib.use("agg")
+    wanted("pandas", "the demo")
+    wanted("matplotlib", "the demo").use("agg")
 
 
 def _facts() -> dict[str, str]:

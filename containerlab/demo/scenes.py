@@ -108,11 +108,12 @@ def throttled(engine: Engine) -> Scene:
     got_cores = seen.status.usage.cpu_s / max(seen.status.finished_at - seen.status.started_at, 1e-9)
     last = seen.series.last
     periods = (last and last.throttled_periods) or 0
-    held = f"held back in {periods} periods of 0.1 s" if periods else _not_held(seen)
+    held = f"held back in {periods} periods of 0.1 s" if periods else f"not held back: {_why_not_held(seen)}"
     return Scene(
         "Held back: half a core",
         "The loop wants a whole core. In each tenth of a second the kernel lets it run for 50 ms; then it "
-        "waits for the next one. The shade shows when it waited.",
+        "waits for the next one. The shade shows when it waited."
+        + ("" if periods else f" This time it was not held back: {_why_not_held(seen)}."),
         f"{got_cores:.2f} cores",
         f"used, {CORES:g} allowed" if seen.was_counted else "used; nothing limited it",
         f"used {got_cores:.2f} of {CORES:g} cores, {held}",
@@ -123,10 +124,10 @@ def throttled(engine: Engine) -> Scene:
     )
 
 
-def _not_held(seen: Watched) -> str:
+def _why_not_held(seen: Watched) -> str:
     if seen.was_counted:
-        return "not held back: others kept the processors busy, and it got less than its limit"
-    return "not held back: there was no limit"
+        return "others kept the processors busy, and it got less than its limit"
+    return "there was no limit"
 
 
 MEMORY = "64m"

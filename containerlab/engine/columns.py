@@ -136,8 +136,8 @@ FACILITIES = (
     Column("name", "FACILITY", lambda row: row.name, "name", "Name"),
     Column("available", "HERE", lambda row: "yes" if row.available else "no", "verdict", "Available"),
     Column("reason", "REASON", lambda row: row.reason, "prose", "Reason"),
-    Column("costs", "WITHOUT IT", lambda row: "" if row.available else row.costs, "prose", "Costs"),
-    Column("how", "HOW TO GET IT", lambda row: "" if row.available else row.how, "prose", "How"),
+    Column("costs", "WITHOUT IT", lambda row: "" if row.available else row.costs, "remark", "Costs"),
+    Column("how", "HOW TO GET IT", lambda row: "" if row.available else row.how, "remark", "How"),
 )
 
 VOLUMES = (

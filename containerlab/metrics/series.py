@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from containerlab.errors import wanted
 from containerlab.metrics.sample import Pressure, Sample
 
 if TYPE_CHECKING:
@@ -98,17 +99,19 @@ class Series:
         since the row before (cpu_cores, cpu_throttled_pct, io_*_bytes_per_s, pressure_*_pct). What nobody
         counts is NaN, and so are the rates of the first row.
         """
-        import pandas as pd
-
+        pandas = wanted("pandas", "a frame")
         samples = list(self)
         start_s = samples[0].clock_s if samples else 0.0
-        index = pd.Index([sample.clock_s - start_s for sample in samples], name="seconds", dtype="float64")
+        index = pandas.Index(
+            [sample.clock_s - start_s for sample in samples], name="seconds", dtype="float64"
+        )
         columns: dict[str, list[float | None]] = {
             name: [getattr(sample, name) for sample in samples] for name in _PLAIN
         }
         for name, (counter, factor) in _RATES.items():
             columns[name] = _rates(samples, counter, factor)
-        return pd.DataFrame(columns, index=index, dtype="float64")
+        frame: pd.DataFrame = pandas.DataFrame(columns, index=index, dtype="float64")
+        return frame
 
 
 def _rates(

@@ -116,8 +116,9 @@ def figure_png(
     dpi: int = 144,
 ) -> bytes:
     """Return one picture with a panel for each resource (default: those with numbers), as PNG."""
-    from matplotlib.figure import Figure
+    from containerlab.errors import wanted
 
+    Figure = wanted("matplotlib.figure", "a picture").Figure
     names = tuple(resources) or available(frame)
     figure = Figure(figsize=(8, 2.1 * len(names)), layout="constrained")
     panels = figure.subplots(len(names), 1, squeeze=False, sharex=True)[:, 0]

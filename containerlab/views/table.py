@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 import msgspec
 
 from containerlab import units
+from containerlab.errors import wanted
 from containerlab.views import html
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Column(NamedTuple):
     kind: str = "text"
     """text, list, id, digest, name, path (a name too), code, command, number, size, seconds, time, age,
     state or verdict (yes, no); prose and call are wrapped to the terminal's width, below stands under its
-    row, group above the rows that share it."""
+    row, remark too with its title before it, group above the rows that share it."""
     template: str = ""
     """Name in `--format` templates, as Docker's: "ID"; the title in one word if empty."""
     is_visible: bool = True
@@ -52,7 +53,7 @@ class Column(NamedTuple):
     @property
     def layout(self) -> str:
         """How text is laid out: right, prose, below, group, or as it is."""
-        kinds = {"call": "prose", "prose": "prose", "below": "below", "group": "group"}
+        kinds = {"call": "prose", "prose": "prose", "below": "below", "remark": "below", "group": "group"}
         return "right" if self.is_right else kinds.get(self.kind, "")
 
     def show(self, row: Any, full: bool = False) -> str:
@@ -139,7 +140,7 @@ class Table(html.Shown, Sequence[Row], Generic[Row]):
     def to_text(self, full: bool = False) -> str:
         """Return aligned columns; `full` shortens nothing. Prose is wrapped to the width of the terminal."""
         columns = [column for column in self.columns if column.is_visible]
-        cells = [[_one_line(column.show(row, full)) for column in columns] for row in self.rows]
+        cells = [[_one_line(_text_cell(column, row, full)) for column in columns] for row in self.rows]
         head = f"{self.title}\n" if self.title else ""
         if not any(column.layout in _FITTED for column in columns):
             rights = [column.is_right for column in columns]
@@ -172,9 +173,9 @@ class Table(html.Shown, Sequence[Row], Generic[Row]):
 
     def to_frame(self) -> pandas.DataFrame:
         """Return a pandas frame with one column for each key."""
-        import pandas
-
-        return pandas.DataFrame(self.to_records(), columns=[column.key for column in self.columns])
+        keys = [column.key for column in self.columns]
+        frame: pandas.DataFrame = wanted("pandas", "a frame").DataFrame(self.to_records(), columns=keys)
+        return frame
 
     def __repr__(self) -> str:
         return self.to_text()
@@ -194,6 +195,11 @@ def _plain(value: Any) -> Any:
 def _one_line(text: str) -> str:
     """Keep a cell on its line, and control sequences of a container out of the terminal."""
     return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def _text_cell(column: Column, row: Any, full: bool) -> str:
+    shown = column.show(row, full)
+    return f"{column.title.lower()}: {shown}" if column.kind == "remark" and shown else shown
 
 
 def _html_heading(column: Column) -> html.Heading:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
 
 import pytest
 
+from containerlab.errors import Unsupported
 from containerlab.views.table import Column, Table
 
 
@@ -87,3 +89,20 @@ def test_long_paths_may_break_and_ids_may_not() -> None:
     shown = Table([Thing("a.b/c", "/sys/fs/cgroup/memory short/word", 1)], columns).to_html()
     assert "/<wbr>sys/<wbr>fs/<wbr>cgroup/<wbr>memory short/word" in shown
     assert "a.b/c" in shown
+
+
+def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(Unsupported, match="a frame needs pandas, which is not installed") as caught:
+        THINGS.to_frame()
+    assert caught.value.hint == "pip install pandas"
+
+
+def test_remarks_stand_under_their_row_and_only_where_there_are_any() -> None:
+    columns = (*COLUMNS[1:2], Column("remark", "WITHOUT IT", lambda row: row.id, "remark"))
+    assert Table([Thing("", "web", 1), Thing("slow", "db", 1)], columns).to_text().splitlines() == [
+        "NAME",
+        "web",
+        "db",
+        "  without it: slow",
+    ]

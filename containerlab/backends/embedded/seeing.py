@@ -153,10 +153,32 @@ class SeeingVerbs(ContainerVerbs):
         how = "run as root, or have a cgroup delegated (systemd: Delegate=yes for user@.service)"
         return [
             Facility(
-                name=f"cgroup {f.name}", available=f.available, reason=f.reason, costs=f"no {f.name}", how=how
+                name=f"cgroup {f.name}",
+                available=f.available,
+                reason=f.reason,
+                costs=_CGROUP_COSTS.get(f.name, f"no {f.name}"),
+                how=how,
             )
             for f in facilities(self.host.cgroups)
         ]
+
+
+_CGROUP_COSTS = {
+    "memory": "--memory has no effect",
+    "swap accounting": "--memory-swap has no effect",
+    "cpu": "--cpus and --cpu-shares have no effect",
+    "cpu burst": "a cpu limit allows no bursts",
+    "cpuset": "--cpuset-cpus and --cpuset-mems have no effect",
+    "pids": "--pids-limit has no effect",
+    "io throttling": "--device-read-bps and its kin have no effect",
+    "io weight": "--blkio-weight has no effect",
+    "hugetlb": "huge pages are not limited",
+    "devices": "--device-cgroup-rule has no effect",
+    "cpu accounting": "CPU time is that of the processes, added up",
+    "freezer": "no pause",
+    "kill at once": "processes are killed one by one",
+    "pressure": "no time spent waiting in the metrics",
+}
 
 
 def _shortened(call: str, container_id: str, home: str) -> str:
@@ -216,7 +238,7 @@ def _programs() -> builtins.list[Facility]:
         Facility(
             name=program,
             available=shutil.which(program) is not None,
-            reason=shutil.which(program) or "not installed",
+            reason=shutil.which(program) or "not in $PATH",
             costs=f"no {use}",
             how=f"install the package {program}",
         )
