@@ -12,6 +12,7 @@ from containerlab.errors import InvalidInput
 from containerlab.oci import runtime as oci
 from containerlab.options.huge_pages import sizes
 from containerlab.runtime import posture
+from containerlab.runtime.devices_of_host import HostDevice
 
 __all__ = ["resources", "rlimits"]
 
@@ -22,7 +23,9 @@ _FEWEST_CORES = 0.01
 _MOST_PROCESSORS = 1 << 16
 
 
-def resources(options: Mapping[str, Any], *, rules_devices: bool = True) -> oci.Resources:
+def resources(
+    options: Mapping[str, Any], devices: Sequence[HostDevice] = (), *, rules_devices: bool = True
+) -> oci.Resources:
     """Return linux.resources for the options of `run` and `update`.
 
     rules_devices: in a user namespace no device can be made, and no rule for them is needed or possible.
@@ -30,7 +33,7 @@ def resources(options: Mapping[str, Any], *, rules_devices: bool = True) -> oci.
     Raises: InvalidInput for limits that contradict each other.
     """
     return oci.Resources(
-        devices=_device_rules(options) if rules_devices else (),
+        devices=_device_rules(options, devices) if rules_devices else (),
         memory=_memory(options),
         cpu=_cpu(options),
         pids=_pids(options),
@@ -172,11 +175,11 @@ def _devices(rates: Sequence[tuple[str, int]]) -> list[tuple[int, int, int]]:
     return found
 
 
-def _device_rules(options: Mapping[str, Any]) -> tuple[oci.DeviceRule, ...]:
+def _device_rules(options: Mapping[str, Any], devices: Sequence[HostDevice]) -> tuple[oci.DeviceRule, ...]:
     if options.get("privileged"):
         return (oci.DeviceRule(allow=True, access="rwm"),)
     extra = [_parse_rule(text) for text in options.get("device_cgroup_rule", ())]
-    return (*posture.DEVICE_RULES, *extra)
+    return (*posture.DEVICE_RULES, *(device.rule for device in devices), *extra)
 
 
 def _parse_rule(text: str) -> oci.DeviceRule:

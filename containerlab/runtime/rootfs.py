@@ -219,13 +219,20 @@ def make_devices(scene: Scene, devices: Sequence[tuple[str, int, int, int, int, 
     """Make device nodes (path, mode with type, major, minor, uid, gid)."""
     mask = os.umask(0)
     for path, mode, major, minor, uid, gid in devices:
-        parent, name = _open_parent(scene, path)
-        _unlink_if_there(parent, name)
-        os.mknod(name, mode, os.makedev(major, minor), dir_fd=parent)
-        if uid or gid:
-            os.chown(name, uid, gid, dir_fd=parent, follow_symlinks=False)
-        os.close(parent)
+        try:
+            _make_device(scene, path, mode, os.makedev(major, minor), (uid, gid))
+        except OSError as error:
+            raise OSError(error.errno, f"device {path}: {os.strerror(error.errno or 0)}") from error
     os.umask(mask)
+
+
+def _make_device(scene: Scene, path: str, mode: int, number: int, owner: tuple[int, int]) -> None:
+    parent, name = _open_parent(scene, path)
+    _unlink_if_there(parent, name)
+    os.mknod(name, mode, number, dir_fd=parent)
+    if owner != (0, 0):
+        os.chown(name, *owner, dir_fd=parent, follow_symlinks=False)
+    os.close(parent)
 
 
 def _open_parent(scene: Scene, path: str) -> tuple[int, str]:
@@ -310,15 +317,15 @@ def write_sysctls(scene: Scene, values: Sequence[tuple[str, str]]) -> None:
     """Write kernel parameters of the container's namespaces (path below /proc/sys, value)."""
     resolve = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
     for path, value in values:
-        fd = syscalls.openat2(scene.proc, f"sys/{path}", os.O_WRONLY, 0, resolve | syscalls.RESOLVE_NO_XDEV)
         try:
-            os.write(fd, value.encode())
+            fd = syscalls.openat2(
+                scene.proc, f"sys/{path}", os.O_WRONLY, 0, resolve | syscalls.RESOLVE_NO_XDEV
+            )
+            with os.fdopen(fd, "wb", buffering=0) as file:
+                file.write(value.encode())
         except OSError as error:
-            raise OSError(
-                error.errno, f"sysctl {path.replace('/', '.')} = {value}: {error.strerror}"
-            ) from error
-        finally:
-            os.close(fd)
+            reason = os.strerror(error.errno or 0)
+            raise OSError(error.errno, f"sysctl {path.replace('/', '.')} = {value}: {reason}") from error
 
 
 def pivot(scene: Scene) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import stat
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,8 @@ from containerlab.oci.runtime import Seccomp, SyscallArg, SyscallRule
 
 __all__ = ["choose", "filters"]
 
+_MOST_BYTES = 1 << 20
+
 
 def choose(wish: str, capabilities: frozenset[str], kernel: tuple[int, int]) -> Seccomp | None:
     """Return linux.seccomp: the default for an empty wish, none for `unconfined`, else a profile's file.
@@ -27,17 +30,29 @@ def choose(wish: str, capabilities: frozenset[str], kernel: tuple[int, int]) -> 
         return None
     if not wish or wish == "builtin":
         return _default(capabilities, kernel, os.uname().machine)
-    try:
-        raw = Path(wish).expanduser().read_bytes()
-    except OSError as error:
-        raise InvalidInput(
-            f"--security-opt seccomp={wish}: {error.strerror}", "name a profile's file"
-        ) from error
+    raw = _content(wish)
     from containerlab.linux.seccomp.document import from_docker_json, to_mapping
 
     return msgspec.convert(
         to_mapping(from_docker_json(raw, capabilities, kernel, os.uname().machine)), Seccomp
     )
+
+
+def _content(path: str) -> bytes:
+    try:
+        # A FIFO, or a device that never ends, is no profile.
+        fd = os.open(Path(path).expanduser(), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(fd, "rb") as file:
+            content = file.read(_MOST_BYTES + 1) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
+    except OSError as error:
+        raise InvalidInput(
+            f"--security-opt seccomp={path}: {error.strerror}", "name a profile's file"
+        ) from error
+    if not content or len(content) > _MOST_BYTES:
+        raise InvalidInput(
+            f"--security-opt seccomp={path} is empty, no file, or above 1 MiB", "name a profile's file"
+        )
+    return content
 
 
 @functools.lru_cache(maxsize=16)

@@ -7,7 +7,6 @@ as a notice.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +16,8 @@ from containerlab.errors import InvalidInput, Unsupported
 from containerlab.linux import capabilities
 from containerlab.oci import runtime as oci
 from containerlab.oci.image import Config
-from containerlab.runtime import limits, posture, seccomp, sysctls
+from containerlab.runtime import devices_of_host, limits, posture, seccomp, sysctls
+from containerlab.runtime.devices_of_host import HostDevice
 from containerlab.runtime.host import Host
 from containerlab.runtime.users import Account
 
@@ -71,6 +71,7 @@ def make(request: Request, host: Host) -> Outcome:
     Raises: InvalidInput for options that make no sense, Unsupported for those that are not there yet.
     """
     refuse_unsupported(request.options)
+    _refuse_groups(request, host)
     options = request.options
     namespaces = _namespaces(request, host)
     own = {namespace.type for namespace in namespaces if not namespace.path}
@@ -82,14 +83,15 @@ def make(request: Request, host: Host) -> Outcome:
         host.bounding,
     )
     security = _Security.read(options)
+    devices = devices_of_host.chosen(options)
     process, process_notices = _process(request, host, chosen.capabilities, security)
     linux = oci.Linux(
         namespaces=namespaces,
         uid_mappings=_mappings(host.idmap.uids) if "user" in own else (),
         gid_mappings=_mappings(host.idmap.gids) if "user" in own else (),
-        resources=limits.resources(options, rules_devices=not host.is_rootless),
+        resources=limits.resources(options, devices, rules_devices=not host.is_rootless),
         cgroups_path=_cgroup_path(request),
-        devices=_devices(options),
+        devices=() if host.is_rootless else tuple(device.node for device in devices),
         sysctl=_sysctls(request, own, host, binds_proc=_binds_proc(not_hosts, host)),
         masked_paths=() if security.shows_system_paths else posture.MASKED,
         readonly_paths=() if security.shows_system_paths else posture.READONLY,
@@ -100,13 +102,24 @@ def make(request: Request, host: Host) -> Outcome:
         root=oci.Root(path=f"{request.directory}/rootfs", readonly=bool(options.get("read_only"))),
         hostname=_hostname(request) if "uts" in own else "",
         domainname=options.get("domainname", "") if "uts" in own else "",
-        mounts=_mounts(request, not_hosts, host),
+        mounts=(
+            *_mounts(request, not_hosts, host),
+            *(_bound(device) for device in devices if host.is_rootless),
+        ),
         annotations={str(key): str(value) for key, value in options.get("annotation", {}).items()},
         linux=linux,
     )
     return Outcome(
         spec, (*_about_proc(not_hosts, host), *chosen.notices, *process_notices, *security.notices)
     )
+
+
+def _refuse_groups(request: Request, host: Host) -> None:
+    if request.options.get("group_add") and host.idmap.kind == "single":
+        raise Unsupported(
+            "--group-add needs subordinate ids: the kernel has no setgroups with a single one",
+            "install the package uidmap and have subordinate ids",
+        )
 
 
 def refuse_unsupported(options: Mapping[str, Any]) -> None:
@@ -159,7 +172,7 @@ class _Security(NamedTuple):
             match name, value:
                 case "no-new-privileges", ("" | "true" | "false"):
                     no_new = value != "false"
-                case "seccomp", str():
+                case "seccomp", str() if value:
                     profile = value
                 case "systempaths", "unconfined":
                     shown = True
@@ -253,7 +266,8 @@ def _namespaces(request: Request, host: Host) -> tuple[oci.Namespace, ...]:
         chosen.append(oci.Namespace(type="user"))
     if user_mode not in ("", "host", "private") and not user_mode.startswith("container:"):
         raise Unsupported(
-            f"--userns {user_mode} is not there with the embedded engine", "use host or private"
+            f"--userns {user_mode} is not there with the embedded engine",
+            "use host, or --user for a user of the image",
         )
     if user_mode == "private" and not host.is_rootless:
         raise Unsupported(
@@ -375,33 +389,8 @@ def _writable(mount: oci.MountPoint) -> oci.MountPoint:
     return _replace(mount, options=tuple(option for option in mount.options if option != "ro"))
 
 
-def _devices(options: Mapping[str, Any]) -> tuple[oci.Device, ...]:
-    if options.get("privileged"):
-        return tuple(_device(path, path) for path in _all_devices())
-    return tuple(_device(host, inside) for host, inside, _ in options.get("device", ()))
-
-
-def _device(host_path: str, inside: str) -> oci.Device:
-    try:
-        status = os.stat(host_path)
-    except OSError as error:
-        raise InvalidInput(f"--device {host_path}: {error.strerror}", "name a device of the host") from error
-    kind = "c" if stat.S_ISCHR(status.st_mode) else "b" if stat.S_ISBLK(status.st_mode) else ""
-    if not kind:
-        raise InvalidInput(f"--device {host_path} is no device", "use -v for files and directories")
-    major, minor = os.major(status.st_rdev), os.minor(status.st_rdev)
-    mode = stat.S_IMODE(status.st_mode)
-    return oci.Device(
-        type=kind, path=inside, major=major, minor=minor, file_mode=mode, uid=status.st_uid, gid=status.st_gid
+def _bound(device: HostDevice) -> oci.MountPoint:
+    """Show a device of the host, where no node can be made."""
+    return oci.MountPoint(
+        destination=device.node.path, type="bind", source=device.source, options=("bind", "nosuid", "noexec")
     )
-
-
-def _all_devices() -> list[str]:
-    found = []
-    for folder, folders, files in os.walk("/dev"):
-        folders[:] = [name for name in folders if name not in ("pts", "shm", "mqueue", "fd", "hugepages")]
-        paths = (os.path.join(folder, name) for name in files)
-        found += [
-            path for path in paths if stat.S_IFMT(os.lstat(path).st_mode) in (stat.S_IFCHR, stat.S_IFBLK)
-        ]
-    return [path for path in found if path not in ("/dev/console", "/dev/ptmx")]

@@ -23,7 +23,7 @@ def check(sysctls: Mapping[str, str], *, own_ipc: bool, own_network: bool, own_u
     for key, value in sysctls.items():
         if not re.fullmatch(_KEY, key) or not re.fullmatch(_VALUE, value):
             raise InvalidInput(
-                f"--sysctl {key}={value} is not well formed", "write it as net.core.somaxconn=1024"
+                f"--sysctl {f'{key}={value}'!r} is not well formed", "write it as net.core.somaxconn=1024"
             )
         if not _is_own(key, own_ipc=own_ipc, own_network=own_network, own_uts=own_uts):
             raise InvalidInput(
