@@ -64,16 +64,21 @@ def _seamed(word: str) -> str:
 
 
 class Heading(NamedTuple):
-    """The head of a column, and how its cells look: to the right, wrapped, in letters of one width."""
+    """The head of a column, and how its cells look: to the right, wrapped, in letters of one width, as prose.
+
+    Prose is wrapped too, but not to a column of single words.
+    """
 
     title: str
     is_right: bool = False
     is_wrapped: bool = False
     is_code: bool = False
+    is_prose: bool = False
 
     @property
     def style(self) -> str:
-        space = "normal;overflow-wrap:break-word" if self.is_wrapped else "pre"
+        space = "normal;overflow-wrap:break-word" if self.is_wrapped or self.is_prose else "pre"
+        space += ";min-width:10em" if self.is_prose else ""
         side = "right" if self.is_right else "left"
         return f"padding:2px 12px 2px 0;vertical-align:top;white-space:{space};text-align:{side};"
 

@@ -63,7 +63,8 @@ class NotebookCanvas:
 
         done = "" if fraction is None else f' value="{fraction:.3f}"'
         name = f' aria-label="{text(line)}"'
-        picture = HTML(f"<progress{done}{name}></progress> {text(line)}")  # type: ignore[no-untyped-call]  # IPython
+        shown = f"<progress{done}{name}></progress> {text(line)}"
+        picture = HTML(f'<div style="font-size:13px;">{shown}</div>')  # type: ignore[no-untyped-call]  # IPython
         if self._handle is None:
             self._handle = display(picture, display_id=True)  # type: ignore[no-untyped-call]  # IPython has no types
         else:
@@ -146,6 +147,11 @@ class Bar:
     def __enter__(self) -> Bar:
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        if self._is_drawn:
-            self._canvas.clear()
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        """Leave a picture that is whole, where pictures stay; one of what was cut short as it was."""
+        if not self._is_drawn:
+            return
+        if kind is None:
+            whole = units.format_size(max(self.done_bytes, self.total_bytes or 0))
+            self._canvas.draw(f"{self.what}: {whole}, done", 1.0)
+        self._canvas.clear()

@@ -204,7 +204,8 @@ def _text_cell(column: Column, row: Any, full: bool) -> str:
 
 def _html_heading(column: Column) -> html.Heading:
     is_wrapped = column.kind not in _UNBROKEN
-    return html.Heading(column.title.lower(), column.is_right, is_wrapped, column.kind in _CODE)
+    is_prose = column.kind in ("prose", "remark", "below")
+    return html.Heading(column.title.lower(), column.is_right, is_wrapped, column.kind in _CODE, is_prose)
 
 
 def _html_cell(column: Column, row: Any) -> str:
