@@ -8,7 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["Group", "Heading", "Shown", "breakable", "details", "line", "mark", "pre", "table", "text"]
+__all__ = [
+    "Group",
+    "Heading",
+    "Remark",
+    "Shown",
+    "breakable",
+    "details",
+    "line",
+    "mark",
+    "pre",
+    "table",
+    "text",
+]
 
 
 class Shown:
@@ -93,11 +105,18 @@ class Group(NamedTuple):
     title: str
 
 
-def table(headings: Sequence[Heading], rows: Iterable[Sequence[str] | Group], caption: str = "") -> str:
+class Remark(NamedTuple):
+    """A line across the table about the row above it; HTML already."""
+
+    content: str
+
+
+Line = Sequence[str] | Group | Remark
+
+
+def table(headings: Sequence[Heading], rows: Iterable[Line], caption: str = "") -> str:
     """Write a table; cells are HTML already. The first cell of each row is its heading."""
-    body = "".join(
-        _group(row, len(headings)) if isinstance(row, Group) else _row(headings, row) for row in rows
-    )
+    body = "".join(_line(headings, row) for row in rows)
     title = f'<caption style="text-align:left;">{text(caption)}</caption>' if caption else ""
     return (
         f'<div style="overflow-x:auto;margin:5px 0;"><table style="border-collapse:collapse;font-size:13px;'
@@ -113,6 +132,16 @@ def _head(headings: Sequence[Heading]) -> str:
         for heading in headings
     )
     return f"<thead><tr>{''.join(cells)}</tr></thead>"
+
+
+def _line(headings: Sequence[Heading], row: Line) -> str:
+    match row:
+        case Group():
+            return _group(row, len(headings))
+        case Remark():
+            style = Heading("", is_prose=True).cell_style + "padding-left:2em;"
+            return f'<tr><td colspan="{len(headings)}" style="{style}">{row.content}</td></tr>'
+    return _row(headings, row)
 
 
 def _row(headings: Sequence[Heading], cells: Sequence[str]) -> str:

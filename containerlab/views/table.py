@@ -152,15 +152,16 @@ class Table(html.Shown, Sequence[Row], Generic[Row]):
 
     def to_html(self) -> str:
         shown = [column for column in self.columns if column.is_visible]
-        groups = [column for column in shown if column.kind == "group"]
-        columns = [column for column in shown if column.kind != "group"]
-        rows: list[list[str] | html.Group] = []
+        columns = [column for column in shown if column.kind not in ("group", "remark")]
+        lines: list[html.Line] = []
         for before, row in zip((None, *self.rows), self.rows, strict=False):
-            for group in groups:
-                if before is None or group.value(before) != group.value(row):
-                    rows.append(html.Group(_html_cell(group, row)))
-            rows.append([_html_cell(column, row) for column in columns])
-        return html.table([_html_heading(column) for column in columns], rows, self.title)
+            for column in shown:
+                if column.kind == "group" and (before is None or column.value(before) != column.value(row)):
+                    lines.append(html.Group(_html_cell(column, row)))
+            lines.append([_html_cell(column, row) for column in columns])
+            remarks = [_text_cell(column, row, False) for column in shown if column.kind == "remark"]
+            lines += [html.Remark(html.breakable(remark)) for remark in remarks if remark]
+        return html.table([_html_heading(column) for column in columns], lines, self.title)
 
     def to_records(self) -> list[dict[str, Any]]:
         """Return plain values by column key, as JSON has them."""
@@ -204,7 +205,7 @@ def _text_cell(column: Column, row: Any, full: bool) -> str:
 
 def _html_heading(column: Column) -> html.Heading:
     is_wrapped = column.kind not in _UNBROKEN
-    is_prose = column.kind in ("prose", "remark", "below")
+    is_prose = column.kind in ("prose", "below")
     return html.Heading(column.title.lower(), column.is_right, is_wrapped, column.kind in _CODE, is_prose)
 
 

@@ -100,7 +100,9 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_remarks_stand_under_their_row_and_only_where_there_are_any() -> None:
     columns = (*COLUMNS[1:2], Column("remark", "WITHOUT IT", lambda row: row.id, "remark"))
-    assert Table([Thing("", "web", 1), Thing("slow", "db", 1)], columns).to_text().splitlines() == [
+    table = Table([Thing("", "web", 1), Thing("slow", "db", 1)], columns)
+    assert table.to_html().count("without it: slow") == table.to_html().count("without it") == 1
+    assert table.to_text().splitlines() == [
         "NAME",
         "web",
         "db",
