@@ -7,6 +7,7 @@ import io
 import os
 import select
 import shutil
+import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Mapping
@@ -75,7 +76,7 @@ def add_image(
 def root_archive(files: Mapping[str, bytes | tuple[bytes, str]], without: tuple[str, ...] = ()) -> bytes:
     """Return a root file system with busybox as a tar archive."""
     program = Path(shutil.which("busybox") or "/bin/busybox").resolve()
-    applets = os.popen(f"{program} --list").read().split()
+    applets = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout.split()
     output = io.BytesIO()
     with tarfile.open(fileobj=output, mode="w") as archive:
         for directory in _DIRECTORIES:

@@ -15,10 +15,11 @@ from containerlab.backends.base import Change, ContainerInfo, ExitStatus, ImageI
 from containerlab.commands.table import Args, Argument, ContainerName, ImageName, Instead, command
 from containerlab.engine import attach, filters, prepare
 from containerlab.engine.container import Container
-from containerlab.engine.logs import Logs
+from containerlab.engine.logs import Logs, require_kept
 from containerlab.engine.result import RunResult
 from containerlab.engine.running import Ending, Program, supervise
 from containerlab.errors import (
+    Conflict,
     InvalidInput,
     NotFound,
     SetupFailed,
@@ -291,7 +292,7 @@ class Containers:
         """Show what a container printed."""
         given = normalise(verbs.LogOptions, options)
         with_times = given.pop("timestamps", False)
-        self._backend.inspect(name)
+        require_kept(self._backend.inspect(name))
         follows = given.get("follow", False)
         return Logs(lambda: self._backend.logs(name, **given), with_times=with_times, follows=follows)
 
@@ -352,19 +353,18 @@ class Containers:
         info = self._backend.inspect(name)
         if info.status not in ("running", "paused", "restarting"):
             return name
-        asked = info.detail.get("options", {})
-        number = given.get("signal") or asked.get("stop_signal") or info.detail.get("stop_signal")
-        timeout_s = given.get("timeout", asked.get("stop_timeout", _STOP_TIMEOUT_S))
+        number = given.get("signal") or info.detail.get("stop_signal")
+        timeout_s = given.get("timeout", info.detail.get("stop_timeout_s", _STOP_TIMEOUT_S))
         self._end(info, number or signal.SIGTERM, timeout_s)
         return name
 
     def _end(self, info: ContainerInfo, number: int, timeout_s: float) -> None:
         if info.status == "paused":
             self.unpause(info.id)
-        with suppress(NotFound):  # --rm: the container is gone as soon as it has ended
+        with suppress(NotFound, Conflict):  # it has ended by itself, and with --rm it is gone then
             self._backend.signal(info.id, number)
             try:
-                self._backend.wait(info.id, timeout_s)
+                self._backend.wait(info.id, timeout_s if timeout_s >= 0 else None)
             except TimedOut:
                 self._backend.signal(info.id, signal.SIGKILL)
                 self._backend.wait(info.id)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from containerlab.backends.base import LogLine
+from containerlab.backends.base import ContainerInfo, LogLine
+from containerlab.errors import Conflict
 from containerlab.views import html
 
-__all__ = ["Logs"]
+__all__ = ["Logs", "require_kept"]
 
 _SHOWN_LINES = 500
 
@@ -60,6 +61,12 @@ class Logs(html.Shown):
 
     def __repr__(self) -> str:
         return self.to_text()
+
+
+def require_kept(info: ContainerInfo) -> None:
+    """Raise Conflict for a container whose output is not kept."""
+    if info.detail.get("options", {}).get("log_driver") == "none":
+        raise Conflict(f"the output of {info.name} is not kept", "make it without --log-driver none")
 
 
 def _text(line: LogLine) -> bytes:

@@ -47,7 +47,7 @@ class Program:
         """Send its signal, then KILL after the grace or at a second interrupt; say how it ended, by what."""
         try:
             self._signal(ending.signal)
-            status = self.session.pump(self.take, ending.grace_s)
+            status = self.session.pump(self.take, None if ending.grace_s < 0 else ending.grace_s)
         except KeyboardInterrupt:
             status = None
         if status is not None:

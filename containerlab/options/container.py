@@ -135,7 +135,7 @@ class Lifecycle(TypedDict, total=False):
     name: Annotated[str, Flag("--name", v.name, "Name of the container", "NAME")]
     rm: Annotated[bool, Flag("--rm", units.switch, "Remove the container when it has ended", "", "HostConfig.AutoRemove")]
     stop_signal: Annotated[str | int, Flag("--stop-signal", units.signal_number, "Signal that asks it to end", "SIGNAL", "Config.StopSignal", completes="signal")]
-    stop_timeout: Annotated[Duration, Flag("--stop-timeout", units.seconds, "Time between that signal and the kill (10s)", "DURATION", "Config.StopTimeout")]
+    stop_timeout: Annotated[Duration, Flag("--stop-timeout", v.patience, "Time between that signal and the kill (10s); -1: never", "DURATION", "Config.StopTimeout")]
     health_cmd: Annotated[Words, Flag("--health-cmd", v.health_test, "Command that tells by exit code 0 that it is well", "COMMAND", "Config.Healthcheck.Test")]
     health_interval: Annotated[Duration, Flag("--health-interval", units.seconds, "Time between checks (30s)", "DURATION", "Config.Healthcheck.Interval")]
     health_retries: Annotated[int | str, Flag("--health-retries", units.count, "Failures in a row that make it unhealthy (3)", "NUMBER", "Config.Healthcheck.Retries")]

@@ -32,11 +32,21 @@ __all__ = [
     "name",
     "namespace",
     "pair",
+    "patience",
     "restart_policy",
     "text",
     "ulimit",
     "whole",
 ]
+
+
+def patience(value: float | str) -> float:
+    """Read a duration after which something is forced; -1 is never.
+
+    >>> patience("1m"), patience(-1)
+    (60.0, -1.0)
+    """
+    return -1.0 if str(value) in ("-1", "-1.0") else units.seconds(value)
 
 
 def text(value: str) -> str:

@@ -44,13 +44,14 @@ Moment = float | str
 
 
 def _lines(value: int | str) -> int:
-    return -1 if value == "all" else units.count(value, -1)
+    """Read a number of lines; below 0 is all, as Docker has it."""
+    return -1 if value == "all" or str(value).startswith("-") else units.count(value)
 
 
 # fmt: off
 class StopOptions(TypedDict, total=False):
     signal: Annotated[str | int, Flag("-s --signal", units.signal_number, "Signal that asks it to end", "SIGNAL", completes="signal")]
-    timeout: Annotated[Duration, Flag("-t --timeout --time", units.seconds, "Time until it is killed (10s)", "DURATION")]
+    timeout: Annotated[Duration, Flag("-t --timeout --time", v.patience, "Time until it is killed (10s); -1: never", "DURATION")]
 
 
 class KillOptions(TypedDict, total=False):

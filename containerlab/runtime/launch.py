@@ -33,7 +33,7 @@ class Launch(NamedTuple):
     remove: links and directories to remove when the container has ended (--rm).
     volumes: directories of volumes to remove with them, unless another container has them.
     trash: where such directories are moved before they are emptied.
-    stop_signal, stop_timeout_s: how an attached container is ended when its client dies.
+    stop_signal, stop_timeout_s: how an attached container is ended when its client dies; -1: never killed.
     log: whether to keep output; log_most_bytes (0: no bound), log_most_files.
     hooks: ((kind, path, args, env, timeout_s), …) of the specification.
     events: the file that events are appended to, or empty.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _socket
 import contextlib
 import marshal
+import math
 import os
 import select
 import sys
@@ -22,6 +23,10 @@ from containerlab.runtime.launching import LauncherProcess, start
 from containerlab.runtime.steps import Plan
 
 __all__ = ["Connection", "Launcher", "MonitorLost", "attach"]
+
+
+_LONGEST_POLL_S = 3600.0
+"""Of one poll, whose timeout is a C int of milliseconds."""
 
 
 class MonitorLost(SetupFailed):
@@ -130,7 +135,12 @@ class Connection:
     def _is_readable(self, until: float | None) -> bool:
         poll = select.poll()
         poll.register(self.sock, select.POLLIN)
-        return bool(poll.poll(None if until is None else max(0.0, until - time.monotonic()) * 1000))
+        while True:
+            left_s = math.inf if until is None else max(0.0, until - time.monotonic())
+            if poll.poll(min(left_s, _LONGEST_POLL_S) * 1000):
+                return True
+            if left_s <= _LONGEST_POLL_S:
+                return False
 
     def _receive(self) -> Iterator[tuple[int, bytes]]:
         try:

@@ -13,6 +13,7 @@ import errno
 import fcntl
 import functools
 import json
+import math
 import os
 import select
 import signal
@@ -217,7 +218,8 @@ class Monitor:
         self.journal.write(attached=self.clients.is_bound)
 
     def _end_orphan(self, watch: Watch) -> None:
-        watch.kill_at = time.monotonic() + self.launch.stop_timeout_s
+        patience_s = self.launch.stop_timeout_s
+        watch.kill_at = time.monotonic() + (patience_s if patience_s >= 0 else math.inf)
         if self._group:
             cgroups.thaw(self._group)
         with contextlib.suppress(ProcessLookupError):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from containerlab.backends.embedded.backend import Embedded
 from containerlab.engine.containers import Containers
 from containerlab.engine.engine import Engine
 from containerlab.errors import (
@@ -21,7 +22,7 @@ from containerlab.errors import (
     SetupFailed,
     TimedOut,
 )
-from tests.containers import IMAGE, until
+from tests.containers import IMAGE, add_image, until
 
 pytestmark = [pytest.mark.root, pytest.mark.system("busybox-static"), pytest.mark.slow]
 FOREVER = ["sleep", "1000"]
@@ -207,6 +208,24 @@ def test_stop_kills_what_does_not_listen(containers: Containers) -> None:
     containers.start(IMAGE, FOREVER, name="deaf")
     containers.stop("deaf", timeout=0.05)
     assert containers.get("deaf").info.exit_code == 137
+
+
+def test_stop_can_wait_for_ever_and_for_weeks(containers: Containers) -> None:
+    for patience in (-1, 3_000_000):
+        containers.start(IMAGE, OBEDIENT, name="up", stop_timeout=patience)
+        until(lambda: "ready" in shown(containers, "up"))
+        assert containers.inspect("up")[0]["Config"]["StopTimeout"] == patience
+        containers.stop("up")
+        assert containers.get("up").info.exit_code == 7
+        containers.remove("up")
+
+
+def test_stop_takes_the_images_patience(engine: Engine, containers: Containers) -> None:
+    assert isinstance(engine.backend, Embedded)
+    add_image(engine.backend, "test/impatient", config={"StopTimeout": 0})
+    containers.start("test/impatient", FOREVER, name="up")
+    containers.stop("up")
+    assert containers.get("up").info.exit_code == 137
 
 
 def test_stop_uses_the_signal_that_was_asked_for(containers: Containers) -> None:

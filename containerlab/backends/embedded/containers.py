@@ -89,9 +89,7 @@ class ContainerVerbs(Ground):
             creator=self.records.myself() if ephemeral else None,
             auto_remove=bool(given.get("rm")),
             stop_signal=_stop_signal(given, config.stop_signal),
-            stop_timeout_s=given.get(
-                "stop_timeout", config.stop_timeout if config.stop_timeout is not None else 10.0
-            ),
+            stop_timeout_s=_stop_timeout(given, config.stop_timeout),
             labels={**config.labels, **given.get("label", {})},
             healthcheck=_healthcheck(given, config),
             idmap=self.host.idmap.kind,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import datetime
+import functools
+import itertools
 import os
-import re
 import select
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +21,6 @@ __all__ = ["read_events", "read_log"]
 _POLL_MS = 100
 _BLOCK_BYTES = 1 << 16
 _NEWLINE = 10
-_OLD = re.compile(r"log\.\d+")
 _EVENT = msgspec.json.Decoder(Event)
 
 
@@ -29,7 +28,8 @@ def read_log(
     directory: str, is_running: Callable[[], bool], *, follow: bool, since: float, until: float, tail: int
 ) -> Iterator[LogLine]:
     """Yield a container's output, oldest first; `tail` keeps the last lines only, -1 all."""
-    lines = (_parse_line(raw) for raw in _raw_lines(directory, is_running, follow=follow, tail=tail))
+    goes_on = functools.partial(_goes_on, is_running, until)
+    lines = (_parse_line(raw) for raw in _raw_lines(directory, goes_on if follow else None, tail))
     for line in lines:
         if line is None or line.time < since:
             continue
@@ -38,19 +38,51 @@ def read_log(
         yield line
 
 
-def _raw_lines(directory: str, is_running: Callable[[], bool], *, follow: bool, tail: int) -> Iterator[bytes]:
-    with contextlib.ExitStack() as files:
-        try:
-            current = files.enter_context(open(f"{directory}/log", "rb"))
-        except FileNotFoundError:
+def _goes_on(is_running: Callable[[], bool], until: float) -> bool:
+    return is_running() and not (until and time.time() > until)
+
+
+def _raw_lines(directory: str, goes_on: Callable[[], bool] | None, tail: int) -> Iterator[bytes]:
+    opened = _open_newer(directory, -1)
+    try:
+        if not opened:
             return
-        if tail >= 0 and _seek_last(current, tail):
-            yield from current
+        if tail >= 0 and _seek_last(opened[-1], tail):
+            yield from opened[-1]
         else:
-            kept = _all(directory, current)
+            kept = itertools.chain(*opened)
             yield from kept if tail < 0 else collections.deque(kept, maxlen=tail)
-        if follow:
-            yield from _follow(files, current, f"{directory}/log", is_running)
+        if goes_on:
+            yield from _follow(opened, directory, goes_on)
+    finally:
+        for file in opened:
+            file.close()
+
+
+def _open_newer(directory: str, last: int) -> list[BinaryIO]:
+    """Open the files that are newer than the one with the inode `last`, oldest first.
+
+    From the newest on: files only move to higher numbers meanwhile, so that none is missed or met twice. Each
+    is without a name for a moment when it moves.
+    """
+    found: dict[int, BinaryIO] = {}
+    number = missing = 0
+    while missing < 2:
+        path = f"{directory}/log.{number}" if number else f"{directory}/log"
+        number += 1
+        try:
+            file = open(path, "rb")  # noqa: SIM115 - whoever asks closes it
+        except FileNotFoundError:
+            missing += 1
+            continue
+        missing = 0
+        inode = os.fstat(file.fileno()).st_ino
+        if inode == last:
+            file.close()
+            break
+        if found.setdefault(inode, file) is not file:
+            file.close()
+    return [*reversed(found.values())]
 
 
 def _seek_last(file: BinaryIO, lines: int) -> bool:
@@ -69,37 +101,29 @@ def _seek_last(file: BinaryIO, lines: int) -> bool:
     return False
 
 
-def _all(directory: str, current: BinaryIO) -> Iterator[bytes]:
-    """Yield the lines of the older files, oldest first, then those of the current one."""
-    numbers = sorted((int(name[4:]) for name in os.listdir(directory) if _OLD.fullmatch(name)), reverse=True)
-    for number in numbers:
-        with open(f"{directory}/log.{number}", "rb") as file:
-            yield from file
-    yield from current
-
-
-def _follow(
-    files: contextlib.ExitStack, file: BinaryIO, path: str, is_running: Callable[[], bool]
-) -> Iterator[bytes]:
-    """Yield what is appended until the container has ended; go on in the new file after a rotation."""
-    rest = b""
+def _follow(opened: list[BinaryIO], directory: str, goes_on: Callable[[], bool]) -> Iterator[bytes]:
+    """Yield what is appended as long as it goes on; pass to newer files when they turn."""
     while True:
-        alive = is_running()
-        for line in iter(file.readline, b""):
-            rest += line
-            if rest.endswith(b"\n"):
-                yield rest
-                rest = b""
-        try:
-            turned = os.stat(path).st_ino != os.fstat(file.fileno()).st_ino
-        except FileNotFoundError:
+        is_last_turn = not goes_on()
+        current = opened[-1]
+        yield from _complete_lines(current)
+        opened += _open_newer(directory, os.fstat(current.fileno()).st_ino)
+        yield from _complete_lines(current)  # what was written before it was turned away
+        while len(opened) > 1:
+            opened.pop(0).close()
+            yield from _complete_lines(opened[0])
+        if is_last_turn:
             return
-        if turned:
-            file = files.enter_context(open(path, "rb"))  # noqa: SIM115 - the stack closes it
-        elif not alive:
+        select.poll().poll(_POLL_MS)
+
+
+def _complete_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield whole lines; a piece at the end, which is still being written, is read again later."""
+    for line in iter(file.readline, b""):
+        if not line.endswith(b"\n"):
+            file.seek(-len(line), os.SEEK_CUR)
             return
-        else:
-            select.poll().poll(_POLL_MS)
+        yield line
 
 
 def _parse_line(raw: bytes) -> LogLine | None:

@@ -47,6 +47,8 @@ __all__ = [
     "worth_saying",
 ]
 
+_LOG_DEFAULTS = {"local": {"max-size": "20m", "max-file": "5"}}
+"""As Docker's drivers have them: json-file keeps all."""
 _JOINABLE = (("pid", "pid"), ("ipc", "ipc"), ("uts", "uts"), ("network", "network"), ("userns", "user"))
 
 
@@ -289,7 +291,7 @@ def _forget_stop(directory: Path) -> None:
 def _orders(home: Home, record: Record, *, attached: bool) -> Launch:
     options = record.options
     directory = str(home.containers / record.id)
-    log_options = options.get("log_opt", {})
+    log_options = {**_LOG_DEFAULTS.get(str(options.get("log_driver")), {}), **options.get("log_opt", {})}
     removed = (f"{home.root}/names/{record.name}", directory) if record.auto_remove else ()
     volumes = tuple(f"{home.volumes}/{name}" for name in record.anonymous) if removed else ()
     return Launch(
@@ -304,7 +306,7 @@ def _orders(home: Home, record: Record, *, attached: bool) -> Launch:
         stop_timeout_s=record.stop_timeout_s,
         log=options.get("log_driver") != "none",
         log_most_bytes=_log_size(log_options),
-        log_most_files=max(1, int(log_options.get("max-file", 1))),
+        log_most_files=int(log_options.get("max-file", 1)),
         events=f"{home.root}/events.log",
         labels=(record.id, record.name, record.image),
     )
