@@ -125,6 +125,11 @@ class Images:
     def load(self, **options: Unpack[verbs.LoadOptions]) -> tuple[str, ...]:
         """Read images from an archive or a directory, whatever its format; return their names."""
         given = normalise(verbs.LoadOptions, options)
+        if "platform" in given:
+            raise Unsupported(
+                "load --platform: an image is kept whole, for all its platforms",
+                "choose when it runs: run --platform",
+            )
         path = given.get("input")
         if path and os.path.isdir(path):
             with self._engine.showing(f"read {os.path.basename(path)}"):

@@ -39,6 +39,11 @@ class Volumes:
     def create(self, name: NewVolume = "", **options: Unpack[verbs.VolumeCreateOptions]) -> VolumeInfo:
         """Create a volume; without a name it gets one of its own."""
         given = normalise(verbs.VolumeCreateOptions, options)
+        if given.get("opt"):
+            raise Unsupported(
+                "--opt: volumes are plain directories",
+                "mount the file system, then give it with -v PATH:TARGET",
+            )
         return self._keeper().create_volume(name, given.get("label", {}))
 
     @command("volume ls", "volume list")

@@ -14,6 +14,7 @@ from containerlab.options import mounts
 from containerlab.options import values as v
 from containerlab.options.flag import Flag
 from containerlab.options.huge_pages import huge_pages
+from containerlab.options.ports import exposed_port
 
 __all__ = ["CreateOptions", "ExecOptions", "RunOptions", "StartOptions", "UpdateOptions"]
 
@@ -169,7 +170,7 @@ class Networking(TypedDict, total=False):
     network_alias: Annotated[Words, Flag("--network-alias", v.text, "Another name in its network", "NAME", collect=tuple)]
     publish: Annotated[Words, Flag("-p --publish", v.text, "Publish a port: 8080:80", "HOST:CONTAINER", "HostConfig.PortBindings", tuple)]
     publish_all: Annotated[bool, Flag("-P --publish-all", units.switch, "Publish all ports that the image exposes", "", "HostConfig.PublishAllPorts")]
-    expose: Annotated[Words, Flag("--expose", v.text, "Name a port that it listens on", "PORT", "Config.ExposedPorts", tuple)]
+    expose: Annotated[Words, Flag("--expose", exposed_port, "Name a port that it listens on", "PORT", "Config.ExposedPorts", tuple)]
     add_host: Annotated[Pairs, Flag("--add-host", v.extra_host, "Add a line to /etc/hosts: name:address", "NAME:ADDRESS", "HostConfig.ExtraHosts", tuple, ":")]
     dns: Annotated[Words, Flag("--dns", v.text, "Name server", "ADDRESS", "HostConfig.Dns", tuple)]
     dns_option: Annotated[Words, Flag("--dns-option", v.text, "Option of the resolver", "OPTION", "HostConfig.DnsOptions", tuple)]

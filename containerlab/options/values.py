@@ -145,7 +145,11 @@ def pair(value: str | tuple[str, str]) -> tuple[str, str]:
     key, _, rest = (value[0], "=", value[1]) if isinstance(value, tuple) else text(value).partition("=")
     if not key:
         raise InvalidInput(f"no key in {value!r}", "write key=value")
-    return key, text(rest)
+    try:
+        f"{key}{text(rest)}".encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"not UTF-8: {value!r}", "labels and the like are kept as UTF-8") from error
+    return key, rest
 
 
 def namespace(*modes: str) -> Callable[[str], str]:

@@ -125,7 +125,7 @@ def _refuse_groups(request: Request, host: Host) -> None:
 def refuse_unsupported(options: Mapping[str, Any]) -> None:
     """Raise Unsupported for an option that nothing here would heed."""
     for name, alternative in _LATER.items():
-        if options.get(name):
+        if options.get(name) and (name, options[name]) != ("volume_driver", "local"):
             raise Unsupported(
                 f"--{name.replace('_', '-')} is not there with the embedded engine", alternative
             )

@@ -1,0 +1,106 @@
+"""A disk that is full: one sentence, and a store that is as good as before."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from containerlab.cli import main
+from tests import busybox
+
+pytestmark = [pytest.mark.root, pytest.mark.system("busybox-static"), pytest.mark.slow]
+
+
+class Disk:
+    """A home on a disk of 16 MiB."""
+
+    def __init__(self, place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        self.place, self._capfd = place, capfd
+
+    def conlab(self, *words: str) -> tuple[int, str, str]:
+        self._capfd.readouterr()
+        code = main(["--home", str(self.place / "home"), *words])
+        return (code, *self._capfd.readouterr())
+
+    def fill(self, left_bytes: int = 0) -> None:
+        """Take all room but some."""
+        found = os.statvfs(self.place)
+        with (self.place / "filler").open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, found.f_bavail * found.f_frsize - left_bytes)
+
+    def empty(self) -> None:
+        (self.place / "filler").unlink()
+
+    def check_is_refused(self, code: int, *words: str) -> None:
+        """Expect one sentence with a hint, and nothing half-made."""
+        answer, _, told = self.conlab(*words)
+        first, *rest = told.splitlines()
+        assert answer == code, told
+        assert first.startswith("conlab: ")
+        assert "space left" in first or "disk" in first
+        assert [line[:8] for line in rest] == ["  hint: "]
+        assert not list((self.place / "home" / "tmp").iterdir())
+
+
+@pytest.fixture
+def disk(base: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Disk]:
+    place = base / "disk"
+    place.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", place], check=True)
+    try:
+        busybox.engine(place / "home").close()
+        yield Disk(place, capfd)
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def _big_archive() -> bytes:
+    output = io.BytesIO()
+    with tarfile.open(fileobj=output, mode="w") as archive:
+        entry = tarfile.TarInfo("big")
+        entry.size = 20 << 20
+        archive.addfile(entry, io.BytesIO(os.urandom(entry.size)))
+    return output.getvalue()
+
+
+def test_an_image_that_has_no_room_leaves_nothing(disk: Disk, tmp_path: Path) -> None:
+    archive = tmp_path / "big.tar"
+    archive.write_bytes(_big_archive())
+    _, before, _ = disk.conlab("images", "-a", "--no-trunc")
+    disk.check_is_refused(1, "import", str(archive), "test/big")
+    assert disk.conlab("images", "-a", "--no-trunc")[1] == before
+
+
+def test_a_container_that_has_no_room_leaves_nothing(disk: Disk) -> None:
+    assert disk.conlab("run", "--rm", busybox.NAME, "true")[0] == 0
+    disk.fill()
+    disk.check_is_refused(125, "run", "--rm", busybox.NAME, "true")
+    disk.check_is_refused(125, "create", busybox.NAME)
+    disk.empty()
+    assert disk.conlab("ps", "-aq")[1] == ""
+    assert disk.conlab("run", "--rm", busybox.NAME, "echo", "again")[1] == "again\n"
+
+
+def test_a_commit_and_a_save_that_have_no_room_can_be_repeated(disk: Disk) -> None:
+    disk.conlab("run", "--name", "made", busybox.NAME, "sh", "-c", "head -c 3000000 /dev/urandom > /new")
+    disk.fill(left_bytes=1 << 20)
+    disk.check_is_refused(1, "commit", "made", "test/made")
+    disk.check_is_refused(1, "save", busybox.NAME, "-o", str(disk.place / "saved.tar"))
+    assert not (disk.place / "saved.tar").exists()
+    disk.empty()
+    assert disk.conlab("commit", "made", "test/made")[0] == 0
+    assert disk.conlab("run", "--rm", "test/made", "wc", "-c", "/new")[1] == "3000000 /new\n"
+    assert disk.conlab("rm", "made")[0] == 0
+
+
+def test_what_fills_the_disk_can_be_removed(disk: Disk) -> None:
+    disk.conlab("run", "--name", "greedy", busybox.NAME, "sh", "-c", "yes > /all")
+    assert disk.conlab("rm", "greedy")[0] == 0
+    assert disk.conlab("run", "--rm", busybox.NAME, "echo", "again")[1] == "again\n"
+    assert disk.conlab("ps", "-aq")[1] == ""
