@@ -21,6 +21,7 @@ from containerlab.engine.running import Ending, Program, supervise
 from containerlab.errors import (
     Conflict,
     InvalidInput,
+    LabError,
     NotFound,
     SetupFailed,
     TimedOut,
@@ -47,6 +48,7 @@ PsOptions = Annotated[Sequence[str], Argument("PS OPTIONS", "rest")]
 Port = Annotated[str, Argument("PORT[/PROTOCOL]")]
 CopyPath = Annotated[str, Argument("CONTAINER:PATH|PATH|-", "container")]
 _Extra = TypeVar("_Extra")
+_Started = TypeVar("_Started")
 
 _STOP_TIMEOUT_S = 10.0
 _DETACH = Instead("-d --detach", "start", "Run in the background, show the id")
@@ -101,14 +103,11 @@ class Containers:
         def finish(status: ExitStatus) -> RunResult:
             return program.result(status, steps=steps, **_facts(program.session.info, container))
 
-        try:
-            program = Program(self._backend.start_attached(id_), sink, attach.source_of(input), started)
-            if on_session:
-                on_session(program.session)
-            result = supervise(program, _ending(program.session.info, {**container, **own}), finish)
-        except SetupFailed:
-            self._discard(id_, container)
-            raise
+        session = self._started(id_, self._backend.start_attached, container)
+        program = Program(session, sink, attach.source_of(input), started)
+        if on_session:
+            on_session(session)
+        result = supervise(program, _ending(session.info, {**container, **own}), finish)
         return result.check() if own.get("check") else result
 
     @command("container create", "create")
@@ -123,11 +122,7 @@ class Containers:
         container, own = prepare.prepare(options)
         id_ = self._created(image, command, container, own)
         info = self._backend.inspect(id_)
-        try:
-            self._backend.start(id_)
-        except SetupFailed:
-            self._discard(id_, container)
-            raise
+        self._started(id_, self._backend.start, container)
         # With --rm a quick program is gone with its container already.
         with suppress(NotFound):
             info = self._backend.inspect(id_)
@@ -164,11 +159,15 @@ class Containers:
             file.write(id_)
         return id_
 
-    def _discard(self, id_: str, options: RunOptions) -> None:
-        """Remove a container that could not be started; with --rm it goes away by itself."""
-        if not options.get("rm"):
-            with suppress(NotFound):
-                self._backend.remove(id_, force=True, volumes=True)
+    def _started(self, id_: str, start: Callable[[str], _Started], options: RunOptions) -> _Started:
+        """Start a container; one that cannot be started is removed, whatever the reason."""
+        try:
+            return start(id_)
+        except (LabError, OSError) as error:
+            if not (options.get("rm") and isinstance(error, SetupFailed)):  # its monitor does it
+                with suppress(NotFound):
+                    self._backend.remove(id_, force=True, volumes=True)
+            raise
 
     @command("container start", "start", each=True, instead={"attach": _ATTACHED})
     def resume(self, name: ContainerName, **options: Unpack[verbs.ResumeOptions]) -> str:

@@ -14,6 +14,7 @@ __all__ = [
     "sync_directory",
     "write_all",
     "write_atomically",
+    "write_file",
 ]
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -38,16 +39,24 @@ def write_atomically(path: str, content: bytes, mode: int = 0o600, *, durable: b
     durable: after a power cut too. What only tells of processes need not be: it ends with the kernel anyway.
     """
     temporary = f"{path}.{os.getpid()}"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    try:
-        os.write(fd, content)
-        if durable:
-            os.fsync(fd)
-    finally:
-        os.close(fd)
+    write_file(temporary, content, mode, durable=durable)
     os.rename(temporary, path)
     if durable:
         sync_directory(os.path.dirname(path))
+
+
+def write_file(path: str, content: bytes, mode: int, *, durable: bool = False) -> None:
+    """Write a file; none is left when the disk has no room for all of it."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        write_all(fd, content)
+        if durable:
+            os.fsync(fd)
+    except OSError:
+        os.unlink(path)
+        raise
+    finally:
+        os.close(fd)
 
 
 def sync_directory(path: str) -> None:

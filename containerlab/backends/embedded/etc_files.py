@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from containerlab.linux.files import write_file
 from containerlab.oci.runtime import Spec
 
 __all__ = ["write"]
@@ -30,9 +31,7 @@ def write(directory: Path, spec: Spec, options: Mapping[str, Any]) -> None:
 
 
 def _put(path: Path, content: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    os.write(fd, content.encode())
-    os.close(fd)
+    write_file(os.fspath(path), content.encode(), 0o644)
 
 
 def _hosts(hostname: str, options: Mapping[str, Any], uses_host_network: bool) -> str:
