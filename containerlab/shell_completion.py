@@ -28,6 +28,10 @@ _conlab() {
 compdef _conlab conlab"""
 
 _FISH = """\
-complete -c conlab -a '(conlab __complete (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'"""
+function _conlab
+    set -l last (commandline -ct)
+    conlab __complete (commandline -opc)[2..] "$last" 2>/dev/null
+end
+complete -c conlab -f -n 'test -n "$(_conlab)"' -a '(_conlab)'"""
 
 SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}

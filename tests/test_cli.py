@@ -358,3 +358,17 @@ def test_bash_completes(
     script = BASH.format(bin=tmp_path, line=line, words=words)
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == wanted
+
+
+@pytest.mark.system("fish")
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [("conlab ru", "run"), ("conlab rm ", "sleeper"), ("conlab run --pid container:sl", "container:sleeper")],
+)
+def test_fish_completes(conlab: Conlab, container: str, tmp_path: Path, line: str, wanted: str) -> None:
+    program = tmp_path / "conlab"
+    program.write_text(f'#!/bin/sh\nexec {" ".join(conlab.words)} "$@"\n')
+    program.chmod(0o755)
+    script = f"set -x PATH {tmp_path} $PATH; conlab completion fish | source; complete -C '{line}'"
+    done = subprocess.run(["fish", "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == [wanted]
