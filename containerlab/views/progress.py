@@ -57,21 +57,25 @@ class NotebookCanvas:
         self._handle: object = None
 
     def draw(self, line: str, fraction: float | None) -> None:
-        from IPython.display import HTML, display
+        from IPython.display import display, update_display
 
-        from containerlab.views.html import text
-
-        done = "" if fraction is None else f' value="{fraction:.3f}"'
-        name = f' aria-label="{text(line)}"'
-        shown = f"<progress{done}{name}></progress> {text(line)}"
-        picture = HTML(f'<div style="font-size:13px;">{shown}</div>')  # type: ignore[no-untyped-call]  # IPython
+        bundle = {"text/plain": line, "text/html": _bar_html(line, fraction)}
         if self._handle is None:
-            self._handle = display(picture, display_id=True)  # type: ignore[no-untyped-call]  # IPython has no types
+            self._handle = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython has no types
         else:
-            self._handle.update(picture)  # type: ignore[attr-defined]  # as above
+            identity = self._handle.display_id  # type: ignore[attr-defined]  # as above
+            update_display(bundle, raw=True, display_id=identity)  # type: ignore[no-untyped-call]  # as above
 
     def clear(self) -> None:
         """Leave the last picture: an output cannot be taken away without a flicker."""
+
+
+def _bar_html(line: str, fraction: float | None) -> str:
+    from containerlab.views.html import text
+
+    done = "" if fraction is None else f' value="{fraction:.3f}"'
+    bar = f'<progress{done} aria-label="{text(line)}"></progress>'
+    return f'<div style="font-size:13px;">{bar} {text(line)}</div>'
 
 
 class _Nowhere:

@@ -34,23 +34,9 @@ def _see(notebook: Notebook, number: int, text: str) -> None:
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 def test_everything_can_be_read(notebook: Open, engine: Engine, theme: str, width: int) -> None:
-    lines = [
-        "ps -a",
-        "images",
-        "stats",
-        "info",
-        "doctor",
-        "ns",
-        "caps shown",
-        "cgroup shown",
-        "inspect shown",
-    ]
-    lines += [
-        f"explain 'run --memory 64m {IMAGE} true'",
-        f"history {IMAGE}",
-        "diff shown",
-        "events --since 1h",
-    ]
+    words = "ps -a,images,stats,info,doctor,ns,caps shown,cgroup shown,inspect shown,diff shown,logs shown"
+    lines = [*words.split(","), f"history {IMAGE}", "events --since 1h", f"run --rm {IMAGE} echo hi"]
+    lines.append(f"explain 'run --memory 64m {IMAGE} true'")
     with engine.containers.start(IMAGE, ["sleep", "1000"], name="shown", memory="64m") as shown:
         seen = notebook(*(f"%container {line}" for line in lines), theme=theme, width=width)
         seen.run_all()

@@ -53,3 +53,13 @@ def test_work_that_fails_leaves_the_bar_where_it_was() -> None:
     bar.update(1024)
     bar.__exit__(OSError, OSError("full"), None)
     assert shown.lines == [("read: 1 KiB of 2 KiB (50%)", 0.5), ("cleared", None)]
+
+
+@pytest.mark.usefixtures("_every_work_is_long")
+def test_notebook_gets_words_beside_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundles: list[dict[str, str]] = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, **_: bundles.append(bundle))
+    with Bar("read <b>", 2048, progress.NotebookCanvas()) as bar:
+        bar.update(1024)
+    assert bundles[0]["text/plain"] == "read <b>: 1 KiB of 2 KiB (50%)"
+    assert "<b>" not in bundles[0]["text/html"]

@@ -150,16 +150,18 @@ class SeeingVerbs(ContainerVerbs):
     def _limits(self) -> builtins.list[Facility]:
         from containerlab.linux.cgroups.facilities import facilities
 
-        how = "run as root, or have a cgroup delegated (systemd: Delegate=yes for user@.service)"
+        found = facilities(self.host.cgroups)
+        first = next((f.name for f in found if not f.available), "")
+        full = "run as root, or have a cgroup delegated (systemd: Delegate=yes for user@.service)"
         return [
             Facility(
                 name=f"cgroup {f.name}",
                 available=f.available,
                 reason=f.reason,
                 costs=_CGROUP_COSTS.get(f.name, f"no {f.name}"),
-                how=how,
+                how=full if f.name == first else f"as for cgroup {first}",
             )
-            for f in facilities(self.host.cgroups)
+            for f in found
         ]
 
 
