@@ -11,10 +11,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests import busybox
+from tests.users import User
 
 pytestmark = [pytest.mark.root, pytest.mark.system("busybox-static"), pytest.mark.slow]
 IMAGE = busybox.NAME
@@ -372,3 +374,25 @@ def test_fish_completes(conlab: Conlab, container: str, tmp_path: Path, line: st
     script = f"set -x PATH {tmp_path} $PATH; conlab completion fish | source; complete -C '{line}'"
     done = subprocess.run(["fish", "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == [wanted]
+
+
+def test_what_docker_shows_is_shown_to_ordinary_users_too(ordinary_user: User, tmp_path: Path) -> None:
+    def conlab(*words: str, **options: Any) -> str:
+        done = ordinary_user.conlab(*words, **options)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    archive = ordinary_user.home / "busy.tar"
+    archive.write_bytes(busybox.root_file_system())
+    conlab("import", "-c", 'CMD ["sh"]', str(archive), IMAGE)
+    script = "head -c 2000000 /dev/zero > /big; echo ready; sleep 1000"
+    conlab("run", "-d", "--name", "mine", IMAGE, "sh", "-c", script)
+    while "ready" not in conlab("logs", "mine"):
+        pass
+    assert "1.9 MiB (virtual" in conlab("ps", "--size")
+    assert "mine" in conlab("system", "df", "--verbose")
+    assert "%" in conlab("stats", "--no-stream", "--format", "{{.CPUPerc}}")
+    assert "sleep" in conlab("top", "mine", "-o", "pid,args")
+    assert int(conlab("inspect", "--size", "-f", "{{.SizeRw}}", "mine")) >= 2_000_000
+    conlab("rm", "-f", "mine")
+    conlab("rmi", IMAGE)

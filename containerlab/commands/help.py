@@ -40,7 +40,7 @@ def help_text(path: tuple[str, ...] = (), width: int = 80) -> str:
 
 def _command_help(command: Command, width: int) -> str:
     lines = [f"usage: {usage(command)}", ""]
-    lines += inspect.cleandoc(command.method.__doc__ or "").splitlines()
+    lines += _wrapped(inspect.cleandoc(command.method.__doc__ or ""), width)
     names = sorted({" ".join(path) for path in command.paths} - {command.name})
     if names:
         lines += ["", f"also: {', '.join(f'{_PROGRAM} {name}' for name in names)}"]
@@ -48,6 +48,15 @@ def _command_help(command: Command, width: int) -> str:
     if options:
         lines += ["", "options:", *(line for flag in options for line in _flag_lines(flag, width))]
     return "\n".join(lines)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Fit paragraphs to the width; one with indented lines is laid out already."""
+    lines: list[str] = []
+    for paragraph in text.split("\n\n"):
+        laid_out = "\n " in paragraph
+        lines += ["", *(paragraph.splitlines() if laid_out else textwrap.wrap(paragraph, width))]
+    return lines[1:]
 
 
 def _all_flags(command: Command) -> list[Flag]:
