@@ -105,10 +105,9 @@ class Monitor:
         backoff = Backoff()
         while True:
             self._run_once()
-            if not self._wants_restart():
-                return
             state = self.journal.state
-            self.journal.write(status="restarting", restarts=state["restarts"] + 1)
+            if state["status"] != "restarting":
+                return
             wait_s = backoff.after(state["finished_at"] - state["started_at"])
             if not self._pause(wait_s) or not self._wants_restart(earlier=1):
                 self.journal.write(status="exited")
@@ -234,6 +233,9 @@ class Monitor:
         ended = {"exit_code": code if code >= 0 else 128 - code, "finished_at": time.time(), **used}
         # What is removed right away needs no last words on disk; the client gets them.
         self.journal.update(status="exited", pid=0, **ended)
+        if self._wants_restart():
+            # In one write: whoever saw it exited in between would not stop what starts again.
+            self.journal.update(status="restarting", restarts=self.journal.state["restarts"] + 1)
         if not self.launch.remove:
             self.journal.write(durable=True)
         if used["oom_killed"]:

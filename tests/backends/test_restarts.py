@@ -88,6 +88,16 @@ def test_a_policy_that_is_taken_away_ends_the_waiting(containers: Containers) ->
     assert made.reload().status == "exited"
 
 
+def test_what_will_start_again_is_never_called_exited(containers: Containers, home: Path) -> None:
+    made = containers.start(IMAGE, QUICK, restart="always")
+    state = home / "containers" / made.id / "state.json"
+    seen = set()
+    while (found := json.loads(state.read_bytes()))["restarts"] < 5:
+        seen.add(found["status"])
+    assert seen <= {"running", "restarting"}
+    made.remove(force=True)
+
+
 def test_a_container_that_is_to_be_removed_gets_no_policy(containers: Containers) -> None:
     made = containers.start(IMAGE, FOREVER, rm=True)
     with pytest.raises(Conflict, match="--rm"):

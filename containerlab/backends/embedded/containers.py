@@ -41,6 +41,8 @@ from containerlab.store.records import Record, State
 
 __all__ = ["ContainerVerbs"]
 
+_KILL_AGAIN_S = 1.0
+
 
 class ContainerVerbs(Ground):
     """Implements the container verbs of `base.Backend`."""
@@ -221,17 +223,16 @@ class ContainerVerbs(Ground):
             return self.records.remnant(container_id)
 
     def _kill_and_wait(self, container_id: str) -> None:
-        try:
-            self.signal(container_id, signal.SIGKILL)
-        except CorruptContent:
-            repair.kill_monitor(self.records.directory(container_id))
-        except LabError:
-            pass  # it has just ended
-        with contextlib.suppress(LabError):
-            self.wait(container_id)
-        # The exit code is on disk before the monitor ends; its lock is free when it has ended.
+        """Kill until its monitor has ended, whose lock is free then: it may just begin, or begin again."""
         while self.records.is_supervised(container_id):
-            time.sleep(0.001)
+            try:
+                self.signal(container_id, signal.SIGKILL)
+            except CorruptContent:
+                repair.kill_monitor(self.records.directory(container_id))
+            except LabError:
+                pass  # it has just ended, or does not run yet
+            with contextlib.suppress(LabError):
+                self.wait(container_id, _KILL_AGAIN_S)
 
     def _discard(self, record: Record, *, volumes: bool = True) -> None:
         with contextlib.suppress(NotFound, CorruptContent):
