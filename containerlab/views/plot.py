@@ -95,6 +95,8 @@ def plot(
     limit = _limit(frame, resource, limits)
     scale = _scale(frame, picture, limit)
     _bare(ax, frame, scale.unit)
+    if picture.kind == "count":
+        ax.locator_params(axis="y", integer=True)
     _set_height(ax, _largest(frame, picture) / scale.factor, limit and limit / scale.factor)
     labels = [_draw(ax, frame[line.column].dropna(), line, scale, picture) for line in picture.lines]
     labels.append(_draw_limit(ax, limit, scale))
@@ -221,7 +223,9 @@ def _io_words(frame: pd.DataFrame, limit: float | None) -> Sequence[str]:
 def _pressure_words(frame: pd.DataFrame, limit: float | None) -> Sequence[str]:
     lines = _PICTURES["pressure"].lines
     return tuple(
-        f"{line.label} up to {frame[line.column].max():.0f} %" for line in lines if _has(frame, line)
+        f"{line.label} up to {min(frame[line.column].max(), 100):.0f} %"
+        for line in lines
+        if _has(frame, line)
     )
 
 
@@ -281,6 +285,9 @@ def _draw(ax: Axes, values: pd.Series[float], line: _Line, scale: _Scale, pictur
         return None
     x, y = values.index.to_numpy(), values.to_numpy() / scale.factor
     counts = picture.kind == "count"
+    if picture.kind == "%":
+        # The kernel's clock and ours are not read at the same moment: a rate may come out a little higher.
+        y = y.clip(max=100)
     ax.plot(x, y, line.dash, color=line.color, linewidth=1.8, drawstyle="steps-post" if counts else "default")
     if line.filled:
         step: Any = "post" if counts else None

@@ -124,3 +124,16 @@ def test_png_is_transparent_and_every_stroke_is_seen_on_white_and_on_black(frame
     assert len(solid) > 500
     assert brightness.min() > 0.15
     assert brightness.max() < 0.8
+
+
+def test_processes_are_counted_in_whole_numbers(frame: pd.DataFrame) -> None:
+    few = frame.assign(pids=frame["pids"].clip(upper=3), pids_limit=10.0)
+    ticks = plot.plot(few, "pids", ax=panel()).get_yticks()
+    assert all(float(tick).is_integer() for tick in ticks)
+
+
+def test_nobody_waits_more_than_all_the_time(frame: pd.DataFrame) -> None:
+    jittery = frame.assign(pressure_cpu_some_pct=104.0)
+    ax = plot.plot(jittery, "pressure", ax=panel())
+    assert "cpu up to 100 %" in words(ax)
+    assert max(line.get_ydata().max() for line in ax.lines) == 100
