@@ -17,30 +17,33 @@ KEPT_BYTES = 64 << 20
 """Most output of each stream that is held in memory; the container's log on disk has all of it."""
 
 
+_PIECE_BYTES = 128
+"""What a piece costs beside its bytes: a program may change streams with every byte."""
+
+
 class Output:
     """Collects what arrives from a session, up to a limit for each stream."""
 
     def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
-        self.pieces: list[tuple[str, bytes]] = []
         self.is_truncated = False
-        self._room = {"stdout": kept_bytes, "stderr": kept_bytes}
+        self._pieces: list[tuple[str, bytearray]] = []
+        self._room = dict.fromkeys(("stdout", "stderr"), kept_bytes + _PIECE_BYTES)
 
     def take(self, stream: str, chunk: bytes) -> None:
         """Keep a chunk, or what there is room for."""
-        kept = chunk[: self._room[stream]]
+        if not self._pieces or self._pieces[-1][0] != stream:
+            self._room[stream] -= _PIECE_BYTES
+            if self._room[stream] > 0:
+                self._pieces.append((stream, bytearray()))
+        kept = chunk[: max(0, self._room[stream])]
         self._room[stream] -= len(kept)
         self.is_truncated |= len(kept) < len(chunk)
         if kept:
-            self.pieces.append((stream, bytes(kept)))
+            self._pieces[-1][1].extend(kept)
 
     def joined(self) -> tuple[tuple[str, bytes], ...]:
         """Return the pieces in order of arrival, neighbours of one stream made one."""
-        groups: list[tuple[str, list[bytes]]] = []
-        for stream, chunk in self.pieces:
-            if not groups or groups[-1][0] != stream:
-                groups.append((stream, []))
-            groups[-1][1].append(chunk)
-        return tuple((stream, b"".join(chunks)) for stream, chunks in groups)
+        return tuple((stream, bytes(piece)) for stream, piece in self._pieces)
 
 
 class RunResult(html.Shown, msgspec.Struct, frozen=True, kw_only=True):

@@ -15,10 +15,11 @@ _TIOCSPTLCK, _TIOCGPTPEER = 0x40045431, 0x5441
 def open_pair(ptmx: str, dir_fd: int | None = None) -> tuple[int, int]:
     """Open a new terminal of the devpts instance behind `ptmx` and return (master, slave).
 
-    The slave is asked for by ioctl, so no path inside a container is trusted. Source: ioctl_tty(2).
+    The slave is asked for by ioctl, so no path inside a container is trusted, and no link is followed: it
+    could lead to a device of the host that must not even be opened. Source: ioctl_tty(2).
     """
     flags = os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC
-    master = os.open(ptmx, flags, dir_fd=dir_fd)
+    master = os.open(ptmx, flags | os.O_NOFOLLOW, dir_fd=dir_fd)
     fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
     slave = fcntl.ioctl(master, _TIOCGPTPEER, flags)
     return master, slave

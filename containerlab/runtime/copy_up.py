@@ -7,7 +7,7 @@ import stat
 from collections.abc import Sequence
 
 from containerlab.linux import syscalls
-from containerlab.runtime.rootfs import Scene, new_filesystem
+from containerlab.runtime.rootfs import Scene, new_filesystem, refuse_in_proc
 
 __all__ = ["mount_copied"]
 
@@ -19,6 +19,7 @@ def mount_copied(scene: Scene, target: str, source: str, attributes: int, option
     """Mount a tmpfs over a directory with the directory's contents in it."""
     mounted = new_filesystem("tmpfs", source, 0, options)
     place = scene.make(target, directory=True)
+    refuse_in_proc(scene, place, target)
     original = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     copied = os.open(f"/proc/self/fd/{mounted}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     if not any(option.startswith("mode=") for option in options):

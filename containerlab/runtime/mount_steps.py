@@ -100,12 +100,16 @@ def is_bind(mount: MountPoint) -> bool:
 
 
 def _check_destination(mount: MountPoint) -> None:
-    path = os.path.normpath("/" + mount.destination)
+    path = os.path.normpath("/" + mount.destination.lstrip("/"))  # which keeps two slashes
     if path == "/":
         raise InvalidInput("cannot mount over the container's root directory", "choose another target")
     if path == "/proc" and mount.type != "proc" and mount.source != "/proc":
         # Whatever stands there would be trusted as procfs by later steps (CVE-2019-16884, CVE-2023-27561).
         raise InvalidInput(f"cannot mount {mount.source or mount.type} on /proc", "choose another target")
+    if path.startswith("/proc/") and path not in rootfs.MAY_COVER_IN_PROC:
+        raise InvalidInput(
+            f"cannot mount on {path}: it is inside /proc", f"one may on {', '.join(rootfs.MAY_COVER_IN_PROC)}"
+        )
 
 
 def _mount_options(mount: MountPoint) -> tuple[int, int, tuple[str, ...]]:

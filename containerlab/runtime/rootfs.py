@@ -8,6 +8,7 @@ Source: runc's security advisories of 2019 to 2026 (most are path races); openat
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Mapping, Sequence
@@ -16,12 +17,17 @@ from containerlab.linux import mounts, roots, syscalls
 from containerlab.linux.mounts import Mount
 from containerlab.linux.syscalls import AT_EMPTY_PATH, AT_FDCWD, AT_RECURSIVE
 
-__all__ = ["OPERATIONS", "Scene", "mounts_any_proc", "new_filesystem"]
+__all__ = ["OPERATIONS", "Scene", "mounts_any_proc", "new_filesystem", "refuse_in_proc"]
 
 _IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 _ONTO = syscalls.MOVE_MOUNT_F_EMPTY_PATH | syscalls.MOVE_MOUNT_T_EMPTY_PATH
 ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV, ATTR_NOEXEC = 1, 2, 4, 8
 ATTR_NOATIME, ATTR_STRICTATIME, ATTR_NODIRATIME, ATTR_NOSYMFOLLOW = 0x10, 0x20, 0x80, 0x200000
+MAY_COVER_IN_PROC = tuple(
+    f"/proc/{name}"
+    for name in ("cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo", "stat", "swaps", "uptime")
+)
+"""What shows numbers and is written to by nobody; the same that runc allows."""
 _PROC_SUPER_MAGIC_DIRECTORIES = ("proc", "sysfs")
 
 
@@ -128,6 +134,7 @@ def mount_filesystem(
     ends = {"pidns": scene.pid_namespace} if fstype == "proc" and scene.pid_namespace >= 0 else {}
     mounted = new_filesystem(fstype, source, attributes, options, ends)
     place = _place(scene, target, fstype)
+    refuse_in_proc(scene, place, target)
     syscalls.move_mount(mounted, "", place, "", _ONTO)
     os.close(place)
     if fstype == "proc":
@@ -154,6 +161,14 @@ def new_filesystem(
         return syscalls.fsmount(context, attributes)
     finally:
         os.close(context)
+
+
+def refuse_in_proc(scene: Scene, place: int, target: str) -> None:
+    """Let nothing be mounted in /proc where a link has led: later steps trust it (CVE-2019-19921)."""
+    of_proc = os.fstat(scene.proc) if scene.proc >= 0 else os.stat("/proc")
+    is_allowed = os.path.normpath("/" + target.lstrip("/")) in MAY_COVER_IN_PROC
+    if os.fstat(place).st_dev == of_proc.st_dev and not is_allowed:
+        raise PermissionError(errno.EPERM, f"{target} leads into /proc")
 
 
 def mounts_any_proc() -> bool:
@@ -204,6 +219,7 @@ def _attach(scene: Scene, tree: int, target: str, attributes: int, recursive: in
     if attributes or propagation:
         syscalls.mount_setattr(tree, "", AT_EMPTY_PATH | recursive, set=attributes, propagation=propagation)
     place = scene.make(target, directory=stat.S_ISDIR(os.fstat(tree).st_mode))
+    refuse_in_proc(scene, place, target)
     syscalls.move_mount(tree, "", place, "", _ONTO)
     os.close(place)
     os.close(tree)

@@ -18,6 +18,15 @@ def test_output_is_bounded_and_says_so() -> None:
     assert output.is_truncated
 
 
+def test_output_that_changes_streams_with_every_byte_is_bounded_too() -> None:
+    output = Output(kept_bytes=10_000)
+    for _ in range(1_000):
+        output.take("stdout", b"o")
+        output.take("stderr", b"e")
+    assert len(output.joined()) < 200
+    assert output.is_truncated
+
+
 def test_streams_keep_their_order() -> None:
     result = RunResult(exit_code=0, pieces=(("stdout", b"a\n"), ("stderr", b"b\n"), ("stdout", b"c\n")))
     assert (result.stdout, result.stderr, result.output) == ("a\nc\n", "b\n", "a\nb\nc\n")

@@ -19,6 +19,7 @@ from containerlab.engine.containers import Containers
 from containerlab.engine.engine import Engine
 from containerlab.errors import InvalidInput, LabError
 from tests import containers as small
+from tests import users
 
 pytestmark = pytest.mark.root
 
@@ -170,12 +171,13 @@ def test_2020_15257_no_abstract_socket_of_ours(containers: Containers) -> None:
 
 
 def test_2021_41091_nobody_else_can_enter_the_home(engine: Engine) -> None:
-    home = engine.backend.home.root
-    found = subprocess.run(
-        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "ls", str(home)], capture_output=True
-    )
-    assert found.returncode != 0
-    assert b"ermission denied" in found.stderr
+    home = engine.backend.home
+    layer = next(home.layers.rglob("busybox"))  # a setuid program could be run there (CVE-2021-41103)
+    for command, path in (("ls", home.root), ("stat", layer), ("stat", home.containers)):
+        words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", command, str(path)]
+        found = subprocess.run(words, capture_output=True)
+        assert found.returncode != 0
+        assert b"ermission denied" in found.stderr
 
 
 def test_2024_9676_a_passwd_that_is_no_file_does_not_hang(engine: Engine, containers: Containers) -> None:
@@ -195,6 +197,33 @@ def test_2019_14271_nothing_is_loaded_from_the_image(engine: Engine, containers:
     }
     small.add_image(engine.backend, "test/evil", files=files)
     assert "loaded" not in _sh(containers, "ls /", image="test/evil", user="ann")
+
+
+CHATTER = """
+import resource, sys
+import containerlab as lab
+from containerlab.engine.result import KEPT_BYTES
+
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+if sys.argv[1] == "run":
+    result = lab.run("test/applets", ["sh", "-c", sys.argv[2]], log_driver="none", rm=True)
+else:
+    running = lab.start("test/applets", ["sleep", "1000"], rm=True)
+    result = running.exec(["sh", "-c", sys.argv[2]])
+    running.remove(force=True)
+grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10) - before
+print(result.is_truncated, len(result.stdout_bytes) == KEPT_BYTES, grown < 3 * KEPT_BYTES)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["run", "exec"])
+def test_2022_1708_the_client_keeps_a_part_of_endless_output(base: Path, way: str) -> None:
+    """What is kept, its copy in the result and what is under way; all of it would be above that."""
+    myself = users.myself(base)
+    small.import_image(myself.home / "containerlab", small.IMAGE)
+    done = myself.script(CHATTER, way, "yes $(seq 1000) | head -c 250000000")
+    assert done.stdout == "True True True\n", done.stderr
 
 
 def test_2022_31030_endless_output_stays_out_of_memory(containers: Containers) -> None:
