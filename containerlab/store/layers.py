@@ -133,7 +133,10 @@ class Layers:
                 os.unlink(self._home.root / "locks" / _lock_name(path))
 
     def sweep(self) -> None:
-        """Remove half-unpacked layers of dead processes that only the map's root can remove."""
+        """Remove half-unpacked layers of dead processes that only the map's root can remove, and old locks."""
+        for lock in os.scandir(self._home.root / "locks"):
+            if lock.name.startswith(_LOCK):
+                self._drop_lock(self._home.layers / lock.name.removeprefix(_LOCK))
         for entry in os.scandir(self._home.temporary):
             if entry.is_dir(follow_symlinks=False) and (fd := _lock_if_dead(entry.path)) is not None:
                 try:
@@ -192,11 +195,12 @@ class Layers:
 
 
 _ALL_LAYERS = "layers"
+_LOCK = "layer-"
 _ALGORITHMS = {64: "sha256", 128: "sha512"}
 
 
 def _lock_name(path: Path) -> str:
-    return f"layer-{path.name}"
+    return f"{_LOCK}{path.name}"
 
 
 def _lock_if_dead(path: str) -> int | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,6 +102,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 _ID_DIGITS = 64
 _RECORD = msgspec.json.Decoder(Record)
 _STATE = msgspec.json.Decoder(State)
+_RELEASE_S = 2.0
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -270,6 +272,14 @@ class Records:
     def is_supervised(self, container_id: str) -> bool:
         """Say whether the container's monitor lives, by its lock."""
         return locks.is_held(f"{self.directory(container_id)}/lock")
+
+    def await_release(self, container_id: str) -> None:
+        """Give the monitor of a container that has ended the moment that it needs to let go of it."""
+        until = time.monotonic() + _RELEASE_S
+        while self.is_supervised(container_id) and time.monotonic() < until:
+            if self.state(container_id).status != "exited":
+                return
+            time.sleep(0.001)
 
     def supervise(self, container_id: str) -> int:
         """Take the lock that a monitor is to hold, and return its descriptor, to be handed over.

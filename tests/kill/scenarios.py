@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from containerlab.backends.base import ContainerInfo
 from containerlab.engine.engine import Engine
 from containerlab.errors import LabError, NotFound
 from containerlab.linux import procfs
@@ -226,7 +227,11 @@ def _untrue(engine: Engine) -> Iterator[str]:
 
 def _untrue_of(engine: Engine, container_id: str) -> Iterator[str]:
     info = engine.containers.info(container_id)
-    if info.status in ("running", "paused") and not os.path.exists(f"/proc/{info.pid}"):
+    if (
+        info.status in ("running", "paused")
+        and not os.path.exists(f"/proc/{info.pid}")
+        and _stays(engine, info)
+    ):
         yield f"{info.name} is said to be {info.status}, and process {info.pid} is gone"
     if info.status == "exited" and info.exit_code == 0 and info.command and info.command[-1] == _SLEEP[-1]:
         yield f"{info.name} is said to have ended well, and never did"
@@ -234,6 +239,17 @@ def _untrue_of(engine: Engine, container_id: str) -> Iterator[str]:
         yield f"the name {info.name} leads elsewhere"
     if info.status == "running":
         yield from _entered(engine, info.id)
+
+
+def _stays(engine: Engine, info: ContainerInfo) -> bool:
+    """Say whether a container goes on to be called what it was, longer than a monitor needs to notice."""
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        now = engine.containers.info(info.id)
+        if (now.status, now.pid) != (info.status, info.pid):
+            return False
+        select.poll().poll(2)
+    return True
 
 
 def _entered(engine: Engine, container_id: str) -> Iterator[str]:

@@ -205,6 +205,8 @@ class ContainerVerbs(Ground):
         """Remove a container and its files; with `force` also one that runs."""
         container_id = self.records.find(name)
         record = self._record_to_remove(container_id, force=force)
+        if not force:
+            self.records.await_release(container_id)
         if self.records.is_supervised(container_id):
             if not force:
                 raise Conflict(f"container {record.name} is running", "stop it first, or use rm -f")
