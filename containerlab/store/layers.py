@@ -133,7 +133,7 @@ class Layers:
                 os.unlink(self._home.root / "locks" / _lock_name(path))
 
     def sweep(self) -> None:
-        """Remove half-unpacked layers of dead processes that only the map's root can remove, and old locks."""
+        """Remove what only the map's root can: half-unpacked layers of dead processes; and locks of none."""
         for lock in os.scandir(self._home.root / "locks"):
             if lock.name.startswith(_LOCK):
                 self._drop_lock(self._home.layers / lock.name.removeprefix(_LOCK))

@@ -3,6 +3,7 @@ ids the files have."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 
@@ -17,17 +18,12 @@ def main(words: Sequence[str]) -> int:
 
 
 def size_bytes(path: str) -> int:
-    """Return the bytes that all files of a tree take on disk, each file counted once."""
-    seen = set()
-    total = 0
-    for directory, _, names, fd in os.fwalk(path):
-        del directory
-        for name in names:
-            try:
-                found = os.stat(name, dir_fd=fd, follow_symlinks=False)
-            except FileNotFoundError:  # a running container removed it
-                continue
-            if (found.st_dev, found.st_ino) not in seen:
-                seen.add((found.st_dev, found.st_ino))
-                total += found.st_blocks * 512
-    return total
+    """Return the bytes that all files of a tree take on disk, each file counted once; 0 if it is gone."""
+    sizes: dict[tuple[int, int], int] = {}
+    with contextlib.suppress(FileNotFoundError):  # the whole tree was removed meanwhile
+        for _, _, names, fd in os.fwalk(path):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):  # a running container removed it
+                    found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+                    sizes[found.st_dev, found.st_ino] = found.st_blocks * 512
+    return sum(sizes.values())

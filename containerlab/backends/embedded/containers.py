@@ -59,7 +59,8 @@ class ContainerVerbs(Ground):
         record, found = self._draft(image, command, dict(options), ephemeral=ephemeral)
         self.records.add(record)
         try:
-            decision = self._decide(record, found)
+            with self.records.held(record.id):
+                decision = self._decide(record, found)
         except BaseException:
             self._discard(record)
             raise

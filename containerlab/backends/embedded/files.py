@@ -12,7 +12,7 @@ from containerlab.backends.base import Change, ImageInfo
 from containerlab.backends.embedded import repair
 from containerlab.backends.embedded.ground import Ground
 from containerlab.backends.embedded_images import image_info
-from containerlab.errors import LabError, Unavailable
+from containerlab.errors import LabError, NotFound, Unavailable
 from containerlab.linux import idmap as idmaps
 from containerlab.linux import namespaces, procfs
 from containerlab.linux.cgroups import control
@@ -132,7 +132,23 @@ class FileVerbs(Ground):
 
     def changes(self, name: str) -> list[Change]:
         """Return what a container added, changed and deleted, by path."""
-        return self._changes(self.records.record(self.records.find(name)))
+        container_id = self.records.find(name)
+        with self._staying(container_id):
+            return self._changes(self.records.record(container_id))
+
+    @contextlib.contextmanager
+    def _staying(self, container_id: str) -> Iterator[None]:
+        """Keep others from removing a container; with --rm its monitor may do it all the same.
+
+        Raises: NotFound when it is gone.
+        """
+        try:
+            with self.records.held(container_id):
+                yield
+        except FileNotFoundError as error:
+            if os.path.isdir(self.records.directory(container_id)):
+                raise
+            raise NotFound.named("container", container_id[:12]) from error
 
     def _changes(self, record: Record) -> list[Change]:
         from containerlab.store import changes as comparing
@@ -156,7 +172,10 @@ class FileVerbs(Ground):
         base = self.store.get(record.image_id)
         draft = committing.draft(base, record, fields)
         with removal.leased(self.store):
-            with self._frozen(container_id) if still else contextlib.nullcontext():
+            with (
+                self._staying(container_id),
+                self._frozen(container_id) if still else contextlib.nullcontext(),
+            ):
                 layer = self._layer(record)
             descriptor = committing.assembled(self.store, base, draft, layer)
             self.store.put(target or None, descriptor)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from containerlab.backends.base import DiskSize
 from containerlab.backends.embedded.ground import Ground
-from containerlab.errors import NotFound
+from containerlab.errors import CorruptContent, NotFound
 from containerlab.store.records import Record
 
 __all__ = ["SizingVerbs"]
@@ -21,7 +21,7 @@ class SizingVerbs(Ground):
         """Measure containers by walking their files, each layer once; one that is gone is left out."""
         records = {}
         for container_id in ids:
-            with contextlib.suppress(NotFound):
+            with contextlib.suppress(NotFound, CorruptContent):
                 records[container_id] = self.records.record(container_id)
         paths = {path for record in records.values() for path in self._trees(record)}
         measured = self._measure([path for path in paths if os.path.isdir(path)])

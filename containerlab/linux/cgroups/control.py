@@ -237,13 +237,10 @@ def freeze(plan: Plan, timeout_s: float = 10.0) -> None:
 
     Raises: SetupFailed when there is no freezer or they do not stop in time (then they run on).
     """
-    if plan.unified:
-        _put(f"{plan.unified}/cgroup.freeze", "1")
-        stopped = _wait_event(plan.unified, "frozen 1", timeout_s)
-    elif freezer := dict(plan.directories).get("freezer"):
-        stopped = _wait(lambda: _freeze_v1(freezer), timeout_s)
-    else:
-        raise SetupFailed("cannot freeze: no freezer can be used here", step="cgroup", errno=errno.ENOSYS)
+    try:
+        stopped = _is_stopped(plan, timeout_s)
+    except OSError as error:
+        raise _failed(f"cannot freeze {plan.paths[0]}", error, "has it ended?") from error
     if not stopped:
         thaw(plan)
         raise SetupFailed(
@@ -251,6 +248,15 @@ def freeze(plan: Plan, timeout_s: float = 10.0) -> None:
             step="cgroup",
             errno=errno.ETIMEDOUT,
         )
+
+
+def _is_stopped(plan: Plan, timeout_s: float) -> bool:
+    if plan.unified:
+        _put(f"{plan.unified}/cgroup.freeze", "1")
+        return _wait_event(plan.unified, "frozen 1", timeout_s)
+    if freezer := dict(plan.directories).get("freezer"):
+        return _wait(lambda: _freeze_v1(freezer), timeout_s)
+    raise SetupFailed("cannot freeze: no freezer can be used here", step="cgroup", errno=errno.ENOSYS)
 
 
 def _freeze_v1(directory: str) -> bool:
