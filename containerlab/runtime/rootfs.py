@@ -58,19 +58,13 @@ class Scene:
         try:
             return self.open(path)
         except FileNotFoundError:
-            pass
-        parts = [part for part in path.split("/") if part not in ("", ".")]
-        fd = os.dup(self.root)
-        for depth, name in enumerate(parts, 1):
-            known = "/".join(parts[:depth])
-            try:
-                step = self.open(known)
-            except FileNotFoundError:
-                _make_one(fd, name, directory=directory or depth < len(parts))
-                step = self.open(known)
-            os.close(fd)
-            fd = step
-        return fd
+            *above, name = (part for part in path.split("/") if part not in ("", "."))
+        parent = self.make("/".join(above) or "/", directory=True)
+        try:
+            _make_one(parent, name, directory=directory)
+        finally:
+            os.close(parent)
+        return self.open(path)
 
 
 def _make_one(parent: int, name: str, *, directory: bool) -> None:
@@ -244,8 +238,11 @@ def make_devices(scene: Scene, devices: Sequence[tuple[str, int, int, int, int, 
 
 def _make_device(scene: Scene, path: str, mode: int, number: int, owner: tuple[int, int]) -> None:
     parent, name = _open_parent(scene, path)
-    _unlink_if_there(parent, name)
-    os.mknod(name, mode, number, dir_fd=parent)
+    try:
+        os.mknod(name, mode, number, dir_fd=parent)
+    except FileExistsError:
+        os.unlink(name, dir_fd=parent)
+        os.mknod(name, mode, number, dir_fd=parent)
     if owner != (0, 0):
         os.chown(name, *owner, dir_fd=parent, follow_symlinks=False)
     os.close(parent)
@@ -254,11 +251,6 @@ def _make_device(scene: Scene, path: str, mode: int, number: int, owner: tuple[i
 def _open_parent(scene: Scene, path: str) -> tuple[int, str]:
     directory, _, name = path.rpartition("/")
     return scene.make(directory or "/", directory=True), name
-
-
-def _unlink_if_there(parent: int, name: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=parent)
 
 
 def make_links(scene: Scene, links: Sequence[tuple[str, str]]) -> None:

@@ -8,7 +8,7 @@ import select
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from containerlab.errors import SetupFailed
 from containerlab.linux.cgroups import devices
@@ -83,20 +83,43 @@ def apply(writes: Iterable[Write]) -> tuple[str, ...]:
     """
     taken: set[tuple[str, str]] = set()
     refused: dict[tuple[str, str], tuple[Write, OSError]] = {}
-    for write in writes:
-        purpose = (write.path, write.why)
-        if not write.required and purpose in taken:
-            continue
-        try:
-            _put(f"{write.path}/{write.file}", write.value)
-            taken.add(purpose)
-        except OSError as error:
-            if write.required:
-                what = f"cannot write {write.value!r} to {write.file} of the cgroup {write.path}"
-                raise _failed(what, error, _hint(write, error.errno)) from error
-            if purpose not in refused or refused[purpose][1].errno == errno.ENOENT:
-                refused[purpose] = (write, error)  # a file that is there and refuses tells more
+    with closing(_LastFile()) as file:
+        for write in writes:
+            purpose = (write.path, write.why)
+            if not write.required and purpose in taken:
+                continue
+            try:
+                file.put(f"{write.path}/{write.file}", write.value)
+                taken.add(purpose)
+            except OSError as error:
+                if write.required:
+                    what = f"cannot write {write.value!r} to {write.file} of the cgroup {write.path}"
+                    raise _failed(what, error, _hint(write, error.errno)) from error
+                if purpose not in refused or refused[purpose][1].errno == errno.ENOENT:
+                    refused[purpose] = (write, error)  # a file that is there and refuses tells more
     return tuple(_why_refused(*refused[purpose]) for purpose in refused if purpose not in taken)
+
+
+class _LastFile:
+    """Writes values to files and keeps the last one open: a dozen device rules all go to the same."""
+
+    def __init__(self) -> None:
+        self._path = ""
+        self._fd = -1
+
+    def put(self, path: str, value: str) -> None:
+        """Write a value, by one call of write(2)."""
+        if path != self._path:
+            self.close()
+            self._fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+            self._path = path
+        os.write(self._fd, value.encode())
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._path, self._fd = "", -1
 
 
 def _put(path: str, value: str) -> None:
@@ -367,18 +390,23 @@ def _remove(paths: Iterable[str], parents: Iterable[str], deadline: float) -> No
 
 def _remove_tree(path: str) -> bool:
     """Try once; the usual case, a group without groups below it, costs one call."""
-    for directory in (path, *_tree(path)):
-        try:
-            os.rmdir(directory)
-        except FileNotFoundError:
-            return directory == path
-        except OSError as error:
-            if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):
-                raise _failed(f"cannot remove the cgroup {directory}", error) from error
-        else:
-            if directory == path:
-                return True
-    return False
+    if _is_removed(path):
+        return True
+    for directory in _tree(path):
+        _is_removed(directory)
+    return not os.path.isdir(path)
+
+
+def _is_removed(directory: str) -> bool:
+    try:
+        os.rmdir(directory)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):
+            raise _failed(f"cannot remove the cgroup {directory}", error) from error
+        return False
+    return True
 
 
 def current(plan: Plan) -> Current:
