@@ -52,6 +52,8 @@ class Ground:
     def _go(self) -> dict[str, Any]:
         self._say("go")
         reply = self._hear()
+        if reply["answer"] is None and os.WIFEXITED(reply["code"]):
+            return {"error": "crash", "text": "it hung; standard error says where"}
         return dict(reply["answer"] or {"error": "killed", "text": f"wait status {reply['code']}"})
 
     def _say(self, value: Any) -> None:

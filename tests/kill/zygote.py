@@ -17,7 +17,7 @@ from containerlab.engine.engine import Engine
 from containerlab.errors import LabError
 from tests.kill import scenarios
 
-_PATIENCE_S = 40
+_PATIENCE_S = 20
 
 
 def main() -> None:
