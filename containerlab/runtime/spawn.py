@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _socket
 import os
+import select
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -66,8 +67,16 @@ def spawn(plan: Plan, descriptors: Sequence[int], on_hook: Callable[[int], None]
     except BaseException:
         made.end()
         os.close(ours)
+        if made.is_between:
+            _collect_unknown()
         raise
     return Spawned(made.pid, made.pidfd, ours, terminal)
+
+
+def _collect_unknown() -> None:
+    """Wait for a child that a go-between made and did not tell of; it ends now that its channel is closed."""
+    with suppress(ChildProcessError):
+        os.waitpid(-1, 0)
 
 
 class _Made:
@@ -190,7 +199,7 @@ def _attend(plan: Plan, channel: int, made: _Made, on_hook: Callable[[int], None
     """
     terminal = -1
     while True:
-        message, received = _receive(channel)
+        message, received = (b"", -1) if _has_died_silently(channel, made) else _receive(channel)
         if plan.clones_last and not made.is_between and message[:1] in (b"M", b"T", b"H"):
             raise ChildFailed(-1, 1, "the process was taken over while it was set up")
         if made.is_between and not message:
@@ -217,6 +226,20 @@ def _attend(plan: Plan, channel: int, made: _Made, on_hook: Callable[[int], None
                 os.write(channel, b"h")
             case _:
                 raise ChildFailed(*_failure(plan, message))
+
+
+def _has_died_silently(channel: int, made: _Made) -> bool:
+    """Wait for a word of a go-between; say whether it ended without one.
+
+    Had it cloned before, nobody closes the other end of the channel: the clone holds it and waits, too.
+    """
+    if not made.is_between:
+        return False
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    poll.register(made.pidfd, select.POLLIN)
+    # It may have spoken and ended while the first poll was under way.
+    return channel not in dict(poll.poll()) and channel not in dict(poll.poll(0))
 
 
 def _receive(channel: int) -> tuple[bytes, int]:

@@ -55,6 +55,13 @@ def test_what_a_kill_leaves_to_an_ordinary_user_is_repaired(users_place: Ground)
         assert found.wrong == (), f"{name}: {found.story.hit}"
 
 
+def test_exec_fails_when_its_go_between_is_killed_after_it_cloned(place: Ground) -> None:
+    calls = place.try_("exec", None).story.calls["init"]
+    told = max(number for number, call in enumerate(calls, 1) if call == "write")
+    found = place.try_("exec", Blow("init", told))
+    assert found.wrong == (), found.story.hit
+
+
 def test_a_blow_hits_and_a_miss_is_told(place: Ground) -> None:
     assert place.try_("tag", Blow("client", 5)).story.hit.startswith("client at ")
     assert place.try_("tag", Blow("client", 10_000)).story.hit == ""
