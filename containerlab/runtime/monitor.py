@@ -75,6 +75,7 @@ class Monitor:
         self.log: LogWriter | None = None
         # The client took the container's lock; whoever holds this descriptor holds it.
         self.lock = extra.pop(0) if launch.directory else -1
+        self.decided = self._version_of_decision() if self._group else (0, 0)
 
     def run(self) -> None:
         """Start, watch, and start again while the policy says so."""
@@ -112,15 +113,20 @@ class Monitor:
             if not self._pause(wait_s) or not self._wants_restart(earlier=1):
                 self.journal.write(status="exited")
                 return
-            self.plan = self._updated_plan()
+            self._heed_updates()
 
-    def _updated_plan(self) -> Plan:
-        """Return the plan with the limits that `update` has set meanwhile."""
-        if self._group is None:
-            return self.plan
+    def _heed_updates(self) -> None:
+        """Take over the limits, and the cgroups for them, that `update` has set meanwhile."""
+        if self._group is None or (version := self._version_of_decision()) == self.decided:
+            return
         with open(self.launch.directory + "/decision.json", "rb") as file:
             values = json.loads(file.read())["cgroup"]
-        return self.plan._replace(cgroup=CgroupPlan.restore(values))
+        self.plan = self.plan._replace(cgroup=CgroupPlan.restore(values))
+        self.decided = version
+
+    def _version_of_decision(self) -> tuple[int, int]:
+        status = os.stat(self.launch.directory + "/decision.json")
+        return status.st_ino, status.st_mtime_ns
 
     def _run_once(self) -> None:
         stdio = Stdio.make(self.plan.terminal, self.launch.stdin_open)
@@ -227,6 +233,7 @@ class Monitor:
     def _collect(self, spawned: Spawned) -> None:
         _, status, rusage = os.wait4(spawned.pid, 0)
         os.close(spawned.pidfd)
+        self._heed_updates()
         used = _usage(self._group, rusage)
         code = os.waitstatus_to_exitcode(status)
         self._remove_cgroup()

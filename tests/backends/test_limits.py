@@ -171,6 +171,16 @@ def test_every_limit_can_be_updated_at_once(containers: Containers) -> None:
         assert in_force[file] == str(value), file
 
 
+def test_a_cgroup_that_update_added_goes_with_the_container(containers: Containers) -> None:
+    containers.start(IMAGE, FOREVER, name="moved", memory="64m")
+    containers.update("moved", cpuset_cpus="0")
+    directories = set(containers.info("moved").detail["cgroup"].values())
+    assert all(map(os.path.isdir, directories))
+    containers.kill("moved")
+    containers.wait("moved")
+    assert not any(map(os.path.exists, directories))
+
+
 def test_cgroup_shows_what_was_asked_for(engine: Engine, containers: Containers) -> None:
     containers.start(IMAGE, FOREVER, name="seen", memory="64m", pids_limit=9)
     rows = {row.file: row.means or row.value for row in engine.see.cgroup("seen")}
