@@ -371,6 +371,8 @@ def test_update_changes_a_limit(runtime: Runtime, bundle: Callable[..., Path]) -
     limit = next(Path(directories["memory"]).glob("memory.[lm]*[xs]"), None)
     assert (Path(directories["pids"]) / "pids.max").read_text().strip() == "33"
     assert limit is not None
+    # What `update` made above its cgroups goes with them.
+    assert {str(Path(path).parent) for path in directories.values()} <= set(group[1])
 
 
 def test_preserved_descriptors_reach_the_program(runtime: Runtime, bundle: Callable[..., Path]) -> None:

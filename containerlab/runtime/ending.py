@@ -183,5 +183,8 @@ def update(register: Register, container_id: str, document: bytes, *, systemd: b
     plan = group_at(path).plan(wanted, control.current(group))
     notices = (*plan.notices, *control.update(plan._replace(parents=())))
     added = tuple(pair for pair in plan.directories if pair not in group.directories)
-    register.write(entry.with_group(group._replace(directories=(*group.directories, *added))))
+    parents = tuple(dict.fromkeys((*group.parents, *plan.parents))) if group.parents else ()
+    register.write(
+        entry.with_group(group._replace(directories=(*group.directories, *added), parents=parents))
+    )
     return notices
