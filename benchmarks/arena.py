@@ -36,10 +36,10 @@ class Counts(NamedTuple):
     """How often: quick peers, slow peers, unpacking; how many containers ours and peers start at once."""
 
     fast: int = 40
-    slow: int = 10
+    slow: int = 30
     unpack: int = 3
     crowd: int = 200
-    peer_crowd: int = 24
+    peer_crowd: int = 200
 
 
 QUICK = Counts(fast=3, slow=1, unpack=1, crowd=8, peer_crowd=2)

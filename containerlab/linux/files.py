@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
 import os
 import stat
@@ -38,7 +39,7 @@ def write_atomically(path: str, content: bytes, mode: int = 0o600, *, durable: b
 
     durable: after a power cut too. What only tells of processes need not be: it ends with the kernel anyway.
     """
-    temporary = f"{path}.{os.getpid()}"
+    temporary = f"{path}.{os.getpid()}-{_thread.get_ident()}"
     write_file(temporary, content, mode, durable=durable)
     os.rename(temporary, path)
     if durable:

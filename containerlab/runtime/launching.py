@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import fcntl
 import os
 import sys
 from typing import NamedTuple
@@ -27,8 +28,9 @@ class LauncherProcess(NamedTuple):
 
 def start() -> LauncherProcess:
     """Start a launcher, in a session of its own; it ends when its control socket is closed."""
+    # Where no action below puts another file before this one is executed.
+    python = _moved(open_python(), 4)
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
-    python = open_python()
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     try:
         pid = os.posix_spawn(
@@ -46,6 +48,16 @@ def start() -> LauncherProcess:
         os.close(null)
         theirs.close()
     return LauncherProcess(pid, ours.detach(), os.getpid())
+
+
+def _moved(fd: int, lowest: int) -> int:
+    """Return a descriptor, or in its place a copy that is not below `lowest`."""
+    if fd >= lowest:
+        return fd
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest)
+    finally:
+        os.close(fd)
 
 
 def _package_root() -> str:
