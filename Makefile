@@ -35,6 +35,7 @@ check: .venv/installed-tools ## format, lint, types, layers: no container runs
 bench: packages .venv/installed-tools ## side by side with the engines that are installed
 	@$(PYTHON) -m tests.system_packages benchmarks/system-packages.txt
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --in-memory
 
 notebooks: .venv/installed-tools ## execute the notebooks and keep their outputs
 	$(BIN)/jupyter execute --inplace notebooks/*.ipynb

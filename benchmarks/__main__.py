@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick] [SUBJECT…]`: measure, print the table, keep it in README.md."""
+"""`python -m benchmarks [--quick] [--in-memory] [SUBJECT…]`: measure, print a table, keep it in README.md."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import sys
 
 from benchmarks import big_client, calls, crowd, importing, memory, report, running, unpacking
-from benchmarks.arena import QUICK, Counts, arena
+from benchmarks.arena import DISK, MEMORY, QUICK, Counts, arena
 
 _SUBJECTS = {
     "run": running.runs,
@@ -27,6 +27,7 @@ def main() -> int:
     """Measure what was asked for; only a full run, of everything, is kept."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few repetitions, to see that it works")
+    parser.add_argument("--in-memory", action="store_true", help="all stores on a tmpfs instead of a disk")
     parser.add_argument("subjects", nargs="*", choices=[[], *_SUBJECTS], default=[], metavar="SUBJECT")
     given = parser.parse_args()
     if os.geteuid() != 0:
@@ -35,14 +36,15 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     load_before = os.getloadavg()[0]
     rows = []
-    with arena(QUICK if given.quick else Counts()) as built:
+    place = MEMORY if given.in_memory else DISK
+    with arena(QUICK if given.quick else Counts(), place) as built:
         for name in given.subjects or _SUBJECTS:
             print(f"measuring {name}", file=sys.stderr, flush=True)
             rows += _SUBJECTS[name](built)
         text = report.markdown(rows, report.host(built, load_before))
     print(text)
     if not given.quick and not given.subjects:
-        report.write(text)
+        report.write(text, "in memory" if given.in_memory else "on disk")
     return 0
 
 

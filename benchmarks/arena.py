@@ -18,9 +18,10 @@ from benchmarks import peers
 from containerlab.engine.engine import Engine
 from containerlab.options.container import RunOptions
 
-__all__ = ["IMAGE", "ISOLATED", "QUICK", "RUN", "Arena", "Counts", "arena", "isolated"]
+__all__ = ["DISK", "IMAGE", "ISOLATED", "MEMORY", "QUICK", "RUN", "Arena", "Counts", "arena", "isolated"]
 
 IMAGE = "bench/busybox"
+DISK, MEMORY = "/var/tmp", "/dev/shm"
 ISOLATED: RunOptions = {"network": "none", "memory": "64m", "cpus": 0.5, "pids_limit": 50}
 RUN: RunOptions = {**ISOLATED, "rm": True}
 _APPLETS = ("cat", "echo", "ls", "sh", "sleep", "true")
@@ -62,11 +63,11 @@ class Arena(NamedTuple):
 
 
 @contextmanager
-def arena(counts: Counts) -> Iterator[Arena]:
-    """Build it in a directory on disk, for overlay does not stand on every tmpfs; leave nothing behind."""
+def arena(counts: Counts, place: str = DISK) -> Iterator[Arena]:
+    """Build it below a directory; leave nothing behind."""
     # As pip does with what it installs; an editable package may be without.
     compileall.compile_dir(Path(containerlab.__file__).parent, quiet=1)
-    directory = Path(tempfile.mkdtemp(prefix="conlab-bench-", dir="/var/tmp"))
+    directory = Path(tempfile.mkdtemp(prefix="conlab-bench-", dir=place))
     directory.chmod(0o755)
     try:
         with ExitStack() as stack:

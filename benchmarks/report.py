@@ -15,7 +15,6 @@ from benchmarks.rows import Row
 __all__ = ["host", "markdown", "write"]
 
 README = Path(__file__).with_name("README.md")
-_BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
 _HEAD = ("subject", "ours", "peer", "peer's", "times better", "goal", "")
 
 
@@ -26,6 +25,7 @@ def host(arena: Arena, load_before: float) -> list[str]:
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; Linux {platform.release()}, {_processor()}, "
         f"{os.cpu_count()} cores; Python {platform.python_version()}; "
         f"load average {load_before:.2f} before, {load_after:.2f} after",
+        f"stores on {_file_system(arena.directory)}",
         "peers: " + ", ".join(f"{peer.name} {peer.version}" for peer in _peers(arena)),
         *(f"missing: {name}: {reason}" for name, reason in arena.absent.items()),
     ]
@@ -33,6 +33,15 @@ def host(arena: Arena, load_before: float) -> list[str]:
 
 def _peers(arena: Arena) -> list[Engine | Runtime]:
     return [*arena.engines.values(), *arena.runtimes.values()]
+
+
+def _file_system(directory: Path) -> str:
+    """Return the type of the file system that holds a directory, and its mount options."""
+    with open("/proc/self/mounts") as file:
+        mounts = [line.split()[1:4] for line in file]
+    holding = [mount for mount in mounts if directory.is_relative_to(mount[0])]
+    _, fstype, options = max(reversed(holding), key=lambda mount: len(mount[0]))
+    return f"{fstype} ({options})"
 
 
 def _processor() -> str:
@@ -59,8 +68,9 @@ def _cells(row: Row) -> tuple[str, ...]:
     return row.subject, str(row.ours), row.peer, theirs, better, row.goal, verdict
 
 
-def write(text: str) -> None:
-    """Put the text between the markers of README.md."""
-    before, _, rest = README.read_text().partition(_BEGIN)
-    after = rest.partition(_END)[2]
-    README.write_text(f"{before}{_BEGIN}\n{text}\n{_END}{after}")
+def write(text: str, where: str) -> None:
+    """Put the text between the markers that README.md has for it."""
+    begin, end = (f"<!-- measured {where}: {edge} -->" for edge in ("begin", "end"))
+    before, _, rest = README.read_text().partition(begin)
+    after = rest.partition(end)[2]
+    README.write_text(f"{before}{begin}\n{text}\n{end}{after}")
