@@ -168,3 +168,20 @@ def test_an_option_does_what_it_says_or_says_why_not(anyone: User, base: Path, n
     expected = CASES[name].but.get(anyone.kind, CASES[name].expected)
     everything = f"{capabilities.mask(available):016x}"
     assert expected.replace("{all}", everything) in _answers(anyone, archive)[name]
+
+
+EXEC = """
+import sys
+from containerlab.engine.engine import Engine
+with Engine() as engine:
+    engine.images.import_(sys.argv[1], "test/exec")
+    with engine.containers.start("test/exec", ["sleep", "1000"], user="ann", network="none") as container:
+        print(container.exec(["id", "-u"]).stdout, end="")
+"""
+
+
+def test_exec_is_the_user_whom_the_container_was_started_for(anyone: User, base: Path) -> None:
+    archive = base / "applets.tar"
+    archive.write_bytes(small.root_archive(small.FILES))
+    done = anyone.script(EXEC, str(archive))
+    assert (done.stdout, done.returncode) == ("1000\n", 0), done.stderr

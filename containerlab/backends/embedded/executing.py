@@ -14,6 +14,7 @@ import msgspec
 from containerlab.errors import Conflict, InvalidInput, SetupFailed
 from containerlab.linux import capabilities, namespaces, procfs, syscalls
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
+from containerlab.linux.idmap import IdMap
 from containerlab.oci import runtime as oci
 from containerlab.runtime import seccomp, users
 from containerlab.runtime.host import Host
@@ -64,9 +65,20 @@ def _surroundings(target: Target, profile: oci.Seccomp | None, host: Host) -> Su
     return Surroundings(
         root="/",
         cgroup=target.cgroup,
-        idmap=host.idmap if host.is_rootless else None,
+        idmap=_idmap(target.spec, host.idmap) if host.is_rootless else None,
         filters=seccomp.filters(profile, target.filter_cache, hides_ownership=host.idmap.kind == "single"),
     )
+
+
+def _idmap(spec: oci.Spec, usual: IdMap) -> IdMap:
+    """Return the container's map: a single id is mapped to that of the user whom it was started for."""
+    linux = spec.linux or oci.Linux()
+    if usual.kind != "single" or not linux.uid_mappings or not linux.gid_mappings:
+        return usual
+    (uid,), (gid,) = usual.uids, usual.gids
+    uid = uid._replace(inside=linux.uid_mappings[0].container_id)
+    gid = gid._replace(inside=linux.gid_mappings[0].container_id)
+    return usual._replace(uids=(uid,), gids=(gid,))
 
 
 @contextlib.contextmanager
