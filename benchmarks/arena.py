@@ -8,7 +8,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -67,6 +67,7 @@ def arena(counts: Counts, place: str = DISK) -> Iterator[Arena]:
     """Build it below a directory; leave nothing behind."""
     # As pip does with what it installs; an editable package may be without.
     compileall.compile_dir(Path(containerlab.__file__).parent, quiet=1)
+    cgroups = _peers_cgroups()
     directory = Path(tempfile.mkdtemp(prefix="conlab-bench-", dir=place))
     directory.chmod(0o755)
     try:
@@ -79,6 +80,9 @@ def arena(counts: Counts, place: str = DISK) -> Iterator[Arena]:
             yield built
     finally:
         _clear(directory)
+        for cgroup in reversed([path for path in _peers_cgroups() if path not in cgroups]):
+            with suppress(OSError):  # what somebody else uses by now
+                cgroup.rmdir()
 
 
 def _invite(built: Arena, stack: ExitStack, root: Path, archive: Path) -> None:
@@ -122,3 +126,9 @@ def _clear(directory: Path) -> None:
         if target.startswith(f"{directory}/"):
             peers.command("umount", "--lazy", target)
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def _peers_cgroups() -> list[Path]:
+    """Return what Docker and Podman make in every hierarchy and leave there; those above come first."""
+    found = [path for name in ("docker", "libpod*") for path in Path("/sys/fs/cgroup").glob(f"**/{name}/**")]
+    return sorted(path for path in found if path.is_dir())

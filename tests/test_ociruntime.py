@@ -448,6 +448,7 @@ class Podman:
 
 @pytest.fixture
 def podman(runtime: Runtime) -> Iterator[Podman]:
+    cgroups = _podmans_cgroups()
     directory = Path(tempfile.mkdtemp(prefix="podman-"))  # podman wants paths of at most 50 characters
     found = Podman(runtime, directory)
     archive = runtime.directory / "busy.tar"
@@ -459,6 +460,13 @@ def podman(runtime: Runtime) -> Iterator[Podman]:
         if str(directory) in (target := line.split()[4]):
             subprocess.run(["umount", "--lazy", target], check=True)
     shutil.rmtree(directory)
+    for cgroup in reversed([path for path in _podmans_cgroups() if path not in cgroups]):
+        cgroup.rmdir()
+
+
+def _podmans_cgroups() -> list[Path]:
+    """Return what podman and conmon make in every hierarchy and leave there; those above come first."""
+    return sorted(path for path in Path("/sys/fs/cgroup").glob("**/libpod*/**") if path.is_dir())
 
 
 @pytest.mark.slow
