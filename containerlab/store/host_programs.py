@@ -46,6 +46,8 @@ nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
 """
 _GROUP = b"root:x:0:\ndaemon:x:1:\ntty:x:5:\nmail:x:8:\nusers:x:100:\nnogroup:x:65534:\n"
 _NSSWITCH = b"passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
+_MOUNTED_UPON = ("hostname", "hosts", "resolv.conf")
+"""Files of /etc that each container is given; where they are missing, it must make them first."""
 _DIRECTORIES = {
     **dict.fromkeys(("dev", "etc", "home", "mnt", "opt", "proc", "run", "srv", "sys"), 0o755),
     **dict.fromkeys(("usr/bin", "usr/sbin", "usr/local/bin", "var/cache", "var/lib", "var/log"), 0o755),
@@ -61,6 +63,8 @@ def add_skeleton(tree: Tree) -> None:
         tree.add(path, Node(mode))
     for path, content in (("passwd", _PASSWD), ("group", _GROUP), ("nsswitch.conf", _NSSWITCH)):
         tree.add(f"etc/{path}", Node(0o644, content=content))
+    for path in _MOUNTED_UPON:
+        tree.add(f"etc/{path}", Node(0o644, content=b""))
     if os.path.exists("/etc/os-release"):
         tree.copy("/etc/os-release", "etc/os-release")
     for terminal in _TERMINALS:
