@@ -70,7 +70,7 @@ def alone(engine: Engine) -> Scene:
         notices = container.info.notices
     asked = html.table(
         (html.Heading(""), html.Heading("the host says"), html.Heading("the container says")),
-        [[html.text(_shortened(cell)) for cell in row] for row in rows],
+        [[html.text(question), *map(html.text, map(_shortened, answers))] for question, *answers in rows],
     )
     return Scene(
         "The same kernel, another world",
@@ -93,7 +93,7 @@ def _outside(script: str) -> list[str]:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= 36 else text[:35] + "…"
+    return text if len(text) <= 32 else text[:31] + "…"
 
 
 # --- limits ------------------------------------------------------------------------------------------
