@@ -154,8 +154,17 @@ class Containers:
         *,
         ephemeral: bool = False,
     ) -> str:
-        with prepare.new_file(own.get("cidfile")) as file, self._engine.showing(f"unpack {image}"):
-            id_ = self._backend.create(image, _words(command), options, ephemeral=ephemeral)
+        def create() -> str:
+            with self._engine.showing(f"unpack {image}"):
+                return self._backend.create(image, _words(command), options, ephemeral=ephemeral)
+
+        with prepare.new_file(own.get("cidfile")) as file:
+            try:
+                id_ = create()
+            except NotFound:
+                if own.get("pull") == "never" or not self._engine.images.made_usual(image):
+                    raise
+                id_ = create()
             file.write(id_)
         return id_
 

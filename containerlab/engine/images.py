@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Unpack
 
 from containerlab import units
@@ -25,7 +25,10 @@ from containerlab.views.table import Table
 if TYPE_CHECKING:
     from containerlab.engine.engine import Engine
 
-__all__ = ["Image", "Images"]
+__all__ = ["USUAL", "Image", "Images"]
+
+USUAL = "lab/base"
+"""The image that examples use; it is made of programs of the host when it is first asked for."""
 
 NewName = Annotated[str, Argument("NAME[:TAG]", "image")]
 Archive = Annotated[str, Argument("FILE|-", "file")]
@@ -178,13 +181,23 @@ class Images:
 
     @command("image from-host")
     def from_host(
-        self, name: NewName = "lab/base", *programs: Program, **options: Unpack[verbs.FromHostOptions]
+        self, name: NewName = USUAL, *programs: Program, **options: Unpack[verbs.FromHostOptions]
     ) -> Image:
         """Make an image of programs of this host with their libraries; a shell, coreutils and Python if none
         is named."""
         given = normalise(verbs.FromHostOptions, options)
         with self._engine.showing(f"pack {name}"):
             return Image(self._maker().from_host(name, programs, **given), name)
+
+    def made_usual(self, name: str) -> bool:
+        """Make the image that examples use, of programs of this host, if that is meant and is missing."""
+        if name.removesuffix(":latest") != USUAL:
+            return False
+        with suppress(NotFound):
+            self._backend.image(name)
+            return False
+        self.from_host(USUAL)
+        return True
 
     @command("image from-debootstrap")
     def from_debootstrap(
