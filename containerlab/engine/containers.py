@@ -120,13 +120,15 @@ class Containers:
         """Create a container and start it in the background; one that cannot be started is removed."""
         self._engine.warm_up()
         container, own = prepare.prepare(options)
-        id_ = self._created(image, command, container, own)
-        info = self._backend.inspect(id_)
+        id_ = self._created(image, command, container, own, ephemeral=True)
+        before = self._backend.inspect(id_) if container.get("rm") else None
         self._started(id_, self._backend.start, container)
-        # With --rm a quick program is gone with its container already.
-        with suppress(NotFound):
-            info = self._backend.inspect(id_)
-        return Container(self, info)
+        try:
+            return Container(self, self._backend.inspect(id_))
+        except NotFound:
+            if before is None:
+                raise
+            return Container(self, before)  # a quick program is gone with its container already
 
     def plan(
         self, image: ImageName, command: Args = (), **options: Unpack[RunOptions]

@@ -30,6 +30,8 @@ _CONTROL, _LAUNCHER, _FIRST_OTHER = 3, 4, 5
 _MOST_DESCRIPTORS = 16
 _MOST_WAITING = 4
 """A monitor that still clears up after one container is not there yet for the next."""
+_MOST_DEATHS = 100
+"""Of monitors that wait, one after the other: then it is no accident, and the client is to be told."""
 _BUSY, _BACK = b"-", b"+"
 _PR_SET_PDEATHSIG = 1
 
@@ -41,11 +43,15 @@ def main() -> NoReturn:
     # Objects that no collector touches stay on pages that all monitors share; it was started without one.
     gc.freeze()
     monitors: dict[int, bool] = {}  # socket → whether that monitor waits for a request
-    while True:
+    died_waiting = 0
+    while died_waiting < _MOST_DEATHS:
         if not any(monitors.values()):
             monitors[_fork()] = True
         for fd in _speaking(monitors):
+            waited = monitors[fd]
             _answer(fd, monitors)
+            died_waiting = died_waiting + 1 if waited and fd not in monitors else 0
+    os._exit(1)
 
 
 def _speaking(monitors: dict[int, bool]) -> list[int]:

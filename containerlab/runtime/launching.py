@@ -28,10 +28,11 @@ class LauncherProcess(NamedTuple):
 
 def start() -> LauncherProcess:
     """Start a launcher, in a session of its own; it ends when its control socket is closed."""
-    # Where no action below puts another file before this one is executed.
-    python = _moved(open_python(), 4)
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
-    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    # Where no action below puts another file before its own turn, or before it is executed.
+    control = _moved(theirs.detach())
+    python = _moved(open_python())
+    null = _moved(os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC))
     try:
         pid = os.posix_spawn(
             f"/proc/self/fd/{python}",
@@ -39,23 +40,23 @@ def start() -> LauncherProcess:
             {"PATH": os.environ.get("PATH", os.defpath)},
             file_actions=[
                 *((os.POSIX_SPAWN_DUP2, null, target) for target in (0, 1, 2)),
-                (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3),
+                (os.POSIX_SPAWN_DUP2, control, 3),
             ],
             setsid=True,
         )
     finally:
         os.close(python)
         os.close(null)
-        theirs.close()
-    return LauncherProcess(pid, ours.detach(), os.getpid())
+        os.close(control)
+    return LauncherProcess(pid, _moved(ours.detach()), os.getpid())
 
 
-def _moved(fd: int, lowest: int) -> int:
-    """Return a descriptor, or in its place a copy that is not below `lowest`."""
-    if fd >= lowest:
+def _moved(fd: int) -> int:
+    """Return a descriptor, or in its place a copy that is not one of those the launcher will have."""
+    if fd > 3:
         return fd
     try:
-        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest)
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 4)
     finally:
         os.close(fd)
 

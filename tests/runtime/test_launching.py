@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 _START = """
 import os
@@ -18,3 +22,37 @@ def test_interpreter_is_found_when_its_descriptor_is_the_first_free_one() -> Non
     """The launcher's socket takes the place of descriptor 3 before Python is executed."""
     done = subprocess.run([sys.executable, "-c", _START], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+_WITHOUT_STREAMS = """
+import os, sys
+answer = os.dup(1)
+for fd in (0, 1, 2):
+    os.close(fd)
+from containerlab.engine.engine import Engine
+from tests import busybox
+with busybox.engine(__import__("pathlib").Path(sys.argv[1])) as engine:
+    os.write(answer, engine.containers.run(busybox.NAME, ["echo", "hi"], rm=True).stdout.encode())
+"""
+
+
+@pytest.mark.root
+@pytest.mark.slow
+@pytest.mark.system("busybox-static")
+def test_containers_run_for_a_client_without_standard_streams(base: Path) -> None:
+    words = [sys.executable, "-c", _WITHOUT_STREAMS, str(base / "streamless")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr) == ("hi\n", "")
+
+
+@pytest.mark.root
+@pytest.mark.slow
+def test_launcher_gives_up_when_no_monitor_can_wait() -> None:
+    """Descriptor 3 is no socket: all monitors die, and nobody must go on making them for ever."""
+    words = [sys.executable, "-c", "from containerlab.runtime.launcher import main; main()"]
+    with open(os.devnull, "rb") as null:
+        moves = f"import os, sys; os.dup2({null.fileno()}, 3); os.execv(sys.executable, {words!r})"
+        done = subprocess.run(
+            [sys.executable, "-c", moves], pass_fds=(null.fileno(),), capture_output=True, timeout=60
+        )
+    assert done.returncode == 1
