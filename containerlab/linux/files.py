@@ -8,6 +8,7 @@ import os
 import stat
 
 __all__ = [
+    "append",
     "fill_stdio",
     "read_whole",
     "remove_content",
@@ -60,6 +61,15 @@ def write_file(path: str, content: bytes, mode: int, *, durable: bool = False) -
         os.close(fd)
 
 
+def append(path: str, line: bytes) -> None:
+    """Add a line to a file, made if need be; lines below a page are never torn by those of others."""
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, line)
+    finally:
+        os.close(fd)
+
+
 def sync_directory(path: str) -> None:
     """Bring the names in a directory to the medium."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -76,7 +86,7 @@ def fill_stdio() -> None:
     os.close(fd)
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write all of it, however little a pipe takes at once."""
     view = memoryview(data)
     while view:

@@ -252,6 +252,10 @@ def close_range(first: int, last: int = 0xFFFFFFFF, flags: int = 0) -> None:
     _call("close_range", _CLOSE_RANGE, first, last, flags)
 
 
+# include/uapi/linux/prctl.h
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
+
+
 def prctl(option: int, arg2: int = 0, arg3: int = 0, arg4: int = 0, arg5: int = 0) -> int:
     """Change or ask an attribute of the calling thread. Source: prctl(2)."""
     return _old("prctl", option, arg2, arg3, arg4, arg5)

@@ -26,8 +26,6 @@ from containerlab.runtime.steps import Step
 
 __all__ = ["await_parent", "failure", "perform"]
 
-_PR_SET_DUMPABLE, _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 4, 1, 38
-
 
 def perform(scene: Scene, steps: Sequence[Step]) -> NoReturn:
     """Perform the steps; never return."""
@@ -135,7 +133,7 @@ def run_hooks(
 
 def protect(scene: Scene) -> None:
     """Keep processes of the container from tracing this one, or reading its descriptors (CVE-2016-9962)."""
-    syscalls.prctl(_PR_SET_DUMPABLE, 0)
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
 
 
 def join_cgroups(scene: Scene) -> None:
@@ -175,7 +173,7 @@ def new_keyring(scene: Scene, name: bytes) -> None:
 
 def die_with_parent(scene: Scene) -> None:
     """Ask for SIGKILL when the monitor dies."""
-    syscalls.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     # It may have died before that; its end of the channel is closed then.
     poll = select.poll()
     poll.register(scene.channel, 0)
@@ -340,7 +338,7 @@ def set_capabilities(scene: Scene, effective: int, permitted: int, inheritable: 
 
 def set_no_new_privileges(scene: Scene) -> None:
     """Make setuid bits and file capabilities powerless. Source: prctl(2), PR_SET_NO_NEW_PRIVS."""
-    syscalls.prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
 
 
 def install_filter(scene: Scene, program: bytes, flags: int) -> None:

@@ -12,6 +12,7 @@ import tty
 from collections.abc import Iterator
 
 from containerlab.errors import InvalidInput
+from containerlab.linux.files import write_all
 from containerlab.linux.tty import set_size
 
 __all__ = ["carry", "send"]
@@ -54,9 +55,7 @@ def _copy(source: int, target: int) -> bool:
         chunk = os.read(source, 65536)
     except OSError:
         return False
-    view = memoryview(chunk)
-    while view:
-        view = view[os.write(target, view) :]
+    write_all(target, chunk)
     return bool(chunk)
 
 

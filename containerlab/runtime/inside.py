@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from containerlab import errors
 from containerlab.linux import mounts, roots, syscalls
+from containerlab.linux.files import write_all
 from containerlab.linux.namespaces import CLONE_NEWNS
 from containerlab.runtime import rootfs
 from containerlab.store import pack
@@ -80,7 +81,7 @@ def _say(error: errors.LabError) -> int:
 
 def _join(pidfd: int, namespaces: int, alone: bool) -> int:
     """Enter a running container; `alone`: its root file system without what is mounted in it."""
-    syscalls.prctl(_PR_SET_DUMPABLE, 0)
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
     root = roots.open_of(pidfd)
     syscalls.setns(pidfd, namespaces)
     os.close(pidfd)
@@ -88,9 +89,6 @@ def _join(pidfd: int, namespaces: int, alone: bool) -> int:
     if alone:
         return syscalls.open_tree(root, "", syscalls.OPEN_TREE_CLONE | syscalls.AT_EMPTY_PATH)
     return root
-
-
-_PR_SET_DUMPABLE = 4
 
 
 def _mount(
@@ -178,9 +176,7 @@ def _open(root: int, path: str | bytes, flags: int) -> int:
 
 
 def _write(data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(1, view) :]
+    write_all(1, data)
 
 
 def _translated(error: OSError, operation: str, path: str) -> errors.LabError:

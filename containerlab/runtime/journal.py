@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from typing import Any
 
-from containerlab.linux.files import write_atomically
+from containerlab.linux.files import append, write_atomically
 
 __all__ = ["Journal"]
 
@@ -52,6 +51,4 @@ class Journal:
             "id": container,
             "attributes": {"name": name, "image": image, **attributes},
         }
-        fd = os.open(self._events, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        os.write(fd, json.dumps(event).encode() + b"\n")
-        os.close(fd)
+        append(self._events, json.dumps(event).encode() + b"\n")

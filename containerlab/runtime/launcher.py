@@ -33,7 +33,6 @@ _MOST_WAITING = 4
 _MOST_DEATHS = 100
 """Of monitors that wait, one after the other: then it is no accident, and the client is to be told."""
 _BUSY, _BACK = b"-", b"+"
-_PR_SET_PDEATHSIG = 1
 
 
 def main() -> NoReturn:
@@ -107,7 +106,7 @@ def _serve(launcher: int) -> NoReturn:
         monitor.prepare()
         while True:
             syscalls.close_range(_FIRST_OTHER)
-            syscalls.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != launcher or not _serve_one():
                 break
             gc.collect()
@@ -149,7 +148,7 @@ def _take_leave(launch: Launch) -> bool:
 
     Without the control socket: when all who wait have died, the client is to notice.
     """
-    syscalls.prctl(_PR_SET_PDEATHSIG, 0)
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 0)
     os.dup2(0, _CONTROL, inheritable=False)
     if launch.attached:
         os.write(_LAUNCHER, _BUSY)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import time
 
+from containerlab.linux.files import write_all
+
 __all__ = ["LogWriter"]
 
 _TAGS = {1: b" stdout ", 2: b" stderr "}
@@ -44,9 +46,7 @@ class LogWriter:
     def _append(self, lines: bytes) -> None:
         if self._most_bytes and self._size and self._size + len(lines) > self._most_bytes:
             self._turn()
-        view = memoryview(lines)
-        while view:
-            view = view[os.write(self._fd, view) :]
+        write_all(self._fd, lines)
         self._size += len(lines)
 
     def _turn(self) -> None:

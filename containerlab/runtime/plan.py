@@ -253,33 +253,11 @@ def _environment(process: Process) -> dict[bytes, bytes]:
 def _become_program(
     process: Process, around: Surroundings, late: bool, before: Sequence[Step] = ()
 ) -> Iterator[Step]:
-    user = process.user
-    sets = process.capabilities
-    held = (
-        [
-            capabilities.mask(names)
-            for names in (sets.effective, sets.permitted, sets.inheritable, sets.ambient)
-        ]
-        if sets
-        else None
-    )
-    filters = [step("install_filter", each) for each in around.filters]
-    yield step("set_stdio", (user.uid, user.gid))
+    yield step("set_stdio", (process.user.uid, process.user.gid))
     if not around.keeps_keyring:
         yield step("new_keyring", (b"_ses.containerlab",))
     yield step("close_descriptors", (around.preserved,) if around.preserved else ())
-    if not process.no_new_privileges:
-        # Without no_new_privs a filter needs CAP_SYS_ADMIN, which is given up below.
-        yield from filters
-    if sets:
-        yield step("drop_bounding", (capabilities.mask(sets.bounding),))
-    groups = None if around.idmap and around.idmap.kind == "single" else tuple(user.additional_gids)
-    yield step("set_identity", (user.uid, user.gid, groups, 0o022 if user.umask is None else user.umask))
-    if held:
-        yield step("set_capabilities", tuple(held))
-    if process.no_new_privileges:
-        yield step("set_no_new_privileges")
-        yield from filters
+    yield from _give_up_rights(process, around)
     if late:
         yield step("enter_processes", (around.preserved, around.start_index))
         yield step("new_session")
@@ -294,3 +272,21 @@ def _become_program(
         yield step("be_init")
     arguments = tuple(os.fsencode(argument) for argument in process.args)
     yield step("execute", (arguments, tuple(_environment(process).items())))
+
+
+def _give_up_rights(process: Process, around: Surroundings) -> Iterator[Step]:
+    user, sets = process.user, process.capabilities
+    filters = [step("install_filter", each) for each in around.filters]
+    if not process.no_new_privileges:
+        # Without no_new_privs a filter needs CAP_SYS_ADMIN, which is given up below.
+        yield from filters
+    if sets:
+        yield step("drop_bounding", (capabilities.mask(sets.bounding),))
+    groups = None if around.idmap and around.idmap.kind == "single" else tuple(user.additional_gids)
+    yield step("set_identity", (user.uid, user.gid, groups, 0o022 if user.umask is None else user.umask))
+    if sets:
+        held = (sets.effective, sets.permitted, sets.inheritable, sets.ambient)
+        yield step("set_capabilities", tuple(map(capabilities.mask, held)))
+    if process.no_new_privileges:
+        yield step("set_no_new_privileges")
+        yield from filters

@@ -27,7 +27,6 @@ NO_EXIT_CODE = -1
 _PIPE_BYTES = 65536
 _GRACE_S = 1.0
 """How long a probe may take to end its program before it is killed itself."""
-_PR_SET_PDEATHSIG = 1
 
 
 class Result(NamedTuple):
@@ -110,7 +109,7 @@ def _on_alarm(number: int, frame: FrameType | None) -> NoReturn:
 
 def _part(container: int, answer: int, monitor: int) -> None:
     """Die with the monitor, and hold nothing of it: its lock and its clients must not outlive it here."""
-    syscalls.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != monitor:
         os._exit(0)
     for fd in map(int, os.listdir("/proc/self/fd")):

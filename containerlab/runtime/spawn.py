@@ -23,8 +23,6 @@ from containerlab.runtime.steps import Join, Plan
 
 __all__ = ["ChildFailed", "Spawned", "spawn"]
 
-_CLONE_INTO_CGROUP = 0x200000000
-
 
 class ChildFailed(Exception):
     """The child could not perform a step: its number in the plan (-1: before the first), errno, and text."""
@@ -118,7 +116,7 @@ class _Doors(NamedTuple):
 
     @property
     def flags(self) -> int:
-        return _CLONE_INTO_CGROUP if self.into >= 0 else 0
+        return syscalls.CLONE_INTO_CGROUP if self.into >= 0 else 0
 
 
 @contextmanager
@@ -210,9 +208,7 @@ def _attend(plan: Plan, channel: int, made: _Made, on_hook: Callable[[int], None
                 made.follow(int.from_bytes(message[1:5], "little"))
                 with suppress(BrokenPipeError):
                     os.write(channel, b"p")
-            case b"":
-                return terminal
-            case b"R":
+            case b"" | b"R":
                 return terminal
             case b"M":
                 assert plan.idmap is not None

@@ -74,7 +74,7 @@ def make(request: Request, host: Host) -> Outcome:
     _refuse_groups(request, host)
     options = request.options
     namespaces = _namespaces(request, host)
-    own = {namespace.type for namespace in namespaces if not namespace.path}
+    own = _own(namespaces)
     not_hosts = {namespace.type for namespace in namespaces}
     chosen = capabilities.chosen(
         options.get("cap_add", ()),
@@ -85,18 +85,6 @@ def make(request: Request, host: Host) -> Outcome:
     security = _Security.read(options)
     devices = devices_of_host.chosen(options)
     process, process_notices = _process(request, host, chosen.capabilities, security)
-    linux = oci.Linux(
-        namespaces=namespaces,
-        uid_mappings=_mappings(host.idmap.uids) if "user" in own else (),
-        gid_mappings=_mappings(host.idmap.gids) if "user" in own else (),
-        resources=limits.resources(options, devices, rules_devices=not host.is_rootless),
-        cgroups_path=_cgroup_path(request),
-        devices=() if host.is_rootless else tuple(device.node for device in devices),
-        sysctl=_sysctls(request, own, host, binds_proc=_binds_proc(not_hosts, host)),
-        masked_paths=() if security.shows_system_paths else posture.MASKED,
-        readonly_paths=() if security.shows_system_paths else posture.READONLY,
-        seccomp=seccomp.choose(security.seccomp, chosen.capabilities, host.kernel),
-    )
     spec = oci.Spec(
         process=process,
         root=oci.Root(path=f"{request.directory}/rootfs", readonly=bool(options.get("read_only"))),
@@ -107,11 +95,40 @@ def make(request: Request, host: Host) -> Outcome:
             *(_bound(device) for device in devices if host.is_rootless),
         ),
         annotations={str(key): str(value) for key, value in options.get("annotation", {}).items()},
-        linux=linux,
+        linux=_linux(request, host, namespaces, devices, security, chosen.capabilities),
     )
     return Outcome(
         spec, (*_about_proc(not_hosts, host), *chosen.notices, *process_notices, *security.notices)
     )
+
+
+def _linux(
+    request: Request,
+    host: Host,
+    namespaces: Sequence[oci.Namespace],
+    devices: Sequence[HostDevice],
+    security: _Security,
+    granted: frozenset[str],
+) -> oci.Linux:
+    own = _own(namespaces)
+    binds_proc = _binds_proc({namespace.type for namespace in namespaces}, host)
+    return oci.Linux(
+        namespaces=tuple(namespaces),
+        uid_mappings=_mappings(host.idmap.uids) if "user" in own else (),
+        gid_mappings=_mappings(host.idmap.gids) if "user" in own else (),
+        resources=limits.resources(request.options, devices, rules_devices=not host.is_rootless),
+        cgroups_path=_cgroup_path(request),
+        devices=() if host.is_rootless else tuple(device.node for device in devices),
+        sysctl=_sysctls(request, own, host, binds_proc=binds_proc),
+        masked_paths=() if security.shows_system_paths else posture.MASKED,
+        readonly_paths=() if security.shows_system_paths else posture.READONLY,
+        seccomp=seccomp.choose(security.seccomp, granted, host.kernel),
+    )
+
+
+def _own(namespaces: Sequence[oci.Namespace]) -> set[str]:
+    """Name those that are made for the container, not joined."""
+    return {namespace.type for namespace in namespaces if not namespace.path}
 
 
 def _refuse_groups(request: Request, host: Host) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from containerlab.linux.files import write_all
 from containerlab.store import pack
 from containerlab.store.changes import compare
 
@@ -35,6 +36,4 @@ def main(words: Sequence[str]) -> int:
 
 
 def _write(data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(1, view) :]
+    write_all(1, data)

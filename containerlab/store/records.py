@@ -23,7 +23,7 @@ import msgspec
 
 from containerlab.errors import AlreadyExists, Conflict, CorruptContent, InvalidInput, NotFound
 from containerlab.linux import locks
-from containerlab.linux.files import read_whole, remove_tree, sync_directory, write_atomically
+from containerlab.linux.files import read_whole, remove_tree, sync_directory, write_atomically, write_file
 from containerlab.linux.procfs import Identity, myself
 from containerlab.oci.image import Healthcheck
 from containerlab.options.mounts import MountRequest
@@ -142,7 +142,7 @@ class Records:
             ) from error
         fd, draft = self._home.fresh_directory("container-")
         try:
-            _write(f"{draft}/record.json", document, durable=not record.auto_remove)
+            write_file(f"{draft}/record.json", document, 0o600, durable=not record.auto_remove)
             with self._home.lock("names"):
                 self._claim(record.name, record.id)
                 os.rename(draft, final)
@@ -350,13 +350,3 @@ def _damaged(container_id: str, file: str, why: str, hint: str = "") -> CorruptC
         f"{file} of container {short} is damaged: {why}",
         hint or f"remove the container: conlab rm -f {short}",
     )
-
-
-def _write(path: str, content: bytes, *, durable: bool) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    try:
-        os.write(fd, content)
-        if durable:
-            os.fsync(fd)
-    finally:
-        os.close(fd)

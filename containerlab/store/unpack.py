@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from containerlab.errors import Conflict, HostileArchive
 from containerlab.linux import syscalls
-from containerlab.linux.files import remove_tree
+from containerlab.linux.files import remove_tree, write_all
 from containerlab.store import overlay
 from containerlab.store import tar_read as tar
 from containerlab.store.tar_read import Entry
@@ -227,7 +227,7 @@ class _Unpacker:
         try:
             if entry.pieces is None:
                 for _, piece in self._reader.data():
-                    _write(fd, piece)
+                    write_all(fd, piece)
             else:
                 self._sparse(fd, entry.size)
             self._attributes(fd, entry)
@@ -239,7 +239,7 @@ class _Unpacker:
         os.ftruncate(fd, size)
         for offset, piece in self._reader.data():
             os.lseek(fd, offset, os.SEEK_SET)
-            _write(fd, piece)
+            write_all(fd, piece)
 
     def _directory(self, entry: Entry, parent: int, name: bytes) -> None:
         opaque = False
@@ -427,11 +427,6 @@ def _look(parent: int, name: bytes) -> os.stat_result | None:
         return os.stat(name, dir_fd=parent, follow_symlinks=False)
     except FileNotFoundError:
         return None
-
-
-def _write(fd: int, data: memoryview) -> None:
-    while data:
-        data = data[os.write(fd, data) :]
 
 
 def _bomb(what: str) -> HostileArchive:

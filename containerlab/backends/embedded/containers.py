@@ -106,7 +106,8 @@ class ContainerVerbs(Ground):
         lowers = self.layers.ensure(image)
         joined = starting.namespaces_of_others(self.records, record.options, self.host)
         volumes = self._mounting.resolve(record, lowers, self.host.idmap)
-        return starting.decide(self.home, self.host, record, image.config.config, lowers, volumes, joined)
+        parts = starting.Parts(lowers, volumes, joined)
+        return starting.decide(self.home, self.host, record, image.config.config, parts)
 
     def start(self, name: str) -> None:
         """Start a container in the background; return when its program runs."""

@@ -9,6 +9,7 @@ import msgspec
 
 from containerlab.backends.embedded import starting
 from containerlab.backends.embedded.mounting import Mounting
+from containerlab.linux.files import append
 from containerlab.runtime import host as hosts
 from containerlab.runtime.host import Host
 from containerlab.runtime.lifecycle import Launcher
@@ -67,10 +68,4 @@ class Ground:
         # The words of a program need not be UTF-8; JSON must.
         clean = {key: os.fsencode(value).decode(errors="replace") for key, value in attributes.items()}
         event = {"time": time.time(), "kind": kind, "action": action, "id": subject, "attributes": clean}
-        fd = os.open(
-            f"{self.home.root}/events.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
-        try:
-            os.write(fd, msgspec.json.encode(event) + b"\n")
-        finally:
-            os.close(fd)
+        append(f"{self.home.root}/events.log", msgspec.json.encode(event) + b"\n")

@@ -189,10 +189,6 @@ def _shortened(call: str, container_id: str, home: str) -> str:
     return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1…", call)
 
 
-def _without_advice(facility: Facility) -> Facility:
-    return Facility(name=facility.name, available=True, reason=facility.reason)
-
-
 def _preparation(decision: starting.Decision) -> builtins.list[StepInfo]:
     layers = len(decision.record.layers)
     directory = decision.plan_directory

@@ -1,7 +1,7 @@
 """The way of `run`: a record becomes a plan and a running container.
 
-It asks, each once and in this order: layers, snapshot, user, volumes, namespaces of others, specification,
-cgroup, filters, plan. `decide` only reads; `launch` acts.
+`decide` asks, each once and in this order: snapshot, user, specification, cgroup, filters, plan; it makes no
+more than empty directories. `launch` acts.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from containerlab.store.snapshots import Snapshot
 __all__ = [
     "Decided",
     "Decision",
+    "Parts",
     "decide",
     "keep",
     "launch",
@@ -94,15 +95,15 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: str = ""
 
 
-def decide(
-    home: Home,
-    host: Host,
-    record: Record,
-    config: Config,
-    lowers: list[Path],
-    volumes: tuple[oci.MountPoint, ...],
-    joined: Joined,
-) -> Decision:
+class Parts(NamedTuple):
+    """What a container is put together from: its unpacked layers, its volumes, namespaces of others."""
+
+    lowers: list[Path]
+    volumes: tuple[oci.MountPoint, ...]
+    joined: Joined
+
+
+def decide(home: Home, host: Host, record: Record, config: Config, parts: Parts) -> Decision:
     """Return how a container will be started.
 
     Raises: InvalidInput, NotFound, Unsupported and others for what was asked and cannot be.
@@ -111,34 +112,54 @@ def decide(
     runtime = foreign.find(str(record.options.get("runtime") or ""))
     if runtime and record.options.get("init"):
         raise Unsupported("--init is not there with another runtime", "leave out --init or --runtime")
-    snapshot = _snapshot(home, host, record, directory, lowers)
-    passwd, group = (_read(lowers, snapshot, name) for name in ("etc/passwd", "etc/group"))
-    user = str(record.options.get("user") or config.user)
-    account = users.resolve(user, passwd, group, record.options.get("group_add", ()))
+    snapshot = _snapshot(home, host, record, directory, parts.lowers)
+    account = _account(record, config, parts.lowers, snapshot)
+    volumes, joined = parts.volumes, parts.joined
     if host.idmap.kind == "single":
         host = host._replace(idmap=_single(host.idmap, account))
-        volumes = (*volumes, *_apt_setting(directory, lowers))
-    request = Request(
-        record.id, str(directory), config, record.command, record.options, account, volumes, joined.paths
+        volumes = (*volumes, *_apt_setting(directory, parts.lowers))
+    spec, notices = make(
+        Request(
+            record.id, str(directory), config, record.command, record.options, account, volumes, joined.paths
+        ),
+        host,
     )
-    spec, notices = make(request, host)
     assert spec.linux is not None
-    group_plan = host.cgroups.group(spec.linux.cgroups_path).plan(resources.from_oci(spec.linux.resources))
-    notices = (*notices, *worth_saying(group_plan.notices, record))
+    group = host.cgroups.group(spec.linux.cgroups_path).plan(resources.from_oci(spec.linux.resources))
+    notices = (*notices, *worth_saying(group.notices, record))
     if runtime:
-        mounted = (str(snapshot.root), snapshot.mounts)
-        handed = foreign.hand_over(runtime, spec, mounted, host, (record.id, str(directory)))
-        said = (*notices, *handed.notices)
-        directories, above, *_ = hierarchy.everywhere(spec.linux.cgroups_path)
-        group_plan = group_plan._replace(directories=directories, parents=above)
-        health = _health(home, host, record, config, handed.spec, _own(group_plan))
-        return Decision(
-            record, handed.spec, handed.plan, snapshot, said, _own(group_plan), is_foreign=True, health=health
-        )
-    around = _surroundings(home, host, record, spec, snapshot, _own(group_plan))
-    plan = container_plan(spec, around._replace(others=joined.others))
-    health = _health(home, host, record, config, spec, plan.cgroup)
-    return Decision(record, spec, plan, snapshot, notices, plan.cgroup, health=health)
+        decision = _handed_over(runtime, Decision(record, spec, _NO_PLAN, snapshot, notices, group), host)
+    else:
+        around = _surroundings(home, host, record, spec, snapshot, _own(group))
+        plan = container_plan(spec, around._replace(others=joined.others))
+        decision = Decision(record, spec, plan, snapshot, notices, plan.cgroup)
+    return decision._replace(health=_health(home, host, record, config, decision.spec, decision.group))
+
+
+_NO_PLAN = Plan(0, (), None, None, terminal=False, steps=())
+
+
+def _handed_over(runtime: str, decision: Decision, host: Host) -> Decision:
+    """Have another runtime make the container: its cgroup may be in every hierarchy then."""
+    assert decision.spec.linux is not None
+    assert decision.group is not None
+    mounted = (str(decision.snapshot.root), decision.snapshot.mounts)
+    place = (decision.record.id, decision.plan_directory)
+    handed = foreign.hand_over(runtime, decision.spec, mounted, host, place)
+    directories, above, *_ = hierarchy.everywhere(decision.spec.linux.cgroups_path)
+    return decision._replace(
+        spec=handed.spec,
+        plan=handed.plan,
+        notices=(*decision.notices, *handed.notices),
+        group=_own(decision.group._replace(directories=directories, parents=above)),
+        is_foreign=True,
+    )
+
+
+def _account(record: Record, config: Config, lowers: list[Path], snapshot: Snapshot) -> Account:
+    passwd, group = (_read(lowers, snapshot, name) for name in ("etc/passwd", "etc/group"))
+    user = str(record.options.get("user") or config.user)
+    return users.resolve(user, passwd, group, record.options.get("group_add", ()))
 
 
 def _health(
@@ -157,7 +178,7 @@ def _surroundings(
     home: Home, host: Host, record: Record, spec: oci.Spec, snapshot: Snapshot, group: CgroupPlan | None
 ) -> Surroundings:
     assert spec.linux is not None
-    hides_ownership = _has_single_id(spec, host)
+    hides_ownership = host.idmap.kind == "single"
     return Surroundings(
         root=str(snapshot.root),
         snapshot=snapshot.mounts,
@@ -190,10 +211,6 @@ def _apt_setting(directory: Path, lowers: list[Path]) -> tuple[oci.MountPoint, .
     (directory / "apt.conf").write_text('APT::Sandbox::User "root";\n')
     target, source = f"/{folder}/99containerlab", f"{directory}/apt.conf"
     return (oci.MountPoint(destination=target, type="bind", source=source, options=("bind", "ro")),)
-
-
-def _has_single_id(spec: oci.Spec, host: Host) -> bool:
-    return host.idmap.kind == "single"
 
 
 def _filter_cache(home: Home) -> Path:
