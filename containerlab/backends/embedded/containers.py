@@ -8,7 +8,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -16,14 +16,11 @@ import msgspec
 from containerlab import units
 from containerlab.backends.base import (
     ContainerInfo,
-    Event,
     ExitStatus,
-    LogLine,
-    Process,
 )
 from containerlab.backends.embedded import naming, repair, reviving, starting
-from containerlab.backends.embedded.describing import describe, describe_damaged, describe_start
-from containerlab.backends.embedded.ground import Ground
+from containerlab.backends.embedded.describing import describe_start
+from containerlab.backends.embedded.looking import LookingVerbs
 from containerlab.backends.embedded.session import EmbeddedSession, status_of
 from containerlab.errors import Conflict, CorruptContent, LabError, NotFound, TimedOut, Unsupported
 from containerlab.linux import procfs
@@ -37,14 +34,14 @@ from containerlab.runtime.lifecycle import Connection, MonitorLost, attach
 from containerlab.runtime.spec import arguments, refuse_unsupported
 from containerlab.store import snapshots
 from containerlab.store.images import Image
-from containerlab.store.records import Record, State
+from containerlab.store.records import Record
 
 __all__ = ["ContainerVerbs"]
 
 _KILL_AGAIN_S = 1.0
 
 
-class ContainerVerbs(Ground):
+class ContainerVerbs(LookingVerbs):
     """Implements the container verbs of `base.Backend`."""
 
     # --- coming and going -----------------------------------------------------------------------
@@ -350,40 +347,7 @@ class ContainerVerbs(Ground):
             )
         return container_id, group
 
-    def _running(self, name: str, *others: str) -> tuple[str, State]:
-        container_id = self.records.find(name)
-        state = self.records.state(container_id)
-        if not self.records.is_supervised(container_id):
-            repair.repair(self.records, container_id)
-            state = self.records.state(container_id)
-        if state.status not in ("running", *others):
-            raise Conflict(
-                f"container {name} does not run", f"it is {state.status}; start it: conlab start {name}"
-            )
-        return container_id, state
-
     # --- looking --------------------------------------------------------------------------------
-
-    def inspect(self, name: str) -> ContainerInfo:
-        """Return a container as it is now."""
-        container_id = self.records.find(name)
-        repair.repair(self.records, container_id)
-        return self._describe(container_id)
-
-    def _describe(self, container_id: str) -> ContainerInfo:
-        decided = repair.decision_of(self.records, container_id)
-        directory = self.records.directory(container_id)
-        return describe(
-            self.records.record(container_id), self.records.state(container_id), decided, directory
-        )
-
-    def _listed(self, container_id: str) -> ContainerInfo:
-        """Describe a container; of one that is damaged what can be read."""
-        try:
-            return self._describe(container_id)
-        except CorruptContent as error:
-            directory = self.records.directory(container_id)
-            return describe_damaged(self.records.remnant(container_id), directory, error.message)
 
     def list(self) -> builtins.list[ContainerInfo]:
         """Return all containers, newest first."""
@@ -393,34 +357,6 @@ class ContainerVerbs(Ground):
             with contextlib.suppress(NotFound):
                 found.append(self._listed(container_id))
         return sorted(found, key=lambda info: info.created, reverse=True)
-
-    def logs(
-        self, name: str, *, follow: bool = False, since: float = 0.0, until: float = 0.0, tail: int = -1
-    ) -> Iterator[LogLine]:
-        """Yield what a container printed."""
-        from containerlab.backends.embedded import output
-
-        container_id = self.records.find(name)
-        return output.read_log(
-            self.records.directory(container_id),
-            lambda: self.records.is_supervised(container_id),
-            follow=follow,
-            since=since,
-            until=until,
-            tail=tail,
-        )
-
-    def processes(self, name: str) -> builtins.list[Process]:
-        """Return the processes of a running container."""
-        from containerlab.backends.embedded import processes
-
-        return processes.of_container(self._running(name)[1].pid)
-
-    def events(self, *, since: float = 0.0, until: float = 0.0, follow: bool = False) -> Iterator[Event]:
-        """Yield what happened."""
-        from containerlab.backends.embedded import output
-
-        return output.read_events(f"{self.home.root}/events.log", since=since, until=until, follow=follow)
 
     # --- repair ---------------------------------------------------------------------------------
 
