@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from containerlab.cli import main
+from containerlab.runtime.logfile import LogWriter
 from tests import busybox
 from tests.containers import until
 
@@ -113,3 +114,24 @@ def test_what_fills_the_disk_can_be_removed(disk: Disk) -> None:
     assert disk.conlab("rm", "greedy")[0] == 0
     assert disk.conlab("run", "--rm", busybox.NAME, "echo", "again")[1] == "again\n"
     assert disk.conlab("ps", "-aq")[1] == ""
+
+
+def test_a_program_that_prints_more_than_the_log_has_room_for_goes_on(disk: Disk) -> None:
+    """Its client gets all of it, its exit code is kept, and its log says what is missing."""
+    command = "yes | head -c 20000000; echo end; exit 4"
+    code, printed, told = disk.conlab("run", "--name", "chatty", busybox.NAME, "sh", "-c", command)
+    assert (code, len(printed), printed[-4:], told) == (4, 20_000_004, "end\n", "")
+    assert disk.conlab("ps", "-a", "--format", "{{.Names}} {{.Status}}")[1].startswith("chatty Exited (4)")
+    assert disk.conlab("rm", "chatty")[0] == 0
+
+
+def test_a_log_says_what_a_full_disk_kept_from_it(disk: Disk) -> None:
+    log = LogWriter(str(disk.place))
+    disk.fill()
+    log.write(1, b"x" * 100_000)
+    disk.empty()
+    log.write(1, b"again\n")
+    log.close()
+    (first, second) = (disk.place / "log").read_text().splitlines()
+    assert first.endswith(" stdout F [100000 bytes are missing here: the disk was full]")
+    assert second.endswith(" stdout F again")

@@ -4,10 +4,13 @@
     2026-01-02T03:04:05.679000000Z stderr P a piece that goes on in the next line of this stream
 
 The bytes after the tag are the program's own, so nothing is lost. Source: CRI, "Container log format".
+On a full disk the program goes on; a line tells how much of its output is missing there.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import time
 
@@ -25,6 +28,7 @@ class LogWriter:
         self._path = directory + "/log"
         self._most_bytes = most_bytes
         self._most_files = most_files
+        self._missing_bytes = 0
         self._open()
 
     def _open(self) -> None:
@@ -36,12 +40,21 @@ class LogWriter:
         stamp = _timestamp(time.time_ns()) + _TAGS[stream]
         complete, newline, rest = chunk.rpartition(b"\n")
         lines = b""
+        if self._missing_bytes:
+            lines = stamp + b"F [%d bytes are missing here: the disk was full]\n" % self._missing_bytes
         if newline:
             full = stamp + b"F "
-            lines = full + complete.replace(b"\n", b"\n" + full) + b"\n"
+            lines += full + complete.replace(b"\n", b"\n" + full) + b"\n"
         if rest:
             lines += stamp + b"P " + rest + b"\n"
-        self._append(lines)
+        try:
+            self._append(lines)
+            self._missing_bytes = 0
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            os.ftruncate(self._fd, self._size)
+            self._missing_bytes += len(chunk)
 
     def _append(self, lines: bytes) -> None:
         if self._most_bytes and self._size and self._size + len(lines) > self._most_bytes:
@@ -50,16 +63,20 @@ class LogWriter:
         self._size += len(lines)
 
     def _turn(self) -> None:
-        os.close(self._fd)
+        """Begin a new file; while there is no room for one, the old one stays the one that is written to."""
+        if os.path.exists(self._path):
+            self._move()
+        old = self._fd
+        self._open()
+        os.close(old)
+
+    def _move(self) -> None:
         for number in range(self._most_files - 1, 0, -1):
             older = f"{self._path}.{number - 1}" if number > 1 else self._path
-            try:
+            with contextlib.suppress(FileNotFoundError):
                 os.replace(older, f"{self._path}.{number}")
-            except FileNotFoundError:
-                continue
         if self._most_files == 1:
             os.unlink(self._path)
-        self._open()
 
     def close(self) -> None:
         """Close the file."""
