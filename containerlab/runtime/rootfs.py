@@ -267,25 +267,29 @@ def mask(scene: Scene, paths: Sequence[str]) -> None:
 
     The null device is the host's and checked, not the container's (CVE-2025-31133).
     """
-    null = _host_null()
-    empty = -1
+    files = [_host_null()]
+    directories: list[int] = []
     for path in paths:
         try:
             place = scene.open(path)
         except (FileNotFoundError, NotADirectoryError):
             continue
-        if stat.S_ISDIR(os.fstat(place).st_mode):
-            if empty < 0:
-                empty = new_filesystem("tmpfs", "tmpfs", ATTR_RDONLY, ("size=0", "nr_inodes=1"))
-            cover = syscalls.open_tree(empty, "", syscalls.OPEN_TREE_CLONE | AT_EMPTY_PATH)
-        else:
-            cover = syscalls.open_tree(null, "", syscalls.OPEN_TREE_CLONE | AT_EMPTY_PATH)
-        syscalls.move_mount(cover, "", place, "", _ONTO)
-        os.close(cover)
+        covers = directories if stat.S_ISDIR(os.fstat(place).st_mode) else files
+        covers.append(_cover(covers))
+        syscalls.move_mount(covers[-1], "", place, "", _ONTO)
         os.close(place)
-    os.close(null)
-    if empty >= 0:
-        os.close(empty)
+    for fd in (*files, *directories):
+        os.close(fd)
+
+
+def _cover(earlier: Sequence[int]) -> int:
+    """Clone the first of the earlier mounts, or make the empty file system.
+
+    That is mounted before it is cloned: before Linux 6.15 a mount that is nowhere yet could not be.
+    """
+    if earlier:
+        return syscalls.open_tree(earlier[0], "", syscalls.OPEN_TREE_CLONE | AT_EMPTY_PATH)
+    return new_filesystem("tmpfs", "tmpfs", ATTR_RDONLY, ("size=0", "nr_inodes=1"))
 
 
 def _host_null() -> int:
