@@ -6,8 +6,8 @@ import io
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Unpack, cast
 
 from containerlab.backends import base
@@ -21,9 +21,7 @@ from containerlab.engine.running import Ending, Program, supervise
 from containerlab.errors import (
     Conflict,
     InvalidInput,
-    LabError,
     NotFound,
-    SetupFailed,
     TimedOut,
     Unsupported,
 )
@@ -48,7 +46,6 @@ PsOptions = Annotated[Sequence[str], Argument("PS OPTIONS", "rest")]
 Port = Annotated[str, Argument("PORT[/PROTOCOL]")]
 CopyPath = Annotated[str, Argument("CONTAINER:PATH|PATH|-", "container")]
 _Extra = TypeVar("_Extra")
-_Started = TypeVar("_Started")
 
 _STOP_TIMEOUT_S = 10.0
 _DETACH = Instead("-d --detach", "start", "Run in the background, show the id")
@@ -98,15 +95,15 @@ class Containers:
         if input is not None:
             container["interactive"] = True
         steps = self._announced(image, command, container, sink) if own.get("explain") else ()
-        id_ = self._created(image, command, container, own, ephemeral=True)
 
         def finish(status: ExitStatus) -> RunResult:
             return program.result(status, steps=steps, **_facts(program.session.info, container))
 
-        session = self._started(id_, self._backend.start_attached, container)
-        program = Program(session, sink, attach.source_of(input), started)
-        if on_session:
-            on_session(session)
+        with self._made(image, command, container, own, ephemeral=True) as id_:
+            session = self._backend.start_attached(id_)
+            program = Program(session, sink, attach.source_of(input), started)
+            if on_session:
+                on_session(session)
         result = supervise(program, _ending(session.info, {**container, **own}), finish)
         return result.check() if own.get("check") else result
 
@@ -114,15 +111,16 @@ class Containers:
     def create(self, image: ImageName, command: Args = (), **options: Unpack[CreateOptions]) -> Container:
         """Create a container without starting it."""
         container, own = prepare.prepare(options)
-        return self.get(self._created(image, command, container, own))
+        with self._made(image, command, container, own) as id_:
+            return self.get(id_)
 
     def start(self, image: ImageName, command: Args = (), **options: Unpack[RunOptions]) -> Container:
         """Create a container and start it in the background; one that cannot be started is removed."""
         self._engine.warm_up()
         container, own = prepare.prepare(options)
-        id_ = self._created(image, command, container, own, ephemeral=True)
-        before = self._backend.inspect(id_) if container.get("rm") else None
-        self._started(id_, self._backend.start, container)
+        with self._made(image, command, container, own, ephemeral=True) as id_:
+            before = self._backend.inspect(id_) if container.get("rm") else None
+            self._backend.start(id_)
         try:
             return Container(self, self._backend.inspect(id_))
         except NotFound:
@@ -147,7 +145,8 @@ class Containers:
             sink("stderr", (steps.to_text() + "\n").encode())
         return steps.rows
 
-    def _created(
+    @contextmanager
+    def _made(
         self,
         image: str,
         command: Sequence[str],
@@ -155,28 +154,28 @@ class Containers:
         own: dict[str, Any],
         *,
         ephemeral: bool = False,
-    ) -> str:
-        def create() -> str:
+    ) -> Iterator[str]:
+        """Create a container and give its id; remove it when what is done with it fails or is interrupted."""
+        id_ = ""
+
+        def create() -> None:
+            nonlocal id_
             with self._engine.showing(f"unpack {image}"):
-                return self._backend.create(image, _words(command), options, ephemeral=ephemeral)
+                id_ = self._backend.create(image, _words(command), options, ephemeral=ephemeral)
 
-        with prepare.new_file(own.get("cidfile")) as file:
-            try:
-                id_ = create()
-            except NotFound:
-                if own.get("pull") == "never" or not self._engine.images.made_usual(image):
-                    raise
-                id_ = create()
-            file.write(id_)
-        return id_
-
-    def _started(self, id_: str, start: Callable[[str], _Started], options: RunOptions) -> _Started:
-        """Start a container; one that cannot be started is removed, whatever the reason."""
         try:
-            return start(id_)
-        except (LabError, OSError) as error:
-            if not (options.get("rm") and isinstance(error, SetupFailed)):  # its monitor does it
-                with suppress(NotFound):
+            with prepare.new_file(own.get("cidfile")) as file:
+                try:
+                    create()
+                except NotFound:
+                    if own.get("pull") == "never" or not self._engine.images.made_usual(image):
+                        raise
+                    create()
+                file.write(id_)
+            yield id_
+        except BaseException:
+            with suppress(NotFound):  # with --rm its monitor may be faster
+                if id_:
                     self._backend.remove(id_, force=True, volumes=True)
             raise
 

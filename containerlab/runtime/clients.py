@@ -37,15 +37,12 @@ class _Client:
     def receive(self) -> Iterator[tuple[int, bytes]]:
         """Yield the frames that have arrived; notice the end."""
         try:
-            data = self.sock.recv(65536)
+            self.lost = not self.reader.receive(self.sock.recv, 65536)
         except BlockingIOError:
             return
         except OSError:
-            data = b""
-        if not data:
             self.lost = True
-            return
-        yield from self.reader.feed(data)
+        yield from self.reader.frames()
 
 
 class Clients:

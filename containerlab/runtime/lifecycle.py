@@ -11,7 +11,8 @@ import select
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from errno import E2BIG
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ from containerlab.runtime.steps import Plan
 __all__ = ["Connection", "Launcher", "MonitorLost", "attach"]
 
 
+_OUTPUT = {wire.STDOUT: "stdout", wire.STDERR: "stderr"}
 _LONGEST_POLL_S = 3600.0
 """Of one poll, whose timeout is a C int of milliseconds."""
 
@@ -49,6 +51,9 @@ class Launcher:
             with open(request, "wb", closefd=False) as file:
                 file.write(marshal.dumps((steps.plain(launch), steps.pack(plan))))
             self._send([request, theirs.fileno(), *descriptors])
+        except BaseException:
+            ours.close()  # or an interrupt's traceback would hold it, and a container with it
+            raise
         finally:
             os.close(request)
             theirs.close()
@@ -99,20 +104,29 @@ class Connection:
         """What the monitor last said of the process."""
         self.ended = False
         self._reader = wire.FrameReader()
-        self._waiting: list[tuple[int, bytes]] = []
 
     def wait_started(self) -> dict[str, Any]:
         """Wait until the process runs, and return its state.
 
-        Raises: SetupFailed, CannotExecute or CommandNotFound; then there is no process.
+        Raises: SetupFailed, CannotExecute or CommandNotFound; then there is no process. Whatever is raised,
+            an interrupt too, closes the connection.
         """
+        try:
+            self._await_state()
+        except BaseException:
+            self.close()
+            raise
+        assert self.state is not None
+        return self.state
+
+    def _await_state(self) -> None:
         while self.state is None and not self.ended:
-            self._waiting += [frame for frame in self._receive() if not self._take(*frame)]
+            self._receive()
+            self._next_output()
         if self.state is None:
             raise MonitorLost(
                 "the monitor died while the container was set up", "see monitor.log in the home"
             )
-        return self.state
 
     def pump(self, sink: Callable[[str, bytes], None], timeout_s: float | None = None) -> bool:
         """Hand output to a sink until the process has ended; say False when the time is over first.
@@ -120,17 +134,16 @@ class Connection:
         Raises: SetupFailed and its kinds when the process could not be made.
         """
         until = None if timeout_s is None else time.monotonic() + timeout_s
-        frames = self._waiting
-        self._waiting = []
         while True:
-            for kind, payload in frames:
-                if not self._take(kind, payload):
-                    sink("stdout" if kind == wire.STDOUT else "stderr", payload)
+            while output := self._next_output():
+                # Away before it is handed on: after an interrupt a piece may be missing, none comes twice.
+                self._reader.drop()
+                sink(*output)
             if self.ended:
                 return True
             if not self._is_readable(until):
                 return False
-            frames = list(self._receive())
+            self._receive()
 
     def _is_readable(self, until: float | None) -> bool:
         poll = select.poll()
@@ -142,24 +155,29 @@ class Connection:
             if left_s <= _LONGEST_POLL_S:
                 return False
 
-    def _receive(self) -> Iterator[tuple[int, bytes]]:
+    def _receive(self) -> None:
         try:
-            data = self.sock.recv(1 << 18)
+            self.ended = not self._reader.receive(self.sock.recv, 1 << 18)
         except ConnectionResetError:  # the monitor was killed with input unread
-            data = b""
-        if not data:
             self.ended = True
-        return self._reader.feed(data)
 
-    def _take(self, kind: int, payload: bytes) -> bool:
-        """Keep what is not output; say whether it was."""
+    def _next_output(self) -> tuple[str, bytes] | None:
+        """Return the next piece of output, to be dropped by the caller; heed what else was said before it."""
+        while frame := self._reader.peek():
+            kind, payload = frame
+            if kind in _OUTPUT:
+                return _OUTPUT[kind], payload
+            self._heed(kind, payload)
+            self._reader.drop()
+        return None
+
+    def _heed(self, kind: int, payload: bytes) -> None:
         if kind in (wire.STARTED, wire.EXITED):
             self.state = msgspec.json.decode(payload)
             self.ended = kind == wire.EXITED
         elif kind == wire.FAILED:
             self.ended = True
             raise _setup_error(**msgspec.json.decode(payload))
-        return kind not in (wire.STDOUT, wire.STDERR)
 
     def send(self, kind: int, payload: bytes = b"") -> None:
         """Send a frame; what is sent to one that has ended is lost."""
@@ -192,7 +210,11 @@ def _setup_error(step: str, errno: int, text: str, hint: str = "") -> SetupFaile
     if step in ("find_program", "execute"):
         kind = CommandNotFound if errno in (2, 20) else CannotExecute
         what = text if step == "find_program" else f"the program: {text}"
-        hint = "it must be in the image, executable, and made for this machine"
+        hint = (
+            "give fewer or shorter arguments and variables"
+            if errno == E2BIG
+            else "it must be in the image, executable, and made for this machine"
+        )
         return kind(f"cannot execute {what}", hint, step=step, errno=errno)
     what = text if step == "prepare" else f"{step}: {text}"
     told = hint or _HINTS.get(step, "")

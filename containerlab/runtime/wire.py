@@ -6,7 +6,8 @@ types 0 to 2 are those of Docker's attach stream. Source: Docker Engine API, "At
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["FrameReader", "frame"]
 
@@ -24,24 +25,45 @@ def frame(kind: int, payload: bytes = b"") -> bytes:
 
 
 class FrameReader:
-    """Cuts what arrives into frames; holds at most one unfinished frame."""
+    """Cuts what arrives into frames; an interrupt at any moment leaves it able to go on."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """Take bytes and yield the frames that are complete as (type, payload).
+    def receive(self, receive: Callable[[int], bytes], most_bytes: int) -> bool:
+        """Call the function, which must be one of C, with a number of bytes; say whether it gave any."""
+        before = len(self._buffer)
+        # Between two calls that Python makes, an interrupt would lose what has just been received.
+        _exhaust(map(self._buffer.extend, map(receive, (most_bytes,))))
+        return len(self._buffer) > before
 
-        Raises: ValueError when a frame claims to be larger than `MOST_BYTES`.
+    def peek(self) -> tuple[int, bytes] | None:
+        """Return the next frame as (type, payload) if all of it is there; it stays until `drop`.
+
+        Raises: ValueError when it claims to be larger than `MOST_BYTES`.
         """
-        buffer = self._buffer
-        buffer += data
-        while len(buffer) >= 8:
-            length = int.from_bytes(buffer[4:8], "big")
-            if length > MOST_BYTES:
-                raise ValueError(f"a frame of {length} bytes")
-            if len(buffer) < 8 + length:
-                return
-            kind, payload = buffer[0], bytes(buffer[8 : 8 + length])
-            del buffer[: 8 + length]
-            yield kind, payload
+        length = self._length()
+        if len(self._buffer) < 8 + length:
+            return None
+        return self._buffer[0], bytes(self._buffer[8 : 8 + length])
+
+    def drop(self) -> None:
+        """Take the next frame away."""
+        del self._buffer[: 8 + self._length()]
+
+    def _length(self) -> int:
+        length = int.from_bytes(self._buffer[4:8], "big")
+        if length > MOST_BYTES:
+            raise ValueError(f"a frame of {length} bytes")
+        return length
+
+    def frames(self) -> Iterator[tuple[int, bytes]]:
+        """Take the frames that are complete."""
+        while found := self.peek():
+            self.drop()
+            yield found
+
+
+def _exhaust(iterable: Iterable[object]) -> None:
+    """Go through it without running any Python code."""
+    deque(iterable, maxlen=0)

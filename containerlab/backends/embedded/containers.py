@@ -54,16 +54,17 @@ class ContainerVerbs(LookingVerbs):
         ephemeral: whoever calls is about to start it; with --rm it goes away when he dies before.
         """
         record, found = self._draft(image, command, dict(options), ephemeral=ephemeral)
-        self.records.add(record)
         try:
+            self.records.add(record)
             with self.records.held(record.id):
                 decision = self._decide(record, found)
+            if ephemeral:
+                self._decisions[record.id] = decision
+            self._emit(record, "create")
         except BaseException:
+            self._decisions.pop(record.id, None)
             self._discard(record)
             raise
-        if ephemeral:
-            self._decisions[record.id] = decision
-        self._emit(record, "create")
         return record.id
 
     def _draft(
@@ -191,7 +192,16 @@ class ContainerVerbs(LookingVerbs):
             finally:
                 os.close(pidfd)
             started = connection.wait_started()
-        self._emit(self.records.record(container_id), "exec_start", command=" ".join(command))
+        try:
+            self._emit(self.records.record(container_id), "exec_start", command=" ".join(command))
+            return self._exec_session(container_id, connection, started)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _exec_session(
+        self, container_id: str, connection: Connection, started: dict[str, Any]
+    ) -> EmbeddedSession:
         identity = procfs.Identity(started["pid"], started["start_ticks"], started["boot"])
         return EmbeddedSession(
             self._describe(container_id),
@@ -334,7 +344,8 @@ class ContainerVerbs(LookingVerbs):
     def rename(self, name: str, new_name: str) -> None:
         """Give a container another name."""
         container_id = self.records.find(name)
-        self.records.rename(container_id, new_name)
+        with self.records.held(container_id):  # against `update`, which writes the same record
+            self.records.rename(container_id, new_name)
         self._emit(self.records.record(container_id), "rename", oldName=name)
 
     def _group_of(self, name: str) -> tuple[str, CgroupPlan]:
