@@ -32,6 +32,7 @@ def perform(scene: Scene, steps: Sequence[Step]) -> NoReturn:
     number = 0
     try:
         _reset_signals()
+        os.umask(0o022)  # whatever the caller's is: mount points and directories are made from here on
         for number, (name, arguments) in enumerate(steps):  # noqa: B007 - told when one fails
             OPERATIONS[name](scene, *arguments)
         raise OSError(errno.EINVAL, "the plan has no program")

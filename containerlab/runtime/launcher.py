@@ -39,6 +39,7 @@ def main() -> NoReturn:
     """Keep at least one monitor waiting for requests until the client hangs up."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.chdir("/")  # the client's directory could not be unmounted as long as a container lives
     # Objects that no collector touches stay on pages that all monitors share; it was started without one.
     gc.freeze()
     monitors: dict[int, bool] = {}  # socket → whether that monitor waits for a request

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # of C, and without the enumerations of `signal`
 import _socket
 import fcntl
 import os
@@ -43,6 +44,9 @@ def start() -> LauncherProcess:
                 (os.POSIX_SPAWN_DUP2, control, 3),
             ],
             setsid=True,
+            # What is ignored (nohup) or blocked here would be so in every container.
+            setsigdef=_signal.valid_signals(),
+            setsigmask=(),
         )
     finally:
         os.close(python)

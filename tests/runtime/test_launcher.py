@@ -86,6 +86,7 @@ def test_monitor_of_a_detached_container_stays_with_it(engine: Engine) -> None:
         until(lambda: sum(map(_is_waiting, _children(_launcher()))) == 1)
         assert _run(engine, "echo", "on") == "on\n"
         assert not _is_waiting(monitor)
+        assert os.readlink(f"/proc/{monitor}/cwd") == "/"  # or nobody could unmount what the client was in
     until(lambda: not Path(f"/proc/{monitor}/exe").exists())
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import busybox
+
 _START = """
 import os
 from containerlab.runtime.launching import start
@@ -56,3 +58,28 @@ def test_launcher_gives_up_when_no_monitor_can_wait() -> None:
             [sys.executable, "-c", moves], pass_fds=(null.fileno(),), capture_output=True, timeout=60
         )
     assert done.returncode == 1
+
+
+_ODD = """
+import os, signal, sys
+from containerlab.engine.engine import Engine
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+os.umask(0o077)
+shown = "grep -e SigBlk -e SigIgn /proc/self/status; stat -c %a /made/here"
+with Engine(sys.argv[1]) as engine:
+    print(engine.containers.run(sys.argv[2], ["sh", "-c", shown], rm=True, workdir="/made/here").stdout)
+"""
+
+
+@pytest.mark.root
+@pytest.mark.slow
+@pytest.mark.system("busybox-static")
+def test_a_container_has_nothing_of_its_clients_signals_and_mask(base: Path) -> None:
+    """Of nohup, of threads that block signals, of a careful umask."""
+    home = base / "odd"
+    busybox.engine(home).close()
+    words = [sys.executable, "-c", _ODD, str(home), busybox.NAME]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    _, blocked, _, ignored, mode = done.stdout.split()
+    assert (int(blocked, 16), int(ignored, 16) & 1, mode) == (0, 0, "755")
