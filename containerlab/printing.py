@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-import msgspec
-
 from containerlab.backends.base import Event, ImageInfo, Pruned, VolumeInfo
 from containerlab.engine.container import Container
 from containerlab.engine.inspection import Inspection
@@ -135,8 +133,3 @@ def write_logs(logs: Logs) -> None:
     """Write what a container printed to where it printed it, as it was."""
     for stream, chunk in logs.pieces():
         write_all(1 if stream == "stdout" else 2, chunk)
-
-
-def to_json(value: Any) -> str:
-    """Write any value as JSON."""
-    return msgspec.json.encode(value).decode()

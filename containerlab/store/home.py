@@ -52,6 +52,7 @@ class Home(msgspec.Struct, frozen=True):
         directory holds something else.
         """
         root = Path(os.path.abspath(path or _default()))
+        _refuse_undecodable(root)
         try:
             if not _is_ready(root):
                 _make(root)
@@ -151,6 +152,17 @@ class Home(msgspec.Struct, frozen=True):
     def sweep(self) -> int:
         """Remove what killed processes left in `tmp`; return the number of entries removed."""
         return sum(_remove_if_dead(entry.path) for entry in os.scandir(self.temporary))
+
+
+def _refuse_undecodable(root: Path) -> None:
+    """Raise InvalidInput for a path that config.json, which is UTF-8, cannot name."""
+    try:
+        str(root).encode()
+    except UnicodeEncodeError as error:
+        raise errors.InvalidInput(
+            f"cannot use {str(root)!r} as home: its name is not UTF-8",
+            "set CONTAINERLAB_HOME to another directory",
+        ) from error
 
 
 def _default() -> str:

@@ -7,6 +7,7 @@ Mounts are data; the runtime performs them in the container's mount namespace.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -152,10 +153,8 @@ def _short_link(home: Home, lower: Path) -> str:
     """Return a path of 22 characters, relative to the home, so that 128 layers fit into a page."""
     name = "l/" + sha256(os.fsencode(lower)).hex()[:20]
     (home.root / "l").mkdir(mode=0o700, exist_ok=True)
-    temporary = home.temporary / f"link-{os.getpid()}-{name[2:]}"
-    if not os.path.lexists(home.root / name):
-        temporary.symlink_to(lower)
-        temporary.rename(home.root / name)
+    with contextlib.suppress(FileExistsError):
+        (home.root / name).symlink_to(lower)
     return name
 
 

@@ -122,3 +122,10 @@ def test_a_fresh_file_holds_one_descriptor(home: Home) -> None:
     fd, _ = home.fresh_file("test-")
     assert len(os.listdir("/proc/self/fd")) == before + 1
     os.close(fd)
+
+
+def test_a_name_that_is_not_utf8_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    """config.json could not name what lies below it."""
+    with pytest.raises(InvalidInput, match="not UTF-8"):
+        Home.open(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    assert list(tmp_path.iterdir()) == []
