@@ -18,13 +18,7 @@ from containerlab.engine.container import Container
 from containerlab.engine.logs import Logs, require_kept
 from containerlab.engine.result import RunResult
 from containerlab.engine.running import Ending, Program, supervise
-from containerlab.errors import (
-    Conflict,
-    InvalidInput,
-    NotFound,
-    TimedOut,
-    Unsupported,
-)
+from containerlab.errors import Conflict, InvalidInput, NotFound, TimedOut, Unsupported
 from containerlab.options import verbs
 from containerlab.options.container import CreateOptions, ExecOptions, RunOptions, UpdateOptions
 from containerlab.options.flag import normalise
