@@ -11,6 +11,7 @@ import select
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from errno import E2BIG
 from typing import Any
@@ -27,6 +28,8 @@ __all__ = ["Connection", "Launcher", "MonitorLost", "attach"]
 
 
 _OUTPUT = {wire.STDOUT: "stdout", wire.STDERR: "stderr"}
+_MOST_LAUNCHERS = 3
+"""Tried for one request, when somebody kills them."""
 _LONGEST_POLL_S = 3600.0
 """Of one poll, whose timeout is a C int of milliseconds."""
 
@@ -40,6 +43,7 @@ class Launcher:
 
     def __init__(self, process: LauncherProcess | None = None) -> None:
         self._lock = threading.Lock()
+        _launchers.add(self)
         self._process = process
         self._control = _socket_of(process) if process else None
 
@@ -61,12 +65,17 @@ class Launcher:
 
     def _send(self, descriptors: list[int]) -> None:
         with self._lock:
-            try:
-                self._send_once(descriptors)
-            except (BrokenPipeError, ConnectionResetError):
-                # Somebody killed the launcher; the monitors that it made live on without it.
-                self._close()
-                self._send_once(descriptors)
+            for _ in range(_MOST_LAUNCHERS):
+                try:
+                    return self._send_once(descriptors)
+                except (BrokenPipeError, ConnectionResetError):
+                    # Somebody killed the launcher; the monitors that it made live on without it.
+                    self._close()
+        raise MonitorLost("the launcher is killed again and again", "is there memory left?")
+
+    def _forget_lock(self) -> None:
+        """In a forked child: a thread that it does not have may have held it."""
+        self._lock = threading.Lock()
 
     def _send_once(self, descriptors: list[int]) -> None:
         if self._process is None or self._process.owner != os.getpid():
@@ -89,6 +98,17 @@ class Launcher:
         """Let the launcher end; containers go on."""
         with self._lock:
             self._close()
+
+
+_launchers: weakref.WeakSet[Launcher] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for launcher in _launchers:
+        launcher._forget_lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _socket_of(process: LauncherProcess) -> _socket.socket:

@@ -103,7 +103,7 @@ class Home(msgspec.Struct, frozen=True):
         try:
             yield
         finally:
-            os.close(fd)
+            _unlock(fd)
 
     @contextlib.contextmanager
     def lock_in(self, directory: str) -> Iterator[bool]:
@@ -116,7 +116,7 @@ class Home(msgspec.Struct, frozen=True):
         try:
             yield True
         finally:
-            os.close(fd)
+            _unlock(fd)
 
     @contextlib.contextmanager
     def scratch(self, prefix: str) -> Iterator[Path]:
@@ -242,6 +242,12 @@ def _locked(path: str, operation: int, wait: bool) -> int:
             os.close(fd)
             raise
         os.close(fd)  # the file was removed by its last holder while we waited
+
+
+def _unlock(fd: int) -> None:
+    """Let go of a lock even if another thread has forked meanwhile: the child has the descriptor, too."""
+    fcntl.flock(fd, fcntl.LOCK_UN)
+    os.close(fd)
 
 
 def _is_same(fd: int, path: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -130,3 +130,27 @@ def test_monitors_end_with_their_client(engine: Engine) -> None:
     pids = {_launcher(), *_children(_launcher())}
     engine.close()
     until(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in pids))
+
+
+def test_a_child_that_is_forked_while_threads_start_containers_can_start_its_own(engine: Engine) -> None:
+    """Whatever locks those threads held: the child has their descriptors, but not the threads."""
+    assert _run(engine, "true") == ""  # modules that are being loaded at a fork, Python itself cannot bear
+    with ThreadPoolExecutor(3) as pool:
+        runs = [pool.submit(_run, engine, "true") for _ in range(60)]
+        children = [_forked(lambda: _run(engine, "echo", "child")) for _ in range(10)]
+        statuses = [os.waitpid(child, 0)[1] for child in children]
+        assert all(run.result() == "" for run in runs)
+    assert statuses == [0] * 10
+
+
+def _forked(work: Callable[[], object]) -> int:
+    """Do it in a child, which is killed if it takes long."""
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(20)
+        try:
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return pid
