@@ -206,7 +206,13 @@ def _judge(engine: Engine, about: dict[str, Any]) -> list[str]:
 def _is_settling(engine: Engine) -> bool:
     """Say whether an attached container still is about to end with its client, or a monitor to clean up."""
     infos = engine.containers.list(all=True)
-    return any(info.status in ("running", "created") and _is_orphan(engine, info.id) for info in infos)
+    passing = [info for info in infos if info.status == "created" or _runs_attached(info)]
+    return any(_is_orphan(engine, info.id) for info in passing)
+
+
+def _runs_attached(info: ContainerInfo) -> bool:
+    """What sleeps was started in the background, and outlives its client."""
+    return info.status == "running" and list(info.command) != _SLEEP
 
 
 def _is_orphan(engine: Engine, container_id: str) -> bool:
