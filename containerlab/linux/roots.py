@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from containerlab.linux import syscalls
 from containerlab.linux.namespaces import CLONE_NEWNS
 
-__all__ = ["enter", "go_to_namespace", "open_of", "require_alive", "set_propagation", "visiting"]
+__all__ = ["enter", "go_to_namespace", "open_of", "pid_of", "require_alive", "set_propagation", "visiting"]
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -25,7 +25,7 @@ def open_of(pidfd: int) -> int:
 
     Raises: ProcessLookupError when it has ended.
     """
-    root = os.open(f"/proc/{_pid(pidfd)}/root", _DIRECTORY)
+    root = os.open(f"/proc/{pid_of(pidfd)}/root", _DIRECTORY)
     try:
         require_alive(pidfd)
     except BaseException:
@@ -45,7 +45,11 @@ def require_alive(pidfd: int) -> None:
         raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
 
 
-def _pid(pidfd: int) -> int:
+def pid_of(pidfd: int) -> int:
+    """Return the pid of a process.
+
+    Raises: ProcessLookupError when it has ended.
+    """
     with open(f"/proc/self/fdinfo/{pidfd}", "rb") as file:
         pid = next(int(line[4:]) for line in file if line.startswith(b"Pid:"))
     if pid <= 0:

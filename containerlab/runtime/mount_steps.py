@@ -130,7 +130,7 @@ def _mount_cgroups(mount: MountPoint, attributes: int, cgroup: CgroupPlan | None
     directories = dict(cgroup.directories) if cgroup else {}
     if not directories:
         return
-    if list(directories) == [UNIFIED]:
+    if set(directories.values()) == {directories.get(UNIFIED)}:  # as programs expect it of v2 alone
         yield step("bind", (directories[UNIFIED], mount.destination, False, attributes, 0))
         return
     hidden = attributes & ~rootfs.ATTR_RDONLY

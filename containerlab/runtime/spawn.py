@@ -56,7 +56,7 @@ def spawn(plan: Plan, descriptors: Sequence[int], on_hook: Callable[[int], None]
     """
     ours, theirs = _channel()
     try:
-        with _doors(plan) as doors:
+        with _doors(plan, descriptors) as doors:
             made = _clone(plan, Scene(theirs, descriptors, doors.attach), doors, ours)
     finally:
         os.close(theirs)
@@ -120,11 +120,12 @@ class _Doors(NamedTuple):
 
 
 @contextmanager
-def _doors(plan: Plan) -> Iterator[_Doors]:
+def _doors(plan: Plan, descriptors: Sequence[int]) -> Iterator[_Doors]:
     if plan.cgroup is None:
         yield _Doors((), -1)
         return
-    into = cgroups.clone_into_fd(plan.cgroup)
+    beside = roots.pid_of(descriptors[-1]) if _is_entering(plan) else 0
+    into = cgroups.clone_into_fd(plan.cgroup, beside)
     attach = cgroups.open_attach(plan.cgroup, cloned=True)
     try:
         yield _Doors(tuple(attach), -1 if into is None else into)
@@ -173,7 +174,7 @@ def _join(plan: Plan, scene: Scene) -> None:
     """Enter the namespaces of others, and with a mount namespace the root of the very process."""
     scene.others = {other.pid: procfs.open_pidfd(other) for other in plan.others}
     opened = [_open_join(join, scene) for join in plan.joins]
-    is_entering = any(join.flags & CLONE_NEWNS for join in plan.joins)
+    is_entering = _is_entering(plan)
     root = roots.open_of(scene.descriptors[-1]) if is_entering else -1
     for other in scene.others.values():
         roots.require_alive(other)
@@ -184,6 +185,11 @@ def _join(plan: Plan, scene: Scene) -> None:
     if is_entering:
         roots.enter(root)
         scene.is_inside = True
+
+
+def _is_entering(plan: Plan) -> bool:
+    """Say whether the process joins a whole container, whose first process is the last descriptor."""
+    return any(join.flags & CLONE_NEWNS for join in plan.joins)
 
 
 def _open_join(join: Join, scene: Scene) -> int:

@@ -185,11 +185,18 @@ def open_attach(plan: Plan, *, cloned: bool = False) -> list[int]:
     return fds
 
 
-def clone_into_fd(plan: Plan) -> int | None:
-    """Open the v2 directory for CLONE_INTO_CGROUP; None when there is none. The caller closes it."""
+def clone_into_fd(plan: Plan, beside: int = 0) -> int | None:
+    """Open the v2 directory for CLONE_INTO_CGROUP; None when there is none. The caller closes it.
+
+    beside: a process in the group. If the group hands controllers down it may hold no process itself; then
+    that process's own directory below is opened. Source: cgroup-v2.rst, No Internal Process Constraint.
+    """
     if not plan.unified:
         return None
-    return os.open(plan.unified, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = plan.unified
+    if beside and _content(f"{directory}/cgroup.subtree_control").strip():
+        directory = next((path for path in _tree(directory) if beside in _pids(path)), directory)
+    return os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def enter(plan: Plan, pid: int) -> None:
