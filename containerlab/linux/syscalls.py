@@ -36,6 +36,7 @@ __all__ = [
     "setns",
     "setresgid",
     "setresuid",
+    "syncfs",
     "umount2",
     "unshare",
 ]
@@ -54,6 +55,7 @@ _NUMBERS = {
     "clone": (56, 220),
     "keyctl": (250, 219),
     "unshare": (272, 97),
+    "syncfs": (306, 267),
     "setns": (308, 268),
     "seccomp": (317, 277),
     "bpf": (321, 280),
@@ -193,6 +195,11 @@ def openat2(dirfd: int, path: str | bytes, flags: int, mode: int = 0, resolve: i
     """Open a path under rules for its resolution (Linux 5.6); always close-on-exec. Source: openat2(2)."""
     how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, mode, resolve)
     return _call("openat2", _OPENAT2, dirfd, os.fsencode(path), how, len(how))
+
+
+def syncfs(fd: int) -> None:
+    """Bring all that was written to the file system of a descriptor to its medium. Source: syncfs(2)."""
+    _old("syncfs", fd)
 
 
 # --- processes and namespaces -------------------------------------------------------------------

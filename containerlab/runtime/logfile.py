@@ -32,8 +32,10 @@ class LogWriter:
         self._open()
 
     def _open(self) -> None:
-        self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._size = os.fstat(self._fd).st_size
+        if self._size and os.pread(self._fd, 1, self._size - 1) != b"\n":
+            self._append(b"\n")  # what a power cut or a full disk tore must not spoil the next line
 
     def write(self, stream: int, chunk: bytes) -> None:
         """Append a chunk of stream 1 (output) or 2 (error)."""

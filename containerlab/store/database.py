@@ -124,7 +124,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, fill: Callable[[sqlite3
     connection.execute("PRAGMA foreign_keys = ON")
     if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
         _create(connection, fill)
-    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA synchronous = FULL")  # what was answered is there after a power cut
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version != _VERSION:
         raise errors.Unsupported(

@@ -223,6 +223,8 @@ def _write_if_missing(root: Path, name: str, content: bytes) -> None:
     temporary = _new_file("new-", root / "tmp")
     with open(temporary, "wb") as file:
         file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     with contextlib.suppress(FileExistsError):
         os.link(temporary, root / name)  # unlike rename, never replaces what another process made meanwhile
     os.unlink(temporary)

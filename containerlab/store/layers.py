@@ -1,7 +1,8 @@
 """Layers unpacked once, each by itself, shared by all images and containers as overlay lower directories.
 
-A layer comes into `layers/` complete and verified or not at all: this process reads the blob, checks its
-digest and the diff id, and feeds a process that unpacks below `tmp`; then the directory is renamed.
+A layer comes into `layers/` complete and verified or not at all, after a power cut too: this process reads
+the blob, checks its digest and the diff id, and feeds a process that unpacks below `tmp` and brings all to
+the medium; then the directory is renamed.
 What is in `layers/` never changes.
 """
 

@@ -169,9 +169,13 @@ def _fuse(lowers: Sequence[Path], upper: Path | None) -> Mount:
 
 
 def _copy(root: Path, lowers: Sequence[Path], idmap: IdMap) -> Snapshot:
-    trees.perform(
-        idmap, "containerlab.store.copy", ["layers", str(root), *(str(lower) for lower in reversed(lowers))]
-    )
+    """Copy under another name first: a kill on the way leaves no half of a file system as `root`."""
+    draft = root.with_name("root-draft")
+    trees.remove(draft, idmap)
+    draft.mkdir(mode=0o755)
+    words = ["layers", str(draft), *(str(lower) for lower in reversed(lowers))]
+    trees.perform(idmap, "containerlab.store.copy", words)
+    draft.rename(root)
     return Snapshot("copy", (), root, None)
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 
 from containerlab import errors
+from containerlab.linux import syscalls
 from containerlab.store.unpack import Limits, Report, unpack
 
 __all__ = ["limits_to_words", "main", "parse"]
@@ -15,13 +16,15 @@ _OK = "done"
 
 
 def main(words: Sequence[str]) -> int:
-    """Unpack to the directory that the first word names; the others are the limits."""
+    """Unpack to the directory that the first word names, and on to the medium; the others are the limits."""
     directory, *limits = words
     os.umask(0)
     gc.disable()  # nothing here makes cycles, and every entry would be looked at again and again
     root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         report = unpack(lambda count: os.read(0, count), root, Limits(*map(int, limits)))
+        # All files at once; by fsync it would be a flush of the disk for each.
+        syscalls.syncfs(root)
         answer = [_OK, str(report.entries), str(report.total_bytes), *report.notices]
     except errors.LabError as error:
         answer = [type(error).__name__, error.message, error.hint]

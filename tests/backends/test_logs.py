@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from containerlab.engine.containers import Containers
+from containerlab.engine.engine import Engine
 from containerlab.errors import Conflict, InvalidInput
 from tests.containers import IMAGE, until
 
@@ -68,3 +70,13 @@ def test_options_of_the_log_that_mean_nothing_are_refused(
     with pytest.raises(InvalidInput):
         containers.run(IMAGE, ["true"], log_opt=options)
     assert not containers.list(all=True).rows
+
+
+def test_a_torn_line_does_not_spoil_the_next_one(containers: Containers, engine: Engine) -> None:
+    containers.run(IMAGE, ["sh", "-c", "echo said"], name="torn")
+    log = Path(engine.system.info()["home"], "containers", containers.get("torn").id, "log")
+    with log.open("ab") as file:
+        file.write(b"2026-01-02T03:04:05.678901")
+    containers.resume("torn")
+    containers.wait("torn")
+    assert containers.logs("torn").stdout == "said\nsaid\n"

@@ -25,7 +25,7 @@ from containerlab.store.unpack import Limits
 from tests.store import tars
 from tests.store.overlaid import SOURCE
 from tests.store.tars import archive, entry
-from tests.users import User
+from tests.users import REPOSITORY, User
 
 
 class Image(NamedTuple):
@@ -62,6 +62,19 @@ def test_layers_come_topmost_first_whatever_the_compression(home: Home, compress
     assert [(path / "x").read_bytes() for path in paths] == [b"upper", b"lower"]
     assert paths == [layers.path(upper.diff_id), layers.path(lower.diff_id)]
     assert is_clean(home)
+
+
+@pytest.mark.system("strace")
+def test_a_layer_is_on_the_medium_before_it_has_its_name(home: Home, tmp_path: Path) -> None:
+    one, trace = stored(home, archive(entry("x"))), tmp_path / "trace"
+    source = f"""
+from tests.store.test_layers import *
+Layers(Home.open({str(home.root)!r})).ensure(Image(({one.descriptor!r},), ({one.diff_id!r},)))
+"""
+    words = ["strace", "-f", "-o", str(trace), "-e", "trace=syncfs,/^rename", sys.executable, "-c", source]
+    subprocess.run(words, check=True, cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY)})
+    calls = [line for line in trace.read_text().splitlines() if "syncfs" in line or "/layers/" in line]
+    assert ["syncfs" in call for call in calls] == [True, False], calls
 
 
 def test_a_layer_is_unpacked_once(home: Home) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from containerlab.errors import InvalidInput, Unsupported
+from containerlab.errors import InvalidInput, NotPermitted, Unsupported
 from containerlab.linux import idmap as idmaps
 from containerlab.linux.idmap import HOST
 from containerlab.store import snapshots
@@ -49,6 +49,18 @@ def test_fuse_overlayfs_shows_the_same(anyone: User) -> None:
 
 def test_a_copy_shows_the_same(anyone: User) -> None:
     perform(anyone, _of_kind("copy"))
+
+
+def test_a_copy_that_fails_leaves_no_half_of_a_file_system(home: Home) -> None:
+    layer, container = home.layers / ("a" * 64), home.containers / "c"
+    layer.mkdir()
+    container.mkdir()
+    (layer / "x").write_text("content")
+    with pytest.raises(NotPermitted):
+        snapshots.prepare(home, container, [home.layers / "missing", layer], idmap=HOST, kind="copy")
+    assert not list((container / "root").iterdir())
+    snapshots.prepare(home, container, [layer], idmap=HOST, kind="copy")
+    assert [file.name for file in (container / "root").iterdir()] == ["x"]
 
 
 def _of_kind(kind: str) -> str:
