@@ -115,12 +115,12 @@ class Containers:
         with self._made(image, command, container, own, ephemeral=True) as id_:
             before = self._backend.inspect(id_) if container.get("rm") else None
             self._backend.start(id_)
-        try:
-            return Container(self, self._backend.inspect(id_))
-        except NotFound:
-            if before is None:
-                raise
-            return Container(self, before)  # a quick program is gone with its container already
+            try:
+                return Container(self, self._backend.inspect(id_))
+            except NotFound:
+                if before is None:
+                    raise
+                return Container(self, before)  # a quick program is gone with its container already
 
     def plan(
         self, image: ImageName, command: Args = (), **options: Unpack[RunOptions]

@@ -38,7 +38,7 @@ from containerlab.store.records import Record
 
 __all__ = ["ContainerVerbs"]
 
-_KILL_AGAIN_S = 1.0
+_KILL_AGAIN_S = 0.1
 
 
 class ContainerVerbs(LookingVerbs):

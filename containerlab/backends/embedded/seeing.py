@@ -226,6 +226,10 @@ def _privileges() -> builtins.list[Facility]:
 def _programs() -> builtins.list[Facility]:
     import shutil
 
+    from containerlab.store.host_programs import PATH
+
+    # An ordinary user's own has no sbin, and whoever needs one of these looks there too.
+    searched = f"{os.environ.get('PATH', '')}:{PATH}"
     uses = {
         "crun": "--runtime crun",
         "runc": "--runtime runc",
@@ -235,8 +239,8 @@ def _programs() -> builtins.list[Facility]:
     return [
         Facility(
             name=program,
-            available=shutil.which(program) is not None,
-            reason=shutil.which(program) or "not in $PATH",
+            available=shutil.which(program, path=searched) is not None,
+            reason=shutil.which(program, path=searched) or "not installed",
             costs=f"no {use}",
             how=f"install the package {program}",
         )
