@@ -19,6 +19,7 @@ import msgspec
 
 from containerlab import errors
 from containerlab.linux import idmap as idmaps
+from containerlab.linux.files import sync_directory, write_file
 from containerlab.linux.idmap import IdMap
 from containerlab.store import trees
 from containerlab.store.home import Home
@@ -65,13 +66,14 @@ class Volumes:
             fresh = scratch / "new"
             (fresh / "_data").mkdir(parents=True)
             (fresh / "_data").chmod(0o755)
-            (fresh / "volume.json").write_bytes(msgspec.json.encode(volume))
+            write_file(f"{fresh}/volume.json", msgspec.json.encode(volume), 0o644, durable=True)
             try:
                 fresh.rename(directory)
             except OSError as error:
                 raise errors.AlreadyExists(
                     f"there is a volume {name} already", "choose another name"
                 ) from error
+        sync_directory(str(self._home.volumes))
         return volume
 
     def ensure(self, name: str) -> Path:
