@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-browser test-kill packages check bench notebooks clean
+.PHONY: help demo test test-browser test-kill test-vm packages check bench notebooks clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -22,6 +22,10 @@ test-browser: packages .venv/installed-tools ## what JupyterLab shows in chromiu
 
 test-kill: packages .venv/installed-tools ## kill at every system call of every verb: hours (KILL='--every 20 run': less)
 	$(BIN)/python -m tests.kill $(KILL)
+
+test-vm: packages .venv/installed-tools ## cgroup v2 alone, and power cuts, in a virtual machine (VM='tests/backends': these)
+	@$(PYTHON) -m tests.system_packages tests/vm/system-packages.txt
+	$(BIN)/python -m $(if $(VM),tests.vm $(VM),pytest -m vm tests/vm)
 
 packages: ## install what system-packages.txt lists, or say what is missing
 	@$(PYTHON) -m tests.system_packages
