@@ -205,9 +205,9 @@ def _judge(engine: Engine, about: dict[str, Any]) -> list[str]:
 
 def _is_settling(engine: Engine) -> bool:
     """Say whether an attached container still is about to end with its client, or a monitor to clean up."""
-    infos = engine.containers.list(all=True)
-    passing = [info for info in infos if info.status == "created" or _runs_attached(info)]
-    return any(_is_orphan(engine, info.id) for info in passing)
+    found = engine.containers.list(all=True)
+    passing = [each for each in found if each.status == "created" or _runs_attached(each.info)]
+    return any(_is_orphan(engine, each.id) for each in passing)
 
 
 def _runs_attached(info: ContainerInfo) -> bool:
