@@ -141,17 +141,13 @@ def test_with_a_killed_monitor_every_verb_answers_at_once(containers: Containers
 def test_a_monitor_killed_while_it_sets_up_leaves_nothing_running(
     engine: Engine, containers: Containers, base: Path, ids: set[str]
 ) -> None:
-    made = containers.start(IMAGE, FOREVER)
-    launcher = parent_of(parent_of(made.pid))
-    containers.remove(made.id, force=True)
-    monitors = Path(f"/proc/{launcher}/task/{launcher}/children")
     stop = threading.Event()
     killed: list[int] = []
 
     def hunt() -> None:
         chooser = random.Random(1)
         while not stop.is_set():
-            for pid in map(int, monitors.read_text().split()):
+            for pid in _monitors():
                 if chooser.random() < 0.02:
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
@@ -171,6 +167,26 @@ def test_a_monitor_killed_while_it_sets_up_leaves_nothing_running(
     for container in containers.list(all=True).rows:
         containers.remove(container.id, force=True)
     until(lambda: not _container_processes(base))
+
+
+def _monitors() -> list[int]:
+    """Return the monitors of all launchers that this process has now."""
+    launchers = [pid for pid in children_of(os.getpid()) if b"launcher" in command_of(pid)]
+    return [pid for launcher in launchers for pid in children_of(launcher)]
+
+
+def children_of(pid: int) -> list[int]:
+    found = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found += map(int, path.read_text().split())
+    return found
+
+
+def command_of(pid: int) -> bytes:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def _container_processes(base: Path) -> list[int]:

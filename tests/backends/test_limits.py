@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from containerlab.backends.embedded import repair
 from containerlab.engine.containers import Containers
 from containerlab.engine.engine import Engine
 from containerlab.errors import InvalidInput
@@ -171,11 +172,14 @@ def test_every_limit_can_be_updated_at_once(containers: Containers) -> None:
         assert in_force[file] == str(value), file
 
 
-def test_a_cgroup_that_update_added_goes_with_the_container(containers: Containers) -> None:
+def test_a_cgroup_that_update_added_goes_with_the_container(engine: Engine, containers: Containers) -> None:
     containers.start(IMAGE, FOREVER, name="moved", memory="64m")
     containers.update("moved", cpuset_cpus="0")
     directories = set(containers.info("moved").detail["cgroup"].values())
     assert all(map(os.path.isdir, directories))
+    group = repair.cgroup_of(engine.backend.records, containers.get("moved").id)
+    assert group
+    assert {os.path.dirname(path) for path in group.paths} <= set(group.parents)
     containers.kill("moved")
     containers.wait("moved")
     assert not any(map(os.path.exists, directories))

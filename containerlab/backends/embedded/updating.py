@@ -28,4 +28,9 @@ def _merged(old: Plan, new: Plan, notices: tuple[str, ...]) -> Plan:
     directories = tuple(dict([*old.directories, *new.directories]).items())
     written = {(write.path, write.file) for write in new.writes}
     kept = tuple(write for write in old.writes if (write.path, write.file) not in written)
-    return old._replace(directories=directories, writes=kept + new.writes, notices=(*new.notices, *notices))
+    return old._replace(
+        directories=directories,
+        parents=tuple(dict.fromkeys((*old.parents, *new.parents))),
+        writes=kept + new.writes,
+        notices=(*new.notices, *notices),
+    )
