@@ -74,8 +74,10 @@ def test_a_policy_can_be_taken_from_a_running_container(containers: Containers) 
 def test_a_policy_can_be_given_to_a_running_container(containers: Containers) -> None:
     made = containers.start(IMAGE, FOREVER)
     made.update(restart="on-failure:1")
-    os.kill(made.pid, signal.SIGKILL)
-    until(lambda: made.reload().status == "running" and restarts(containers, made.id) == 1)
+    first = made.pid
+    os.kill(first, signal.SIGKILL)
+    until(lambda: made.reload().status == "running" and made.pid != first)
+    assert restarts(containers, made.id) == 1
     os.kill(made.pid, signal.SIGKILL)
     assert made.wait(timeout=20).exit_code == 137
 
