@@ -353,7 +353,7 @@ class Monitor:
             if os.path.islink(path):
                 os.unlink(path)
                 return ""
-            # Locked as long as this process lives, so that a sweep leaves it alone until then.
+            # Locked until all of this container is closed, so that a sweep leaves it alone until then.
             fcntl.flock(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), fcntl.LOCK_EX)
             gone = f"{self.launch.trash}/gone-{os.path.basename(path)}"
             os.rename(path, gone)

@@ -56,6 +56,8 @@ def _try_mounts(writer: int, root: str) -> None:
     """In the new PID namespace: a fresh /proc and /sys, and pivot_root."""
     refused: dict[str, str] = {}
     try:
+        # Pivoting would take the parent's root along, which is to remove the directory.
+        syscalls.unshare(CLONE_NEWNS)
         roots.set_propagation(mounts.MS_REC | mounts.MS_PRIVATE)
         _attempt(refused, "namespaces", lambda: syscalls.mount("tmpfs", root, "tmpfs"))
         os.mkdir(root + "/proc")

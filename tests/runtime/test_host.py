@@ -1,8 +1,10 @@
 """What a host allows is found by trying: the same trial under hosts that allow less and less."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +53,10 @@ def test_a_masked_proc_is_noticed():
 def test_refused_namespaces_are_noticed_with_the_kernels_words():
     found = _look(program=_FILTERED + _LOOK)
     assert "Operation not permitted" in found["refused"]["namespaces"]
+
+
+@pytest.mark.root
+def test_the_trial_leaves_no_directory(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", "from containerlab.runtime.trial import main; main()"]
+    subprocess.run(words, env={**os.environ, "TMPDIR": str(tmp_path)}, check=True, stdout=subprocess.DEVNULL)
+    assert list(tmp_path.iterdir()) == []
