@@ -151,7 +151,8 @@ def out_of_memory(engine: Engine) -> Scene:
     return Scene(
         "Out of memory: 64 MiB and no more",
         "The program takes 4 MiB again and again. When its cgroup is full and nothing can be given back, the "
-        "kernel kills it: exit code 137 is 128 + 9, the number of SIGKILL. The host never noticed.",
+        "kernel kills it: exit code 137 is 128 + 9, the number of SIGKILL. The host never noticed."
+        + _unless_counted(seen),
         peak,
         "most, 64 MiB allowed" if seen.was_counted else "most; nothing limited it",
         killed if seen.status.oom_killed else f"took {peak} and was not killed: there was no limit",
@@ -185,7 +186,8 @@ def too_many(engine: Engine) -> Scene:
     return Scene(
         "A fork bomb that fizzles out",
         "The program tries to start 40 processes. From the sixteenth on the kernel says no, and to this "
-        "program only. When the first process of a container ends, all others end with it.",
+        "program only. When the first process of a container ends, all others end with it."
+        + _unless_counted(seen),
         str(most),
         f"processes at once, {PIDS} allowed"
         if seen.was_counted
@@ -197,6 +199,10 @@ def too_many(engine: Engine) -> Scene:
         resource="pids",
         notices=seen.notices,
     )
+
+
+def _unless_counted(seen: Watched) -> str:
+    return "" if seen.was_counted else " This time there was no limit, and it went on."
 
 
 def _tail(seen: Watched, lines: int = 4) -> str:
