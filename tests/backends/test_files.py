@@ -29,14 +29,6 @@ def engine(base: Path) -> Iterator[Engine]:
         yield engine
 
 
-@pytest.fixture
-def containers(engine: Engine) -> Iterator[Containers]:
-    """Yield the verbs; whatever containers a test leaves are removed."""
-    yield engine.containers
-    for container in engine.containers.list(all=True):
-        engine.containers.remove(container.id, force=True, volumes=True)
-
-
 @pytest.fixture(params=["running", "created"])
 def name(request: pytest.FixtureRequest, containers: Containers) -> str:
     """Return a container that runs, and one that never did."""

@@ -35,14 +35,6 @@ def engine(base: Path) -> Iterator[Engine]:
         yield engine
 
 
-@pytest.fixture
-def containers(engine: Engine) -> Iterator[Containers]:
-    """Yield the verbs; whatever containers a test leaves are removed."""
-    yield engine.containers
-    for each in engine.containers.list(all=True):
-        engine.containers.remove(each.id, force=True, volumes=True)
-
-
 def health(containers: Containers, name: str) -> dict[str, Any]:
     shown: dict[str, Any] = containers.inspect(name)[0]["State"]["Health"]
     return shown

@@ -40,14 +40,6 @@ def engine(home: Path) -> Iterator[Engine]:
         yield engine
 
 
-@pytest.fixture
-def containers(engine: Engine) -> Iterator[Containers]:
-    """Yield the verbs; whatever containers a test leaves are removed."""
-    yield engine.containers
-    for each in engine.containers.list(all=True):
-        engine.containers.remove(each.id, force=True, volumes=True)
-
-
 def restarts(containers: Containers, name: str) -> int:
     return int(containers.inspect(name)[0]["RestartCount"])
 

@@ -26,14 +26,6 @@ def engine(base: Path) -> Iterator[Engine]:
         yield engine
 
 
-@pytest.fixture
-def containers(engine: Engine) -> Iterator[Containers]:
-    """Yield the verbs; whatever containers a test leaves are removed."""
-    yield engine.containers
-    for container in engine.containers.list(all=True):
-        engine.containers.remove(container.id, force=True, volumes=True)
-
-
 def names(engine: Engine) -> list[str]:
     return [volume.name for volume in engine.volumes.list()]
 
