@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests import leaks, system_packages, users
+from tests.needs import require_packages
 
 PREFIX, PLACE = "conlab-test-", Path("/var/tmp")
 
@@ -46,11 +47,7 @@ def _need_packages(packages: tuple[str, ...]) -> None:
     unknown = set(packages) - PROGRAMS.keys()
     if unknown:
         pytest.fail(f"not in system-packages.txt: {', '.join(unknown)}")
-    absent = [package for package in system_packages.missing() if package in packages]
-    if absent and os.environ.get("CI") == "true":
-        pytest.fail(f"CI lacks the system package {', '.join(absent)}")
-    if absent:
-        pytest.skip(f"needs the system package {', '.join(absent)}")
+    require_packages([package for package in system_packages.missing() if package in packages])
 
 
 def pytest_sessionfinish() -> None:

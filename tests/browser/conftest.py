@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import pytest
 
 from tests import busybox, system_packages
 from tests.browser import jupyter
+from tests.needs import require_packages
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -25,11 +25,7 @@ Open = Callable[..., jupyter.Notebook]
 
 @pytest.fixture(scope="module", autouse=True)
 def _programs() -> None:
-    absent = system_packages.missing(LIST)
-    if absent and os.environ.get("CI") == "true":
-        pytest.fail(f"CI lacks the system package {', '.join(absent)}")
-    if absent:
-        pytest.skip(f"needs the system package {', '.join(absent)}")
+    require_packages(system_packages.missing(LIST))
 
 
 @pytest.fixture(scope="module")
