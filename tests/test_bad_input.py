@@ -271,25 +271,23 @@ NO_IMAGES = {
 }
 
 
-@pytest.mark.parametrize("content", NO_IMAGES.values(), ids=list(NO_IMAGES))
-def test_what_is_no_image_is_one_sentence_and_leaves_nothing(
-    home: Path, tmp_path: Path, content: bytes, capfd: pytest.CaptureFixture[str]
-) -> None:
-    archive = tmp_path / "archive"
-    archive.write_bytes(content)
-    before = sorted((home / "oci" / "blobs").rglob("*"))
-    test_bad_input_is_one_sentence_and_leaves_nothing(home, f"load -i {archive}", 1, capfd)
-    assert sorted((home / "oci" / "blobs").rglob("*")) == before
+NO_FILE_SYSTEMS = ("nothing", "noise", "cut", "cut-in-gzip")
 
 
-@pytest.mark.parametrize("content", [NO_IMAGES[name] for name in ("nothing", "noise", "cut", "cut-in-gzip")])
-def test_what_is_no_file_system_is_one_sentence_and_leaves_nothing(
-    home: Path, tmp_path: Path, content: bytes, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        *(("load -i {}", name) for name in NO_IMAGES),
+        *(("import {} test/odd", name) for name in NO_FILE_SYSTEMS),
+    ],
+)
+def test_what_is_no_archive_is_one_sentence_and_leaves_nothing(
+    home: Path, tmp_path: Path, command: str, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     archive = tmp_path / "archive"
-    archive.write_bytes(content)
+    archive.write_bytes(NO_IMAGES[name])
     before = sorted((home / "oci" / "blobs").rglob("*"))
-    test_bad_input_is_one_sentence_and_leaves_nothing(home, f"import {archive} test/odd", 1, capfd)
+    test_bad_input_is_one_sentence_and_leaves_nothing(home, command.format(archive), 1, capfd)
     assert sorted((home / "oci" / "blobs").rglob("*")) == before
 
 
