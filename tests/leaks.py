@@ -110,9 +110,7 @@ def _files() -> Iterator[str]:
     for place in WATCHED:
         for directory, directories, files in os.walk(Path(place).expanduser()):
             yield from (os.path.join(directory, name) for name in (*directories, *files))
-    for name in os.listdir("/tmp"):
-        if "conlab" in name or "containerlab" in name:
-            yield f"/tmp/{name}"
+    yield from (f"/tmp/{name}" for name in os.listdir("/tmp") if not name.startswith("pytest-of-"))
 
 
 def _descriptors(base: Path) -> Iterator[str]:
