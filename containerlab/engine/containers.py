@@ -162,7 +162,7 @@ class Containers:
                 try:
                     create()
                 except NotFound:
-                    if own.get("pull") == "never" or not self._engine.images.made_usual(image):
+                    if own.get("pull") == "never" or not self._engine.images.provide_usual(image):
                         raise
                     create()
                 file.write(id_)

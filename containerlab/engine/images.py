@@ -189,7 +189,7 @@ class Images:
         with self._engine.showing(f"pack {name}"):
             return Image(self._maker().from_host(name, programs, **given), name)
 
-    def made_usual(self, name: str) -> bool:
+    def provide_usual(self, name: str) -> bool:
         """Make the image that examples use, of programs of this host, if that is meant and is missing."""
         if name.removesuffix(":latest") != USUAL:
             return False
