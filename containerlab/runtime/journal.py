@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-from containerlab.linux.files import append, write_atomically
+from containerlab.linux.files import append, read_whole, write_atomically
 
 __all__ = ["Journal"]
 
@@ -34,8 +34,7 @@ class Journal:
     def earlier(self) -> dict[str, Any]:
         """Read what was written last, by this monitor or by one before it; empty for nothing."""
         try:
-            with open(self._directory + "/state.json", "rb") as file:
-                return dict(json.loads(file.read()))
+            return dict(json.loads(read_whole(self._directory + "/state.json")))
         except FileNotFoundError:
             return {}
 

@@ -25,7 +25,7 @@ from containerlab.linux import procfs
 from containerlab.linux.cgroups import control as cgroups
 from containerlab.linux.cgroups.counters import usage
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
-from containerlab.linux.files import remove_tree
+from containerlab.linux.files import read_whole, remove_tree
 from containerlab.linux.namespaces import CLONE_NEWPID, CLONE_NEWUSER
 from containerlab.runtime import foreign_init, hooks, wire
 from containerlab.runtime.clients import Clients
@@ -119,8 +119,7 @@ class Monitor:
         """Take over the limits, and the cgroups for them, that `update` has set meanwhile."""
         if self._group is None or (version := self._version_of_decision()) == self.decided:
             return
-        with open(self.launch.directory + "/decision.json", "rb") as file:
-            values = json.loads(file.read())["cgroup"]
+        values = json.loads(read_whole(self.launch.directory + "/decision.json"))["cgroup"]
         self.plan = self.plan._replace(cgroup=CgroupPlan.restore(values))
         self.decided = version
 
@@ -364,8 +363,7 @@ class Monitor:
 
 def _record(directory: str) -> bytes:
     try:
-        with open(f"{directory}/record.json", "rb") as file:
-            return file.read()
+        return read_whole(f"{directory}/record.json")
     except (FileNotFoundError, NotADirectoryError):
         return b""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from containerlab.linux.files import read_whole
+
 __all__ = ["Backoff", "Policy", "policy_of"]
 
 _LONGEST_S, _FIRST_S, _STEADY_S = 60.0, 0.1, 10.0
@@ -41,8 +43,8 @@ def policy_of(directory: str) -> Policy:
     import json  # the monitor has loaded it; a client that starts a program has no other use for it
 
     try:
-        with open(f"{directory}/record.json", "rb") as file:
-            return Policy(*json.loads(file.read())["options"].get("restart") or ())
+        options = json.loads(read_whole(f"{directory}/record.json"))["options"]
+        return Policy(*options.get("restart") or ())
     except (FileNotFoundError, ValueError, KeyError):
         return Policy()
 

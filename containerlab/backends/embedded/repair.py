@@ -11,7 +11,6 @@ import contextlib
 import os
 import signal
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -23,6 +22,7 @@ from containerlab.linux.cgroups import control, hierarchy
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
 from containerlab.linux.cgroups.plan import merged
 from containerlab.linux.cgroups.resources import Resources
+from containerlab.linux.files import read_whole
 from containerlab.store.records import Record, Records, State
 
 __all__ = ["cgroup_of", "decision_of", "kill_monitor", "repair", "repair_all"]
@@ -42,7 +42,7 @@ def decision_of(records: Records, container_id: str) -> Decided:
 
 
 def _decision(records: Records, container_id: str) -> Decided:
-    raw = Path(f"{records.directory(container_id)}/decision.json").read_bytes()
+    raw = read_whole(f"{records.directory(container_id)}/decision.json")
     return msgspec.json.decode(raw, type=Decided)
 
 
