@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.arena import Arena
 from benchmarks.client import Client, client
-from benchmarks.processes import launcher_of
+from benchmarks.processes import launcher_and_monitors_of
 from benchmarks.rows import Figure, Row, beside
 
 __all__ = ["system_calls"]
@@ -23,8 +23,8 @@ def system_calls(arena: Arena) -> list[Row]:
     report = arena.directory / "strace"
     with client(arena.home, 0) as ours:
         ours.run()
-        below = _attached(ours, launcher_of(ours.process.pid), report)
-        above = _attached(ours, ours.process.pid, report)
+        below = _attached(ours, launcher_and_monitors_of(ours.process.pid), report)
+        above = _attached(ours, [ours.process.pid], report)
     rows = [Row("system calls of the client", above)]
     for name in ("crun", "runc", "bwrap"):
         peer = arena.runtimes.get(name)
@@ -33,12 +33,13 @@ def system_calls(arena: Arena) -> list[Row]:
     return rows
 
 
-def _attached(ours: Client, pid: int, report: Path) -> Figure:
-    words = ["strace", "-f", "-c", "-o", str(report), "-p", str(pid)]
+def _attached(ours: Client, pids: list[int], report: Path) -> Figure:
+    words = ["strace", "-f", "-c", "-o", str(report), "-p", ",".join(map(str, pids))]
     tracer = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     assert tracer.stderr
-    while "attached" not in tracer.stderr.readline():
-        pass
+    for _ in pids:
+        while "attached" not in tracer.stderr.readline():
+            pass
     ours.run()
     tracer.send_signal(signal.SIGINT)
     tracer.communicate()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-__all__ = ["launcher_of", "proportional_bytes", "with_descendants"]
+__all__ = ["launcher_and_monitors_of", "proportional_bytes", "with_descendants"]
 
 
-def launcher_of(pid: int) -> int:
-    """Return the launcher that a client started."""
-    return next(child for child in _children(pid) if b"containerlab.runtime.launcher" in _words(child))
+def launcher_and_monitors_of(pid: int) -> list[int]:
+    """Return the launcher that a client started, and the monitors that wait for its next requests."""
+    launcher = next(child for child in _children(pid) if b"containerlab.runtime.launcher" in _words(child))
+    return [launcher, *_children(launcher)]
 
 
 def with_descendants(marks: tuple[str, ...]) -> list[int]:
