@@ -403,11 +403,16 @@ def remove_trees(scene: Scene, paths: Sequence[str]) -> None:
     os._exit(0)
 
 
+def add_variables(scene: Scene, variables: Sequence[tuple[bytes, bytes]]) -> None:
+    """Add secret variables to those that the program will have."""
+    scene.variables |= dict(variables)
+
+
 def execute(scene: Scene, arguments: Sequence[bytes], environment: Sequence[tuple[bytes, bytes]]) -> None:
     """Become the container's program, but never in the host's root."""
     if not scene.is_inside:
         raise OSError(errno.EPERM, "the container's root was not entered")
-    os.execve(scene.program, list(arguments), dict(environment))
+    os.execve(scene.program, list(arguments), dict(environment) | scene.variables)
 
 
 def become_runtime(
@@ -456,6 +461,7 @@ OPERATIONS: dict[str, Any] = rootfs.OPERATIONS | {
         be_init,
         remove_trees,
         close_descriptors,
+        add_variables,
         execute,
         become_runtime,
     )

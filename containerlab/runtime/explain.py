@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from containerlab.linux.mounts import FLAGS, Mount
 from containerlab.linux.namespaces import CLONE_NEWNS, CLONE_NEWUSER, KINDS
 from containerlab.runtime.rootfs import split_options
+from containerlab.runtime.secret_files import SHOWN
 from containerlab.runtime.steps import Plan
 
 __all__ = ["Explained", "explain"]
@@ -212,6 +213,8 @@ _TEXTS: dict[str, Callable[..., tuple[str, str]]] = {
     "bind": _bind,
     "bind_of": lambda pid, path, target, *ways: (f'open_tree("/proc/{pid}/root{path}", OPEN_TREE_CLONE); move_mount(→ "{target}")', "show what another container has there"),
     "bind_descriptor": lambda index, target, attributes: (f'open_tree(fd); move_mount(→ "{target}")', "show what was handed over"),
+    "show_secrets": lambda files: (f'fsmount(tmpfs, noswap); write({SHOWN} × {len(files)}); open_tree; move_mount(→ {_list(files)})', "secrets: in memory, each file by itself, gone with the container"),
+    "add_variables": lambda variables: (f"environment: {', '.join(f'{_text(name)}={SHOWN}' for name, _ in variables)}", "secrets: in no file, only in the program's environment"),
     "make_working_directory": lambda path: (f'mkdirat("{path}")', "programs expect to start there"),
     "make_devices": lambda devices: (f"mknodat: {_list(devices)}", "the devices that every program may expect"),
     "make_links": lambda links: (f"symlinkat: {_list([link[1] for link in links])}", "names that programs expect"),

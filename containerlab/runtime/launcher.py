@@ -129,7 +129,8 @@ def _serve_one() -> bool:
     except BaseException:
         _complain(launch[0])
         raise
-    return is_coming_back and _come_back()
+    # What was secret is still in its memory, which the first process of the next container would get.
+    return is_coming_back and not steps.has_secrets(plan) and _come_back()
 
 
 def _receive(fd: int) -> tuple[bytes, list[int]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from containerlab.errors import InvalidInput
 from containerlab.linux import capabilities, mounts
@@ -27,6 +27,9 @@ from containerlab.oci.runtime import Linux, Process, Spec
 from containerlab.runtime import devices, hook_steps, mount_steps
 from containerlab.runtime.rlimits import NUMBERS as RLIMITS
 from containerlab.runtime.steps import Join, Plan, Step, step
+
+if TYPE_CHECKING:
+    from containerlab.runtime.secret_files import SecretFile
 
 __all__ = ["Surroundings", "container_plan", "exec_plan"]
 
@@ -51,6 +54,8 @@ class Surroundings(NamedTuple):
     keeps_keyring: whether the session keyring stays the caller's.
     mounts_any_proc: whether a process can mount /proc for a PID namespace that it is not in (Linux 6.17).
     others: whose namespaces the Spec names by `/proc/PID/…`.
+    secrets: files in memory that the container is shown.
+    secret_environment: variables beside those of the Spec, which win over them.
     """
 
     root: str
@@ -68,6 +73,8 @@ class Surroundings(NamedTuple):
     keeps_keyring: bool = False
     mounts_any_proc: bool = False
     others: tuple[Identity, ...] = ()
+    secrets: tuple[SecretFile, ...] = ()
+    secret_environment: tuple[tuple[bytes, bytes], ...] = ()
 
 
 def container_plan(spec: Spec, around: Surroundings) -> Plan:
@@ -193,6 +200,10 @@ def _build_root(spec: Spec, linux: Linux, new: int, around: Surroundings) -> Ite
     ):
         nested = around.is_nested or _is_in_user_namespace(linux)
         yield from devices.steps(linux.devices, in_user_namespace=nested)
+    if around.secrets:
+        from containerlab.runtime import secret_files
+
+        yield from secret_files.files(around.secrets)
     if spec.hooks and (spec.hooks.prestart or spec.hooks.create_runtime):
         yield step("rendezvous")
     yield from hook_steps.inside(spec, "createContainer", "creating", around.container)
@@ -270,6 +281,10 @@ def _become_program(
     yield from before
     if around.is_init:
         yield step("be_init")
+    if around.secret_environment:
+        from containerlab.runtime import secret_files
+
+        yield from secret_files.variables(around.secret_environment)
     arguments = tuple(os.fsencode(argument) for argument in process.args)
     yield step("execute", (arguments, tuple(_environment(process).items())))
 

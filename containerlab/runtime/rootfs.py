@@ -14,6 +14,7 @@ import stat
 from collections.abc import Mapping, Sequence
 
 from containerlab.linux import mounts, roots, syscalls
+from containerlab.linux.files import write_all
 from containerlab.linux.mounts import Mount
 from containerlab.linux.syscalls import AT_EMPTY_PATH, AT_FDCWD, AT_RECURSIVE
 
@@ -48,13 +49,15 @@ class Scene:
         self.proc = -1
         self.terminal = -1
         self.program = b""
+        self.variables: dict[bytes, bytes] = {}
+        """Secret ones, for the program's environment."""
 
     def open(self, path: str, flags: int = os.O_PATH) -> int:
         """Open a path in the container's root, or raise the kernel's error."""
         return syscalls.openat2(self.root, path, flags, 0, _IN_ROOT)
 
     def make(self, path: str, *, directory: bool) -> int:
-        """Open a path in the root, with what is missing of it made."""
+        """Open a path in the root, with what is missing of it made, where links to nothing point, too."""
         try:
             return self.open(path)
         except FileNotFoundError:
@@ -62,6 +65,9 @@ class Scene:
         parent = self.make("/".join(above) or "/", directory=True)
         try:
             _make_one(parent, name, directory=directory)
+        except FileExistsError:
+            target = os.readlink(name, dir_fd=parent)
+            return self.make(os.path.join("/", *above, target), directory=directory)
         finally:
             os.close(parent)
         return self.open(path)
@@ -219,6 +225,47 @@ def _attach(scene: Scene, tree: int, target: str, attributes: int, recursive: in
     os.close(tree)
 
 
+def show_secrets(scene: Scene, files: Sequence[tuple[str, bytes, int, int, int]]) -> None:
+    """Show files (target, content, mode, uid, gid) that are in memory, each by itself and read-only.
+
+    The file system that they are in is mounted only as long as its files are picked out of it: before
+    Linux 6.15 what is mounted nowhere cannot be cloned from.
+    """
+    memory = _memory_without_swap()
+    names = [_write_secret(memory, str(number), *file[1:]) for number, file in enumerate(files)]
+    syscalls.move_mount(memory, "", scene.root, "", _ONTO)
+    trees = [syscalls.open_tree(memory, name, syscalls.OPEN_TREE_CLONE) for name in names]
+    os.fchdir(memory)
+    syscalls.umount2(".", mounts.MNT_DETACH)
+    os.chdir("/")
+    os.close(memory)
+    for (target, *_), tree in zip(files, trees, strict=True):
+        _attach(scene, tree, target, ATTR_RDONLY, 0, 0)
+
+
+def _memory_without_swap() -> int:
+    """Make a file system in memory; a user namespace, and Linux before 6.4, cannot keep it from the swap."""
+    attributes = ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC
+    try:
+        return new_filesystem("tmpfs", "secrets", attributes, ("mode=0700", "noswap"))
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EPERM):
+            raise
+        return new_filesystem("tmpfs", "secrets", attributes, ("mode=0700",))
+
+
+def _write_secret(memory: int, name: str, content: bytes, mode: int, uid: int, gid: int) -> str:
+    fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0, dir_fd=memory)
+    try:
+        write_all(fd, content)
+        with contextlib.suppress(OSError):  # an id that is not mapped: it stays the one of this process
+            os.fchown(fd, uid, gid)
+        os.fchmod(fd, mode)
+    finally:
+        os.close(fd)
+    return name
+
+
 def make_working_directory(scene: Scene, path: str) -> None:
     """Make the working directory where there is none; `change_directory` says if it failed."""
     with contextlib.suppress(OSError):
@@ -371,6 +418,7 @@ OPERATIONS = {
         bind,
         bind_of,
         bind_descriptor,
+        show_secrets,
         make_working_directory,
         make_devices,
         make_links,

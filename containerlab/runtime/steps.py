@@ -11,8 +11,9 @@ from containerlab.linux.cgroups.plan import Plan as CgroupPlan
 from containerlab.linux.idmap import IdMap, Range
 from containerlab.linux.procfs import Identity
 
-__all__ = ["Join", "Plan", "Step", "pack", "plain", "step", "unpack"]
+__all__ = ["SECRET_STEPS", "Join", "Plan", "Step", "has_secrets", "pack", "plain", "step", "unpack"]
 
+SECRET_STEPS = ("show_secrets", "add_variables")
 
 Step = tuple[str, tuple[Any, ...]]
 """One thing the child does: the name of a function of `runtime/child.py` and its arguments.
@@ -65,6 +66,11 @@ def pack(plan: Plan) -> tuple[Any, ...]:
 def plain(value: Any) -> Any:
     """Return tuples of tuples for named tuples, which `marshal` does not know."""
     return tuple(plain(item) for item in value) if isinstance(value, tuple | list) else value
+
+
+def has_secrets(packed: tuple[Any, ...]) -> bool:
+    """Say whether a packed plan holds what must not outlive its container."""
+    return any(name in SECRET_STEPS for name, _ in Plan(*packed).steps)
 
 
 def unpack(packed: tuple[Any, ...]) -> Plan:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from containerlab.backends.embedded import Embedded, starting
 from containerlab.engine.engine import Engine
 from tests import busybox
 from tests.containers import until
@@ -70,6 +71,21 @@ def _waiting() -> set[int]:
     """Wait until all monitors do, and return them."""
     until(lambda: (found := _children(_launcher())) and all(map(_is_waiting, found)))
     return _children(_launcher())
+
+
+def test_a_monitor_that_knew_a_secret_serves_no_other_container(engine: Engine) -> None:
+    _run(engine, "true")
+    monitors = _waiting()
+    backend = engine.backend
+    assert isinstance(backend, Embedded)
+    record, image = backend._draft(busybox.NAME, ["true"], {"rm": True}, ephemeral=True)
+    backend.records.add(record)
+    joined = starting.Joined({}, ())
+    parts = starting.Parts(backend.layers.ensure(image), (), joined, secret_environment=((b"A", b"B"),))
+    decision = starting.decide(backend.home, backend.host, record, image.config.config, parts)
+    backend._decisions[record.id] = decision
+    assert backend.start_attached(record.id).pump(lambda stream, data: None)
+    until(lambda: monitors - _children(_launcher()))
 
 
 def test_monitors_come_back_for_the_next_container_with_nothing_of_the_last(engine: Engine) -> None:

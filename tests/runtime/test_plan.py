@@ -7,6 +7,8 @@ from containerlab.runtime import child
 from containerlab.runtime.explain import _TEXTS
 from containerlab.runtime.plan import Surroundings, container_plan
 
+SPEC = oci.Spec(process=oci.Process(cwd="/", args=("true",)), linux=oci.Linux())
+
 
 def _names(**process) -> list[str]:
     spec = oci.Spec(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from containerlab.backends.base import Change, ImageInfo
-from containerlab.backends.embedded import repair
+from containerlab.backends.embedded import mount_points, repair
 from containerlab.backends.embedded.ground import Ground
 from containerlab.backends.embedded_images import image_info
 from containerlab.errors import LabError, NotFound, Unavailable
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["FileVerbs"]
 
 _CHUNK = 1 << 20
-_MOUNT_POINTS = (
-    *("/proc", "/sys", "/dev", "/dev/console", "/dev/mqueue", "/dev/pts", "/dev/shm"),
-    *("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/apt/apt.conf.d/99containerlab"),
-)
 _MADE_UP = ("proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue")
 
 
@@ -155,7 +151,7 @@ class FileVerbs(Ground):
 
         root, upper = self._places(record)
         found = comparing.changes(
-            upper, root, self._lowers(record), idmap=self.host.idmap, stubs=_stubs(record)
+            upper, root, self._lowers(record), idmap=self.host.idmap, stubs=mount_points.with_ways(record)
         )
         return [Change(kind=change.kind, path=change.path) for change in found]
 
@@ -185,7 +181,7 @@ class FileVerbs(Ground):
     def _layer(self, record: Record) -> Committed:
         root, upper = self._places(record)
         changed = {change.path for change in self._changes(record)}
-        skip = [path.lstrip("/") for path in _stubs(record) if path not in changed]
+        skip = [path.lstrip("/") for path in mount_points.with_ways(record) if path not in changed]
         if upper is None:
             return self.layers.commit_copy(root, self._lowers(record), skip=skip)
         return self.layers.commit(upper, skip=skip)
@@ -283,10 +279,3 @@ def _freeze(group: Plan) -> bool:
     except LabError:
         return False
     return True
-
-
-def _stubs(record: Record) -> list[str]:
-    """Return the mount points that the runtime makes in a root file system, and the ways to them."""
-    targets = {*_MOUNT_POINTS, *(os.path.normpath(request.target) for request in record.mounts)}
-    ways = {str(parent) for target in targets for parent in PurePosixPath(target).parents}
-    return sorted((targets | ways) - {"/"})

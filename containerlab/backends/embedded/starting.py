@@ -10,7 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -36,6 +36,9 @@ from containerlab.store import snapshots
 from containerlab.store.home import Home
 from containerlab.store.records import Record, Records
 from containerlab.store.snapshots import Snapshot
+
+if TYPE_CHECKING:
+    from containerlab.runtime.secret_files import SecretFile
 
 __all__ = [
     "Decided",
@@ -96,11 +99,16 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Parts(NamedTuple):
-    """What a container is put together from: its unpacked layers, its volumes, namespaces of others."""
+    """What a container is put together from: its unpacked layers, its volumes, namespaces of others.
+
+    secrets, secret_environment: what its process gets and nothing on disk tells of.
+    """
 
     lowers: list[Path]
     volumes: tuple[oci.MountPoint, ...]
     joined: Joined
+    secrets: tuple[SecretFile, ...] = ()
+    secret_environment: tuple[tuple[bytes, bytes], ...] = ()
 
 
 def decide(home: Home, host: Host, record: Record, config: Config, parts: Parts) -> Decision:
@@ -112,6 +120,8 @@ def decide(home: Home, host: Host, record: Record, config: Config, parts: Parts)
     runtime = foreign.find(str(record.options.get("runtime") or ""))
     if runtime and record.options.get("init"):
         raise Unsupported("--init is not there with another runtime", "leave out --init or --runtime")
+    if runtime and (parts.secrets or parts.secret_environment):
+        raise Unsupported("another runtime would write secrets into its state", "leave out --runtime")
     snapshot = _snapshot(home, host, record, directory, parts.lowers)
     account = _account(record, config, parts.lowers, snapshot)
     volumes, joined = parts.volumes, parts.joined
@@ -131,7 +141,7 @@ def decide(home: Home, host: Host, record: Record, config: Config, parts: Parts)
         decision = _handed_over(runtime, Decision(record, spec, _NO_PLAN, snapshot, notices, group), host)
     else:
         around = _surroundings(home, host, record, spec, snapshot, _own(group))
-        plan = container_plan(spec, around._replace(others=joined.others))
+        plan = container_plan(spec, _with_parts(around, parts))
         decision = Decision(record, spec, plan, snapshot, notices, plan.cgroup)
     return decision._replace(health=_health(home, host, record, config, decision.spec, decision.group))
 
@@ -188,6 +198,14 @@ def _surroundings(
         can_pivot="pivot" not in host.refused,
         mounts_any_proc=rootfs.mounts_any_proc(),
         is_init=bool(record.options.get("init")),
+    )
+
+
+def _with_parts(around: Surroundings, parts: Parts) -> Surroundings:
+    return around._replace(
+        others=parts.joined.others,
+        secrets=parts.secrets,
+        secret_environment=parts.secret_environment,
     )
 
 
