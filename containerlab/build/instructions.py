@@ -53,6 +53,8 @@ class Heredoc(msgspec.Struct, frozen=True, kw_only=True):
     """Whether variables in it count: not when its name is quoted."""
     descriptor: int = 0
     """The number before `<<`, 0 if none."""
+    source: str = ""
+    """Its lines as they stand in the Dockerfile: for a shell that reads the document itself."""
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
