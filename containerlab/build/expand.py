@@ -139,6 +139,8 @@ class _Lexer:
                 yield self._single_quoted() if char == "'" else self._double_quoted(), True
             elif char == self.escape:
                 yield self._escaped(), True
+            elif char == "<":
+                yield self._less(), True
             else:
                 yield self._plain(stop), False
         if stop:
@@ -163,7 +165,7 @@ class _Lexer:
         return char
 
     def _plain(self, stop: str) -> str:
-        special = ("$", self.escape, *self.quotes, stop)
+        special = ("$", "<", self.escape, *self.quotes, stop)
         begin = self.position
         while (char := self._peek()) and char not in special:
             self.position += 1
@@ -172,6 +174,16 @@ class _Lexer:
     def _escaped(self) -> str:
         kept = self._next() if self.keeps_escapes else self._next()[:0]
         return kept + self._next()
+
+    def _less(self) -> str:
+        """Spaces between << and the name of a document end no word."""
+        begin = self.position
+        self.position += 1
+        if self._peek() == "<":
+            self.position += 1
+            while (char := self._peek()) and char in SPACES:
+                self.position += 1
+        return self.text[begin : self.position]
 
     def _single_quoted(self) -> str:
         end = self.text.find("'", self.position + 1)

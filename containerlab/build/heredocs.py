@@ -12,7 +12,7 @@ from containerlab.errors import InvalidInput
 
 __all__ = ["Mark", "announced", "document", "mark", "script", "shell_text", "takes_heredocs"]
 
-_MARK = re.compile(r"(\d*)<<(-?)([^<]+)", re.ASCII)
+_MARK = re.compile(r"(\d*)<<(-?)[\t\n\f\r ]*([^<]*)", re.ASCII)
 _LEADING_TABS = re.compile(r"^\t+", re.MULTILINE)
 _LARGEST = 2**64 - 1
 
@@ -65,6 +65,7 @@ def _mark(word: str) -> Mark | None:
     if not match:
         return None
     digits, dash, rest = match.groups()
+    # An empty name has no words, and so announces nothing.
     names = raw_words(rest, keeps_quotes=False, keeps_escapes=False)
     if len(names) != 1:
         return None

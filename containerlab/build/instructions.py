@@ -140,6 +140,7 @@ class User(Instruction, frozen=True, kw_only=True):
 
 class Expose(Instruction, frozen=True, kw_only=True):
     ports: tuple[str, ...]
+    """Sorted as text, as BuildKit keeps them."""
 
 
 class Volume(Instruction, frozen=True, kw_only=True):

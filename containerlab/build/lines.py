@@ -26,8 +26,8 @@ class Line(NamedTuple):
     statement: Statement
     heredocs: tuple[Heredoc, ...] = ()
     comments: tuple[str, ...] = ()
-    has_gap: bool = False
-    """Whether an empty line stands where it is continued."""
+    gap: int = 0
+    """The last line of an instruction that is continued over an empty line; 0 for all others."""
 
 
 class Misplaced(Exception):
@@ -102,7 +102,8 @@ class _Reader:
             heredocs = tuple(self._document(mark) for mark in marks)
         except InvalidInput as error:
             raise Misplaced(place, error, statement.keyword) from error
-        return Line(Place(first, self._next), text, statement, heredocs, comments, has_gap)
+        gap = place.last if has_gap else 0
+        return Line(Place(first, self._next), text, statement, heredocs, comments, gap)
 
     def _without_continuation(self, line: str) -> tuple[str, bool]:
         """An escape at the end continues the line, but not after another escape."""

@@ -283,7 +283,7 @@ def _needed(request: _Request) -> str:
 
 def _expose(request: _Request) -> Expose:
     request.flags()
-    return Expose(**request.head, ports=tuple(spaced_words(_needed(request))))
+    return Expose(**request.head, ports=tuple(sorted(spaced_words(_needed(request)))))
 
 
 def _volume(request: _Request) -> Volume:

@@ -1,0 +1,141 @@
+"""Checks a Dockerfile by the published rules: what its text and what is known of its base images show.
+
+Not found here, but by who knows the base image and the context: InvalidBaseImagePlatform, CopyIgnoredFile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from containerlab.build import lines
+from containerlab.build.instructions import (
+    Arg,
+    Cmd,
+    Dockerfile,
+    Entrypoint,
+    Env,
+    Healthcheck,
+    Instruction,
+    Label,
+    Maintainer,
+    Stage,
+)
+from containerlab.build.lint_rules import Checks, wanted, warning
+from containerlab.build.lint_variables import BaseImage, Variables
+from containerlab.build.record import LintWarning
+from containerlab.build.secret_names import looks_secret
+
+__all__ = ["BaseImage", "checks_of", "lint"]
+
+_Findings = Iterator[LintWarning]
+_RESERVED = ("context", "scratch")
+
+
+def checks_of(dockerfile: Dockerfile) -> Checks:
+    """Return which rules the Dockerfile wants to be checked by.
+
+    Raises: InvalidInput for a wrong `check` directive.
+    """
+    return Checks.parse(dockerfile.directives.get("check", "").partition(" ")[0])
+
+
+def lint(
+    dockerfile: Dockerfile,
+    checks: Checks | None = None,
+    build_args: Mapping[str, str] | None = None,
+    base_image: Callable[[str], BaseImage | None] | None = None,
+) -> list[LintWarning]:
+    """Check a Dockerfile, all of its stages; what it skips by its own `check` is left out.
+
+    `base_image` says what is known of an image that a stage begins with; where that is nothing, all variables
+    may be defined there.
+    Raises: InvalidInput for a wrong `check` directive.
+    """
+    findings = [
+        *_about_lines(dockerfile),
+        *_about_casing(dockerfile),
+        *_about_stage_names(dockerfile),
+        *(found for stage in dockerfile.stages for found in _about_stage(dockerfile, stage)),
+        *Variables(dockerfile, build_args or {}, base_image).findings(),
+    ]
+    return wanted(findings, checks or checks_of(dockerfile))
+
+
+def _about_lines(dockerfile: Dockerfile) -> _Findings:
+    for line in lines.read(dockerfile.text, dockerfile.escape):
+        if line.gap:
+            place = line.place.__class__(line.gap, line.gap)
+            yield warning("NoEmptyContinuation", dockerfile, place)
+        names = _described_names(line)
+        if names and line.comments and line.comments[-1].split(" ")[0] not in names:
+            command = line.statement.keyword.upper()
+            name = names[0] if len(names) == 1 else "<arg_key>"
+            yield warning("InvalidDefinitionDescription", dockerfile, line.place, command=command, name=name)
+
+
+def _described_names(line: lines.Line) -> list[str]:
+    keyword, words = line.statement.keyword.lower(), line.statement.rest.split()
+    if keyword == "from":
+        return [words[2].lower()] if len(words) == 3 else []
+    return [word.partition("=")[0] for word in words] if keyword == "arg" else []
+
+
+def _about_casing(dockerfile: Dockerfile) -> _Findings:
+    said = [each for stage in dockerfile.stages for each in (stage.from_, *stage.instructions)]
+    lower = sum(each.keyword == each.keyword.lower() for each in said)
+    upper = sum(each.keyword == each.keyword.upper() for each in said)
+    casing, right = ("lowercase", str.lower) if lower > upper else ("uppercase", str.upper)
+    for each in said:
+        if each.keyword != right(each.keyword):
+            values = {"command": each.keyword, "casing": casing}
+            yield warning("ConsistentInstructionCasing", dockerfile, each.place, **values)
+
+
+def _about_stage_names(dockerfile: Dockerfile) -> _Findings:
+    seen: set[str] = set()
+    for stage in dockerfile.stages:
+        from_ = stage.from_
+        if not from_.name:
+            continue
+        if from_.name != from_.name.lower():
+            yield warning("StageNameCasing", dockerfile, from_.place, name=from_.name)
+        if not _same_casing(from_.keyword, from_.name_keyword):
+            values = {"from_": from_.keyword, "as_": from_.name_keyword}
+            yield warning("FromAsCasing", dockerfile, from_.place, **values)
+        if stage.name in _RESERVED:
+            yield warning("ReservedStageName", dockerfile, from_.place, name=stage.name)
+        if stage.name in seen:
+            yield warning("DuplicateStageName", dockerfile, from_.place, name=stage.name)
+        seen.add(stage.name)
+
+
+def _same_casing(keyword: str, other: str) -> bool:
+    """A mixed keyword is a matter of its own."""
+    if keyword == keyword.lower():
+        return other == other.lower()
+    return keyword != keyword.upper() or other == other.upper()
+
+
+def _about_stage(dockerfile: Dockerfile, stage: Stage) -> _Findings:
+    last: dict[type[Instruction], Instruction] = {}
+    for each in stage.instructions:
+        if isinstance(each, (Cmd, Entrypoint, Healthcheck)):
+            before = last.get(type(each))
+            if before:
+                values = {"command": each.keyword}
+                yield warning("MultipleInstructionsDisallowed", dockerfile, before.place, **values)
+            last[type(each)] = each
+        if isinstance(each, Maintainer):
+            yield warning("MaintainerDeprecated", dockerfile, each.place)
+        if isinstance(each, (Env, Label)) and each.is_legacy:
+            yield warning("LegacyKeyValueFormat", dockerfile, each.place, command=each.keyword)
+        yield from _about_secrets(dockerfile, each)
+
+
+def _about_secrets(dockerfile: Dockerfile, each: Instruction) -> _Findings:
+    if isinstance(each, Label) or not isinstance(each, (Arg, Env)):
+        return
+    command = "ARG" if isinstance(each, Arg) else "ENV"
+    for name, _ in each.pairs:
+        if looks_secret(name):
+            yield warning("SecretsUsedInArgOrEnv", dockerfile, each.place, command=command, name=name)
