@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from containerlab.store.tar_read import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, HARD_LINK, SYMLINK
@@ -34,6 +35,8 @@ _HEADER = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")
 _MOST_ID = 0o7777777
 _MOST_SIZE = 0o77777777777
 _NO_XATTRS: Mapping[str, bytes] = {}
+_NO_DEVICE = (0, 0)
+_PLAIN_END = struct.pack("8s32s32s8s8s155s12x", b"ustar\x0000", b"", b"", b"0000000", b"0000000", b"")
 
 
 class Member(NamedTuple):
@@ -53,6 +56,43 @@ class Member(NamedTuple):
 
 def header(member: Member) -> bytes:
     """Return the header blocks of a member; its content and `padding` follow."""
+    if not member.xattrs and member.device == _NO_DEVICE:
+        name, link, size, mtime = member.name, member.link, member.size, member.mtime
+        is_short = len(name) <= 100 and len(link) <= 100 and name.isascii() and link.isascii()
+        if is_short and 0 <= size <= _MOST_SIZE and 0 <= mtime <= _MOST_SIZE:
+            return _plain(member)
+    return _full(member)
+
+
+def _plain(member: Member) -> bytes:
+    """Return the header of a member that fits into one block, made of as few pieces as can be."""
+    name, kind, mode, uid, gid, size, mtime, link = member[:8]
+    if not (0 <= uid <= _MOST_ID and 0 <= gid <= _MOST_ID):
+        return _full(member)
+    owner, total = _owner(mode, uid, gid, kind)
+    numbers = b"%011o\0%011o\0" % (size, mtime)
+    total += sum(name) + sum(numbers) + sum(link)
+    return b"".join(
+        (
+            name.ljust(100, b"\0"),
+            owner,
+            numbers,
+            b"%06o\0 " % total,
+            kind,
+            link.ljust(100, b"\0"),
+            _PLAIN_END,
+        )
+    )
+
+
+@lru_cache(maxsize=1024)
+def _owner(mode: int, uid: int, gid: int, kind: bytes) -> tuple[bytes, int]:
+    """Return the fields that many members share, and the sum of all bytes that do not depend on others."""
+    fields = b"%07o\0%07o\0%07o\0" % (mode & 0o7777, uid, gid)
+    return fields, sum(fields) + sum(kind) + sum(_PLAIN_END) + 8 * ord(" ")
+
+
+def _full(member: Member) -> bytes:
     prefix, name = _split(member.name)
     records = _records(member, fits=len(name) <= 100)
     main = _block(member, prefix, name)

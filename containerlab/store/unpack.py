@@ -26,7 +26,7 @@ from containerlab.store import overlay
 from containerlab.store import tar_read as tar
 from containerlab.store.tar_read import Entry
 
-__all__ = ["Limits", "Report", "unpack"]
+__all__ = ["Limits", "Report", "name_inside", "unpack"]
 
 _IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -190,7 +190,7 @@ class _Unpacker:
     def add(self, entry: Entry) -> None:
         """Make one entry."""
         self._count(entry)
-        path = _inside(entry.name, self._limits.path_length)
+        path = name_inside(entry.name, self._limits.path_length)
         above, _, name = path.rpartition(b"/")
         self._directories.settle()
         try:
@@ -272,7 +272,7 @@ class _Unpacker:
         self._attributes_at(parent, name, entry)
 
     def _hard_link(self, entry: Entry, parent: int, name: bytes) -> None:
-        above, _, source = _inside(entry.link, self._limits.path_length).rpartition(b"/")
+        above, _, source = name_inside(entry.link, self._limits.path_length).rpartition(b"/")
         source_parent = self._directories.find(above)
         if not source:
             raise HostileArchive(f"the archive's {_shown(name)} is a hard link to the root")
@@ -401,8 +401,11 @@ class _Unpacker:
         self._directories.close()
 
 
-def _inside(name: bytes, longest: int) -> bytes:
-    """Return a name as a path relative to the root, without `.`, `..` and doubled slashes."""
+def name_inside(name: bytes, longest: int = 4095) -> bytes:
+    """Return a name as a path relative to the root, without `.`, `..` and doubled slashes.
+
+    Raises: HostileArchive for one that leads out, is longer than `longest`, or has a zero byte.
+    """
     if len(name) > longest:
         raise HostileArchive(f"the archive has a name of {len(name)} bytes: {_shown(name[:40])}…")
     _check_text(name)
