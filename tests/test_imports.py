@@ -34,7 +34,7 @@ NOT_FOR_STARTING = {
     *("containerlab.runtime.inside", "containerlab.runtime.monitor", "containerlab.store.archives"),
     *("containerlab.store.changes", "containerlab.store.compression", "containerlab.store.layer_writer"),
     *("containerlab.store.pack", "containerlab.store.tar_read", "containerlab.store.unpack"),
-    *("containerlab.views.table", "containerlab.metrics"),
+    *("containerlab.views.table", "containerlab.metrics", "containerlab.runtime.secret_files", "isal"),
 }
 """What a command that only starts a program has no use for, and every `conlab run` would wait for."""
 

@@ -1,4 +1,4 @@
-"""The processes that unpack and pack layers, as this process sees them: what it feeds them and reads."""
+"""The processes that unpack layers, as this process sees them: what it feeds them and reads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import fcntl
 import os
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -17,11 +16,9 @@ from containerlab.linux.idmap import IdMap
 from containerlab.oci import digest as digests
 from containerlab.oci.image import Descriptor
 from containerlab.store import compression, trees, unpacker
-from containerlab.store.blobs import Blobs
-from containerlab.store.layer_writer import Committed, layer_writer
 from containerlab.store.unpack import GENEROUS, Limits, Report
 
-__all__ = ["Unpacking", "pack"]
+__all__ = ["Unpacking"]
 
 _CHUNK = 1 << 18
 _F_SETPIPE_SZ = 1031
@@ -43,15 +40,22 @@ class Unpacking:
         Raises: DigestMismatch, HostileArchive, CorruptContent, NotPermitted; then the directory is of no use.
         """
         words = [os.fspath(tree), *unpacker.limits_to_words(self._limits)]
-        process = trees.inside(self._idmap, "containerlab.store.unpacker", words, **_pipes(subprocess.PIPE))
-        with process, _killed_on_error(process):
+        process = trees.inside(
+            self._idmap,
+            "containerlab.store.unpacker",
+            words,
+            **dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE),
+        )
+        with process, trees.killed_on_error(process):
             assert process.stdin is not None
             stream = compression.decompressed(blob, descriptor.media_type)
             hasher = digests.Hasher(diff_id.partition(":")[0])
             self._feed(stream, process.stdin, hasher, descriptor.size)
             answer, complaint = process.communicate()
             if process.returncode > 0:
-                raise errors.NotPermitted(f"unpacking {descriptor.digest} failed: {_last_line(complaint)}")
+                raise errors.NotPermitted(
+                    f"unpacking {descriptor.digest} failed: {trees.last_line(complaint)}"
+                )
             report = unpacker.parse(answer)
             if hasher.digest() != diff_id:
                 raise errors.DigestMismatch(f"layer {diff_id} turned out to be {hasher.digest()}")
@@ -75,37 +79,3 @@ class Unpacking:
                 write_all(pipe.fileno(), chunk)
         except BrokenPipeError:
             pass  # it has something to say
-
-
-def pack(words: Sequence[str], idmap: IdMap, blobs: Blobs, compression: str) -> Committed:
-    """Have a tree packed, as `store/packer` takes it in words, and store what comes as a layer.
-
-    Raises: NotPermitted.
-    """
-    process = trees.inside(idmap, "containerlab.store.packer", words, **_pipes(subprocess.DEVNULL))
-    with process, _killed_on_error(process), layer_writer(blobs, compression) as layer:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        while chunk := process.stdout.read(_CHUNK):
-            layer.write(chunk)
-        complaint = process.stderr.read()
-        if process.wait():
-            raise errors.NotPermitted(f"reading {words[1]} failed: {_last_line(complaint)}")
-        return layer.commit()
-
-
-def _pipes(stdin: int) -> dict[str, int]:
-    return {"stdin": stdin, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-
-
-def _last_line(text: bytes) -> str:
-    return text.decode(errors="replace").strip().rpartition("\n")[2]
-
-
-@contextlib.contextmanager
-def _killed_on_error(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        process.kill()
-        raise

@@ -1,18 +1,26 @@
-"""Tar streams become layer blobs: hashed, compressed and hashed again while they pass."""
+"""Tar streams become layer blobs: hashed, compressed and hashed again while they pass.
+
+What is written is cut into blocks of one size before it is compressed, since a compressor's output may depend
+on how its input is cut: equal streams give equal blobs, however they come. With gzip that holds among all
+x86-64 machines, and among all arm64 ones: ISA-L's match finder hashes by instructions that differ between
+the two (docs/dependencies.md).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-import zlib
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from containerlab import errors
 from containerlab.oci import digest as digests
 from containerlab.oci import image as documents
 from containerlab.oci.image import Descriptor
 from containerlab.store.blobs import Blobs, Writer
+
+if TYPE_CHECKING:
+    from containerlab.store.stage import Stage
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -30,6 +38,12 @@ _MEDIA_TYPES = dict(
     )
 )
 
+_BLOCK_BYTES = 1 << 20
+_EMPTY = bytes(1024)
+_EMPTY_GZIP = bytes.fromhex("1f8b08000000000000ff621805a360148c5800080000ffff2eafb5ef00040000")
+"""An archive of nothing as every builder compresses it, so that registries have it already:
+sha256:4f4fb700ef54461cfa02571ae0db9a0dc1e0cdb5577484a6d75e68dc38e8acc1. Source: moby, layer/empty.go."""
+
 
 class Committed(NamedTuple):
     """A new layer: its blob, and the digest of the tar stream in it."""
@@ -39,24 +53,62 @@ class Committed(NamedTuple):
 
 
 class LayerWriter:
-    """Takes the tar stream of one layer; made by `layer_writer`."""
+    """Takes the tar stream of one layer; made by `layer_writer`.
+
+    From the second block on, two threads hash and compress while the maker of the stream goes on.
+    """
 
     def __init__(self, writer: Writer, compression: str) -> None:
         self._writer = writer
-        self._media_type = _MEDIA_TYPES[compression]
+        self._compression = compression
         self._compressor = _compressor(compression)
         self._hasher = digests.Hasher()
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+        self._stages: list[Stage] = []
 
     def write(self, data: bytes) -> None:
-        """Add bytes; best in chunks of 64 KiB or more."""
-        self._hasher.update(data)
-        if compressed := self._compressor.compress(data):
+        """Add bytes."""
+        self._pending.append(data)
+        self._pending_bytes += len(data)
+        if self._pending_bytes >= _BLOCK_BYTES:
+            self._pass_on_blocks()
+
+    def _pass_on_blocks(self) -> None:
+        if not self._stages:
+            from containerlab.store.stage import Stage  # small layers do without threads
+
+            self._stages += [Stage(self._hasher.update), Stage(self._compress)]
+        whole = memoryview(self._pending[0] if len(self._pending) == 1 else b"".join(self._pending))
+        end = len(whole) - len(whole) % _BLOCK_BYTES
+        for start in range(0, end, _BLOCK_BYTES):
+            block = bytes(whole[start : start + _BLOCK_BYTES])
+            for stage in self._stages:
+                stage.put(block)
+        self._pending = [bytes(whole[end:])]
+        self._pending_bytes = len(whole) - end
+
+    def _compress(self, block: bytes) -> None:
+        if compressed := self._compressor.compress(block):
             self._writer.write(compressed)
 
     def commit(self) -> Committed:
         """End the stream and let the blob be there."""
-        self._writer.write(self._compressor.flush())
-        return Committed(self._writer.commit(self._media_type), self._hasher.digest())
+        for stage in self._stages:
+            stage.finish()
+        rest = b"".join(self._pending)
+        self._hasher.update(rest)
+        if rest == _EMPTY and self._hasher.size == len(_EMPTY) and self._compression == "gzip":
+            self._writer.write(_EMPTY_GZIP)
+        else:
+            self._compress(rest)
+            self._writer.write(self._compressor.flush())
+        return Committed(self._writer.commit(_MEDIA_TYPES[self._compression]), self._hasher.digest())
+
+    def close(self) -> None:
+        """End the threads of a layer that was not committed."""
+        for stage in self._stages:
+            stage.abandon()
 
 
 @contextlib.contextmanager
@@ -69,8 +121,8 @@ def layer_writer(blobs: Blobs, compression: str = "gzip") -> Iterator[LayerWrite
         raise errors.InvalidInput(
             f"a layer cannot be compressed with {compression!r}", f"choose one of {', '.join(COMPRESSIONS)}"
         )
-    with blobs.writer() as writer:
-        yield LayerWriter(writer, compression)
+    with blobs.writer() as writer, contextlib.closing(LayerWriter(writer, compression)) as layer:
+        yield layer
 
 
 class _Compressor(Protocol):
@@ -90,5 +142,11 @@ class _Stored:
 
 def _compressor(name: str) -> _Compressor:
     if name == "gzip":
-        return zlib.compressobj(wbits=31)  # with no name and no time in its header
+        from isal import isal_zlib
+
+        return isal_zlib.compressobj(_GZIP_LEVEL, wbits=31)  # with no name and no time in its header
     return zstd.ZstdCompressor() if name == "zstd" else _Stored()
+
+
+_GZIP_LEVEL = 2
+"""Of 0 to 3: the third level chooses by the processor's vector instructions what it finds."""

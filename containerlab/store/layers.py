@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from containerlab.linux import idmap as idmaps
+from containerlab.linux import syscalls
 from containerlab.linux.idmap import IdMap
 from containerlab.oci import digest as digests
 from containerlab.oci.image import Descriptor
@@ -70,28 +71,56 @@ class Layers:
         return [self.path(diff_id) for diff_id in dict.fromkeys(reversed(image.diff_ids))]
 
     def commit(
-        self, upper: Path, *, compression: str = "gzip", skip: Collection[str] = (), whole: bool = False
+        self,
+        upper: Path,
+        *,
+        compression: str = "gzip",
+        skip: Collection[str] = (),
+        whole: bool = False,
+        newest_s: int | None = None,
     ) -> Committed:
         """Store what an overlay's upper directory changes as a blob, hashed and compressed while written.
 
         compression: "gzip", "zstd" or "none". skip: paths relative to the root that are no change (mount
-        points). whole: `upper` is no upper directory but a whole file system.
+        points). whole: `upper` is no upper directory but a whole file system. newest_s: no time in the
+        layer is later than this, in seconds since the epoch (SOURCE_DATE_EPOCH).
         The caller holds a lease of the blob store.
         """
-        return self._pack(["tree" if whole else "change-set", os.fspath(upper), *skip], compression)
+        from containerlab.store import packing
+
+        kind = "tree" if whole else "change-set"
+        order = packing.Order(kind, os.fspath(upper), (), tuple(skip), newest_s)
+        return packing.pack(order, self.idmap, self._blobs, compression)
 
     def commit_copy(
-        self, root: Path, lowers: Sequence[Path], *, compression: str = "gzip", skip: Collection[str] = ()
+        self,
+        root: Path,
+        lowers: Sequence[Path],
+        *,
+        compression: str = "gzip",
+        skip: Collection[str] = (),
+        newest_s: int | None = None,
     ) -> Committed:
         """Store as a blob how a snapshot that is a copy differs from its layers, topmost first."""
-        return self._pack(
-            ["copy", os.fspath(root), str(len(lowers)), *map(os.fspath, lowers), *skip], compression
-        )
+        from containerlab.store import packing
 
-    def _pack(self, words: Sequence[str], compression: str) -> Committed:
-        from containerlab.store.layer_processes import pack
+        below = tuple(map(os.fspath, lowers))
+        order = packing.Order("copy", os.fspath(root), below, tuple(skip), newest_s)
+        return packing.pack(order, self.idmap, self._blobs, compression)
 
-        return pack(words, self.idmap, self._blobs, compression)
+    def adopt(self, upper: Path, committed: Committed) -> Path:
+        """Make an upper directory, just packed as `committed`, the unpacked layer of that name.
+
+        It is moved, unless the layer is there already, so that nobody has to unpack it. Only what the
+        kernel's overlay wrote, for a container that has ended: its whiteouts are what a lower layer has.
+        Returns where the layer is.
+        """
+        path = self.path(committed.diff_id)
+        with self._home.lock(_lock_name(path)):
+            if not path.exists():
+                _bring_to_medium(upper)
+                self._rename(upper, path)
+        return path
 
     def unpacked(self) -> set[str]:
         """Return the hexadecimal digits of the diff ids of all unpacked layers."""
@@ -193,6 +222,14 @@ class Layers:
             old.rename(new)
         except PermissionError:
             trees.perform(self.idmap, trees.__name__, ["rename", os.fspath(old), os.fspath(new)])
+
+
+def _bring_to_medium(directory: Path) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        syscalls.syncfs(fd)
+    finally:
+        os.close(fd)
 
 
 _ALL_LAYERS = "layers"

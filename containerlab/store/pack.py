@@ -8,6 +8,7 @@ Only the standard library, and nothing imported late, as in `unpack`.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -40,13 +41,16 @@ Write = Callable[[bytes], object]
 """Takes the next bytes of the archive and returns when they are taken."""
 
 
-def write_change_set(upper: int, write: Write, skip: Collection[bytes] = ()) -> None:
+def write_change_set(
+    upper: int, write: Write, skip: Collection[bytes] = (), newest_s: float = math.inf
+) -> None:
     """Write what an open upper directory of an overlay changes, as a layer of an image.
 
     skip: paths, relative to the root, that are not part of it (mount points that a runtime made).
+    newest_s: what is younger gets this time.
     Source: OCI image specification, "Image Layer Filesystem Changeset".
     """
-    packer = _Packer(write, whiteouts=True)
+    packer = _Packer(write, whiteouts=True, newest_s=newest_s)
     packer.tree(upper, b"", b"", skip)
     packer.end()
 
@@ -66,9 +70,11 @@ def write_tree(parent: int, name: bytes, write: Write, as_name: bytes, hidden: C
     packer.end()
 
 
-def write_changes(root: int, write: Write, changes: Iterable[tuple[str, str]]) -> None:
+def write_changes(
+    root: int, write: Write, changes: Iterable[tuple[str, str]], newest_s: float = math.inf
+) -> None:
     """Write the given (kind, absolute path) changes of an open tree as a layer; see `store.changes`."""
-    packer = _Packer(write, whiteouts=True)
+    packer = _Packer(write, whiteouts=True, newest_s=newest_s)
     for kind, text in changes:
         path = os.fsencode(text).lstrip(b"/")
         above, _, name = path.rpartition(b"/")
@@ -84,8 +90,16 @@ def write_changes(root: int, write: Write, changes: Iterable[tuple[str, str]]) -
 
 
 class _Packer:
-    def __init__(self, write: Write, *, whiteouts: bool, hidden: Collection[int] = ()) -> None:
+    def __init__(
+        self,
+        write: Write,
+        *,
+        whiteouts: bool,
+        hidden: Collection[int] = (),
+        newest_s: float = math.inf,
+    ) -> None:
         self._write = write
+        self._newest_s = newest_s
         self._whiteouts = whiteouts
         self._hidden = hidden
         self._buffer = bytearray()
@@ -192,6 +206,8 @@ class _Packer:
         self._buffer += tar.padding(size)
 
     def _put(self, member: Member) -> None:
+        if member.mtime > self._newest_s:
+            member = member._replace(mtime=int(self._newest_s))
         self._buffer += tar.header(member)
         self._flush(_FLUSH_BYTES)
 

@@ -5,9 +5,10 @@ Such work is done by a small interpreter in that namespace (`inside`); without a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from containerlab.linux.idmap import IdMap
 if TYPE_CHECKING:
     import subprocess
 
-__all__ = ["inside", "main", "perform", "remove"]
+__all__ = ["inside", "killed_on_error", "last_line", "main", "perform", "remove"]
 
 _PACKAGE = __file__.removesuffix("/containerlab/store/trees.py")
 _START = f"""
@@ -58,9 +59,25 @@ def perform(idmap: IdMap, module: str, arguments: Sequence[str]) -> bytes:
     with process:
         output, complaint = process.communicate()
     if process.returncode:
-        last = complaint.decode(errors="replace").strip().rpartition("\n")[2]
-        raise errors.NotPermitted(f"{module.rpartition('.')[2]} {arguments[0]} failed: {last}")
+        raise errors.NotPermitted(
+            f"{module.rpartition('.')[2]} {arguments[0]} failed: {last_line(complaint)}"
+        )
     return output
+
+
+@contextlib.contextmanager
+def killed_on_error(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Kill a process when the work with it fails or is interrupted."""
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        raise
+
+
+def last_line(complaint: bytes) -> str:
+    """Return what a process said last, which of a traceback is the error."""
+    return complaint.decode(errors="replace").strip().rpartition("\n")[2]
 
 
 def remove(path: Path, idmap: IdMap) -> None:

@@ -14,13 +14,16 @@ from typing import NamedTuple
 import pytest
 
 from containerlab.errors import CorruptContent, DigestMismatch, HostileArchive, InvalidInput, NotFound
+from containerlab.linux.idmap import HOST
 from containerlab.oci import image as documents
 from containerlab.oci.image import Descriptor
-from containerlab.store import merged
+from containerlab.store import merged, trees
 from containerlab.store.blobs import Blobs
 from containerlab.store.home import Home
 from containerlab.store.layer_writer import COMPRESSIONS, Committed, layer_writer
 from containerlab.store.layers import Layers
+from containerlab.store.pack_order import Order
+from containerlab.store.pack_order import perform as perform_order
 from containerlab.store.unpack import Limits
 from tests.store import tars
 from tests.store.overlaid import SOURCE
@@ -188,6 +191,40 @@ def test_a_commit_gives_the_same_bytes_each_time(home: Home, tmp_path: Path, com
     assert layers.ensure(image(first))[0].joinpath("d/x").read_bytes() == b"x" * 100_000
 
 
+def test_a_change_of_nothing_is_the_empty_layer(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "upper").mkdir()
+    for kind in ("none", "single"):
+        committed = Layers(home, HOST._replace(kind=kind)).commit(tmp_path / "upper")
+        assert committed.descriptor.digest.startswith("sha256:4f4fb700ef54")
+
+
+def test_no_time_in_a_layer_is_later_than_asked(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "upper/d").mkdir(parents=True)
+    for name, mtime in (("old", 1000), ("new", 3000)):
+        (tmp_path / "upper/d" / name).touch()
+        os.utime(tmp_path / "upper/d" / name, (mtime, mtime))
+    layers = Layers(home)
+    (unpacked,) = layers.ensure(image(layers.commit(tmp_path / "upper", newest_s=2000)))
+    assert [(unpacked / path).stat().st_mtime for path in ("d", "d/old", "d/new")] == [2000, 1000, 2000]
+    (copied,) = layers.ensure(image(layers.commit_copy(tmp_path / "upper", [], newest_s=500)))
+    assert {path.stat().st_mtime for path in copied.rglob("*")} == {500}
+
+
+@pytest.mark.parametrize("kind", ["change-set", "copy", "tree"])
+def test_a_tree_is_packed_alike_here_and_by_a_process(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "upper/d").mkdir(parents=True)
+    (tmp_path / "upper/d/x").write_bytes(b"x" * 1_000_000)
+    (tmp_path / "upper/skipped").touch()
+    (tmp_path / "lower").mkdir()
+    lowers = (str(tmp_path / "lower"),) if kind == "copy" else ()
+    order = Order(kind, str(tmp_path / "upper"), lowers, ("skipped",), 1000)
+    pieces: list[bytes] = []
+    perform_order(order, pieces.append)
+    made = trees.perform(HOST, "containerlab.store.packer", order.words)
+    assert b"".join(pieces) == made
+    assert Order.parse(order.words) == order
+
+
 def test_a_commit_of_what_cannot_be_read_leaves_nothing(home: Home, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="missing"):
         Layers(home).commit(tmp_path / "missing")
@@ -298,6 +335,32 @@ assert layers.commit(layers.path(committed.diff_id)).diff_id == committed.diff_i
 for name in ("c1", "c2"):
     snapshots.remove(home.containers / name, idmap)
 assert not list(home.containers.iterdir())
+""",
+    )
+
+
+def test_an_upper_directory_becomes_the_layer_that_it_was_packed_as(anyone: User) -> None:
+    perform(
+        anyone,
+        OVERLAYS
+        + r"""
+run(snapshot, "rm -r again; mkdir again; echo new >again/x; rm d/back; echo more >>d/changed; mkdir -p a/b;"
+              "chmod 700 hidden; ln usr/lib/x usr/lib/y; rm -r file; touch file; chmod 1777 usr")
+before = run(snapshot, LIST)
+committed = layers.commit(snapshot.upper)
+assert layers.adopt(snapshot.upper, committed) == layers.path(committed.diff_id)
+assert not snapshot.upper.exists()
+again = layers.ensure(image(lowest, middle, top, committed))
+other = snapshots.prepare(home, container("c2"), again, idmap=idmap)
+assert run(other, LIST) == before
+assert layers.commit(again[0]).diff_id == committed.diff_id
+third = snapshots.prepare(home, container("c3"), again[1:], idmap=idmap)
+run(third, "touch stays")
+layers.adopt(third.upper, committed)
+assert (third.upper / "stays").exists()
+layers.remove(committed.diff_id)
+for name in ("c1", "c2", "c3"):
+    snapshots.remove(home.containers / name, idmap)
 """,
     )
 
