@@ -105,7 +105,8 @@ class _Copier:
         with os.fdopen(fd, "rb", buffering=0) as file:
             if not is_archive(file):
                 return False
-            self._need(landing, landing.place)
+            for arrival in landing.folders(landing.place):
+                self._folder(arrival, landing)
             unpacking = Unpacking(self._stream, landing, self._added, functools.partial(self._need, landing))
             files, total_bytes = unpacking.run(file)
         self._files += files
@@ -113,28 +114,37 @@ class _Copier:
         return True
 
     def _need(self, landing: Landing, path: bytes) -> None:
+        """Write the folders that an archive implies, which belong to root."""
         for arrival in landing.folders(path):
-            self._folder(arrival, landing)
+            self._folder(arrival, landing, implied=True)
 
     def _added(self, member: Member) -> Member:
         """Return a member of an unpacked archive as the instruction wants it: --chmod is not for these."""
         uid, gid = self._selection.owner or (member.uid, member.gid)
         return member._replace(uid=uid, gid=gid, mtime=self._time(member.mtime))
 
-    def _folder(self, arrival: Arrival, landing: Landing) -> None:
+    def _folder(self, arrival: Arrival, landing: Landing, *, implied: bool = False) -> None:
         """Write a folder that is only needed: as it is below, or as a new one."""
-        name = arrival.path + b"/"
         if arrival.node is None:
-            uid, gid = self._selection.owner or (0, 0)
-            mtime = self._now_s if arrival.mtime_s is None else arrival.mtime_s
-            self._stream.add(Member(name, tar.DIRECTORY, 0o755, uid, gid, mtime=self._time(mtime)))
+            self._stream.add(self._new_folder(arrival, implied=implied))
             return
         status = arrival.node.status
         mtime = status.st_mtime_ns // 1_000_000_000 if arrival.mtime_s is None else arrival.mtime_s
-        member = Member(name, tar.DIRECTORY, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+        name, mode = arrival.path + b"/", stat.S_IMODE(status.st_mode)
+        member = Member(name, tar.DIRECTORY, mode, status.st_uid, status.st_gid)
         with landing.tree.open(arrival.node) as fd:
             xattrs = attributes(fd, is_context=False)
         self._stream.add(member._replace(mtime=self._time(mtime), xattrs=xattrs))
+
+    def _new_folder(self, arrival: Arrival, *, implied: bool) -> Member:
+        """Return a folder as mkdir(2) makes it, which takes the set-group-id bit from the one above."""
+        mtime = self._time(self._now_s if arrival.mtime_s is None else arrival.mtime_s)
+        name, group = arrival.path + b"/", arrival.inherits
+        if implied or group is None:
+            uid, gid = (0, 0) if implied else self._selection.owner or (0, 0)
+            return Member(name, tar.DIRECTORY, 0o755, uid, gid, mtime=mtime)
+        uid, gid = self._selection.owner or (0, group)
+        return Member(name, tar.DIRECTORY, 0o2755, uid, gid, mtime=mtime)
 
     def _time(self, mtime_s: int) -> int:
         return mtime_s if self._newest_s is None else min(mtime_s, self._newest_s)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from containerlab.build.select import Match, Pick
 from containerlab.build.selection import Selection, Target
 from containerlab.build.tree import Node, Tree
-from containerlab.errors import Conflict
+from containerlab.errors import Conflict, InvalidInput
 
 __all__ = ["Arrival", "Landing"]
 
@@ -24,13 +24,14 @@ class Arrival(NamedTuple):
 
     path: relative to the image's root. pick: what comes there; None for a folder that is only needed: then
     `node` is the one that the image has already, or None for a new one, and `mtime_s` its time, None for
-    that of the node, or now.
+    that of the node, or now. inherits: the group that a new folder takes from one with the set-group-id bit.
     """
 
     path: bytes
     pick: Pick | None
     node: Node | None = None
     mtime_s: int | None = None
+    inherits: int | None = None
 
 
 class Landing:
@@ -39,11 +40,11 @@ class Landing:
     def __init__(self, selection: Selection, target: Target) -> None:
         self._destination = os.fsencode(selection.destination)
         self._is_folder = selection.destination.endswith("/")
-        self._is_one = len(selection.paths) <= 1
         self._tree = Tree(target.lowers, is_layered=True)
         self._place = self._tree.resolve(self._destination)
         self._made: dict[bytes, bool] = {}
         self._nodes: dict[bytes, Node | None] = {}
+        self._groups: dict[bytes, int] = {}
         self._listed: tuple[bytes, frozenset[bytes]] | None = None
 
     def __enter__(self) -> Landing:
@@ -76,6 +77,8 @@ class Landing:
                     yield Arrival(path, pick)
             else:
                 self._refuse_folder(path)
+                if path == self._place and path in self._made:
+                    raise _one_name(path)
                 self._made[path] = False
                 yield Arrival(path, pick)
 
@@ -100,9 +103,7 @@ class Landing:
         assert pick.status is not None
         mtime_s = pick.status.st_mtime_ns // 1_000_000_000
         if target:
-            node = self._existing_folder(target)
-            self._made[target] = True
-            yield Arrival(target, None, node, mtime_s)
+            yield self._folder(target)._replace(mtime_s=mtime_s)
 
     def folders(self, path: bytes) -> Iterator[Arrival]:
         """Yield the folders down to a path that the layer does not have yet."""
@@ -111,13 +112,22 @@ class Landing:
             at = path.find(b"/", at + 1)
             above = path if at < 0 else path[:at]
             if not self._made.get(above):
-                node = self._existing_folder(above)
-                self._made[above] = True
-                yield Arrival(above, None, node)
+                yield self._folder(above)
 
-    def _existing_folder(self, path: bytes) -> Node | None:
+    def _folder(self, path: bytes) -> Arrival:
         self._refuse_file(path)
-        return self.node(path)
+        self._made[path] = True
+        node = self.node(path)
+        inherits = None
+        if node is None:
+            above = path.rpartition(b"/")[0]
+            inherits = self._groups.get(above)
+            parent = self.node(above)
+            if parent is not None and parent.status.st_mode & stat.S_ISGID:
+                inherits = parent.status.st_gid
+            if inherits is not None:
+                self._groups[path] = inherits
+        return Arrival(path, None, node, None, inherits)
 
     def node(self, path: bytes) -> Node | None:
         """Return what lies below at a path without links."""
@@ -188,6 +198,13 @@ class Landing:
             names = frozenset(each.path.rpartition(b"/")[2] for each in folders if each.is_directory)
             self._listed = (above, names)
         return name in self._listed[1]
+
+
+def _one_name(path: bytes) -> InvalidInput:
+    return InvalidInput(
+        f"cannot copy several files to the one name /{os.fsdecode(path)}",
+        "end the destination with a slash to copy into a folder",
+    )
 
 
 def _join(above: bytes, name: bytes) -> bytes:

@@ -17,7 +17,7 @@ from containerlab.build import glob
 from containerlab.build.ignore import Matcher, Verdict
 from containerlab.build.selection import Selection, Source
 from containerlab.build.tree import Filter, Node, Tree
-from containerlab.errors import NotFound
+from containerlab.errors import NotFound, nearest
 
 __all__ = ["Match", "Pick", "absolute", "opened", "picks"]
 
@@ -144,8 +144,7 @@ def _matches(tree: Tree, path: str) -> Iterator[Match]:
     """
     parts = _clean(path).split("/")
     count = next((i for i, part in enumerate(parts) if glob.has_wildcards(part)), len(parts))
-    before = "/".join(parts[:count])
-    start = _find_plain(tree, before)
+    before, start = _find_plain(tree, "/".join(parts[:count]))
     if count == len(parts):
         if start is None:
             raise _missing(tree, before)
@@ -159,11 +158,13 @@ def _matches(tree: Tree, path: str) -> Iterator[Match]:
         yield Match(name, target)
 
 
-def _find_plain(tree: Tree, path: str) -> Node | None:
+def _find_plain(tree: Tree, path: str) -> tuple[str, Node | None]:
+    """Find a path without wildcards: as it is written, or without its escapes."""
     node = tree.find(os.fsencode(path))
     if node is None and "\\" in path:
-        node = tree.find(os.fsencode(glob.plain(path)))
-    return node
+        path = glob.plain(path)
+        node = tree.find(os.fsencode(path))
+    return path, node
 
 
 def _expand(tree: Tree, start: Node | None, parts: list[str]) -> Iterator[Node]:
@@ -180,18 +181,17 @@ def _expand(tree: Tree, start: Node | None, parts: list[str]) -> Iterator[Node]:
 
 
 def _missing(tree: Tree, path: str) -> NotFound:
+    place = os.fsdecode(tree.resolve(os.fsencode(path)))
     shown = path or "/"
+    if place != path:
+        shown += f", a link to {place}"
     if tree.is_ignored(os.fsencode(path)):
-        return NotFound(
-            f"{shown} is left out by the .dockerignore file",
-            "take it back there with a line that begins with `!`",
-        )
-    return NotFound(f"there is no {shown} to copy", _nearest(tree, path))
+        hint = "take it back there with a line that begins with `!`"
+        return NotFound(f"cannot copy {shown}: it is left out by the .dockerignore file", hint)
+    return NotFound(f"cannot copy {shown}: it is not there", "" if place != path else _nearest(tree, path))
 
 
 def _nearest(tree: Tree, path: str) -> str:
-    from containerlab.errors import nearest
-
     above, _, name = path.rpartition("/")
     folder = tree.find(os.fsencode(above))
     if folder is None or not folder.is_directory:
