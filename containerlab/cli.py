@@ -109,6 +109,7 @@ def _dispatch(settings: _Settings) -> int:
     from containerlab.engine.engine import Engine
 
     with Engine(settings.home) as engine:
+        engine.face = "terminal"
         if os.isatty(2):
             from containerlab.views.progress import canvas
 

@@ -93,7 +93,9 @@ class ContainerMagics(Magics):
             raise WrongUsage(
                 f"{call.command.name} does not read a cell", "write it in one line with %container"
             )
-        self.engine.canvas = NotebookCanvas() if hasattr(self.shell, "kernel") else canvas()
+        in_notebook = hasattr(self.shell, "kernel")
+        self.engine.canvas = NotebookCanvas() if in_notebook else canvas()
+        self.engine.face = "notebook" if in_notebook else "terminal"
         values = [self._value(each, cell) for each in call.each()]
         return values[0] if len(values) == 1 else Several(values)
 

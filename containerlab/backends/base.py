@@ -7,7 +7,7 @@ above it and knows nothing else. What only some can do is an optional protocol, 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
 
 import msgspec
 
@@ -15,8 +15,14 @@ from containerlab import units
 from containerlab.options.container import ExecOptions, RunOptions
 from containerlab.views import html
 
+if TYPE_CHECKING:
+    from containerlab.build.building import Outcome
+    from containerlab.build.order import Order
+    from containerlab.build.record import LintWarning, Watcher
+
 __all__ = [
     "Backend",
+    "Building",
     "Change",
     "ContainerInfo",
     "DiskSize",
@@ -312,6 +318,17 @@ class Backend(Protocol):
     def processes(self, name: str) -> list[Process]: ...
     def events(self, *, since: float = 0.0, until: float = 0.0, follow: bool = False) -> Iterator[Event]: ...
     def list(self) -> list[ContainerInfo]: ...
+
+
+@runtime_checkable
+class Building(Protocol):
+    """Builds images from Dockerfiles."""
+
+    def build(self, order: Order, watch: Watcher | None, provide: Callable[[str], bool]) -> Outcome:
+        """Build what is asked; `provide` is told of each base image first, and may make it."""
+
+    def check_dockerfile(self, order: Order) -> tuple[LintWarning, ...]:
+        """Look for what should not be in a Dockerfile."""
 
 
 @runtime_checkable

@@ -28,7 +28,8 @@ class Source(NamedTuple):
 class Selection(NamedTuple):
     """Which files, and how they are to arrive; all expanded already.
 
-    paths: as after COPY; with wildcards. destination: absolute, with its last slash if it had one.
+    paths: as after COPY, with wildcards; none makes the destination alone. destination: absolute, with its
+    last slash if it had one.
     owner: uid and gid of --chown, resolved; None keeps the source's. chmod: octal or symbolic, or "".
     unpacks: whether archives among the sources are unpacked (ADD). keeps_parents, excludes: as the flags.
     """

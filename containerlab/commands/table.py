@@ -190,6 +190,7 @@ def command(
 _MODULES = {
     "container": "containerlab.engine.containers",
     "image": "containerlab.engine.images",
+    "builder": "containerlab.engine.builder",
     "volume": "containerlab.engine.volumes",
     "system": "containerlab.engine.system",
     "see": "containerlab.engine.see",
@@ -210,8 +211,8 @@ def find(words: Sequence[str]) -> tuple[Command | None, int]:
     Imports no more modules than needed: `run` should not wait for the rest.
     """
     first = words[0] if words else ""
-    modules = [_MODULES[first]] if first in _MODULES else list(_MODULES.values())
-    for module in modules:
+    own = [_MODULES[first]] if first in _MODULES else []
+    for module in (*own, *_MODULES.values()):
         import_module(module)
         for length in (2, 1):
             found = _COMMANDS.get(tuple(words[:length]))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from containerlab.backends.base import Backend
+    from containerlab.engine.builder import Builder
     from containerlab.engine.containers import Containers
     from containerlab.engine.images import Images
     from containerlab.engine.see import See
@@ -40,6 +41,8 @@ class Engine:
             raise InvalidInput(f"no such backend: {backend}", nearest(backend, _BACKENDS))
         self.canvas: Canvas | None = None
         """Where long work shows how far it is; a face sets it."""
+        self.face = ""
+        """Who shows what is done: "terminal", "notebook", or nobody."""
         self._bar: Bar | None = None
         self._home = home
         self._backend: Backend | None = None
@@ -111,6 +114,13 @@ class Engine:
         from containerlab.engine.images import Images
 
         return Images(self)
+
+    @property
+    def builder(self) -> Builder:
+        """Return the verbs of builds."""
+        from containerlab.engine.builder import Builder
+
+        return Builder(self)
 
     @property
     def volumes(self) -> Volumes:

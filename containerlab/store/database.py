@@ -14,8 +14,8 @@ from containerlab import errors
 
 __all__ = ["Database"]
 
-_VERSION = 1
-_SCHEMA = """
+_VERSION = 2
+_IMAGES = """
 CREATE TABLE images (digest TEXT PRIMARY KEY, media_type TEXT NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE manifests (
     image TEXT NOT NULL REFERENCES images ON DELETE CASCADE,
@@ -31,7 +31,19 @@ CREATE TABLE contents (
 ) WITHOUT ROWID;
 CREATE TABLE names (name TEXT PRIMARY KEY, image TEXT NOT NULL REFERENCES images) WITHOUT ROWID;
 CREATE INDEX names_image ON names (image);
-PRAGMA user_version = 1;
+PRAGMA user_version = 1
+"""
+_BUILDS = """
+CREATE TABLE build_steps (
+    key TEXT PRIMARY KEY, slot TEXT NOT NULL, parts TEXT NOT NULL, text TEXT NOT NULL, diff_id TEXT NOT NULL,
+    digest TEXT NOT NULL, media_type TEXT NOT NULL, size INTEGER NOT NULL,
+    created REAL NOT NULL, used REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX build_steps_slot ON build_steps (slot, created);
+CREATE TABLE build_contents (
+    tree TEXT NOT NULL, selection TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (tree, selection)
+) WITHOUT ROWID;
+PRAGMA user_version = 2
 """
 _WAIT_S = 60.0
 
@@ -122,10 +134,10 @@ def _connect(path: Path, fill: Callable[[sqlite3.Connection], None]) -> sqlite3.
 
 def _prepare(connection: sqlite3.Connection, path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+    if _version(connection) < _VERSION:
         _create(connection, fill)
     connection.execute("PRAGMA synchronous = FULL")  # what was answered is there after a power cut
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = _version(connection)
     if version != _VERSION:
         raise errors.Unsupported(
             f"{path} was made by another version of containerlab (format {version}, here {_VERSION})",
@@ -136,11 +148,17 @@ def _prepare(connection: sqlite3.Connection, path: Path, fill: Callable[[sqlite3
 def _create(connection: sqlite3.Connection, fill: Callable[[sqlite3.Connection], None]) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("BEGIN EXCLUSIVE")
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:  # nobody else was faster
-        for statement in _SCHEMA.split(";"):
+    version = _version(connection)  # somebody else may have been faster
+    for part in (_IMAGES, _BUILDS)[version:]:
+        for statement in part.split(";"):
             connection.execute(statement)
+    if version == 0:
         fill(connection)
     connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from containerlab.store.home import Home
 
 __all__ = ["Image", "Images"]
 
+_REFERENCED_LAYERS = "SELECT digest FROM contents WHERE kind = 'layer' UNION SELECT diff_id FROM build_steps"
 _MAX_DEPTH = 3
 _CACHED = 1024
 
@@ -158,9 +159,9 @@ class Images:
                     yield from self.walk(child, depth + 1)
 
     def referenced_diff_ids(self) -> set[str]:
-        """Return the diff ids of all images: unpacked layers that no image has are in nobody's way."""
+        """Return the diff ids of all images and steps of builds: nobody needs other unpacked layers."""
         with self.database.reading() as connection:
-            rows = connection.execute("SELECT DISTINCT digest FROM contents WHERE kind = 'layer'").fetchall()
+            rows = connection.execute(_REFERENCED_LAYERS).fetchall()
         return {row[0] for row in rows}
 
     def _complete(self, root: Descriptor) -> _Manifests:

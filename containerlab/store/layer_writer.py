@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from containerlab import errors
@@ -27,7 +27,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["COMPRESSIONS", "Committed", "LayerWriter", "layer_writer"]
+__all__ = ["COMPRESSIONS", "Committed", "LayerWriter", "Watch", "layer_writer"]
 
 COMPRESSIONS = ("gzip", "zstd", "none")
 _MEDIA_TYPES = dict(
@@ -45,6 +45,9 @@ _EMPTY_GZIP = bytes.fromhex("1f8b08000000000000ff621805a360148c5800080000ffff2ea
 sha256:4f4fb700ef54461cfa02571ae0db9a0dc1e0cdb5577484a6d75e68dc38e8acc1. Source: moby, layer/empty.go."""
 
 
+Watch = Callable[[bytes], object]
+
+
 class Committed(NamedTuple):
     """A new layer: its blob, and the digest of the tar stream in it."""
 
@@ -58,8 +61,9 @@ class LayerWriter:
     From the second block on, two threads hash and compress while the maker of the stream goes on.
     """
 
-    def __init__(self, writer: Writer, compression: str) -> None:
+    def __init__(self, writer: Writer, compression: str, watch: Watch | None) -> None:
         self._writer = writer
+        self._watch = watch
         self._compression = compression
         self._compressor = _compressor(compression)
         self._hasher = digests.Hasher()
@@ -78,7 +82,8 @@ class LayerWriter:
         if not self._stages:
             from containerlab.store.stage import Stage  # small layers do without threads
 
-            self._stages += [Stage(self._hasher.update), Stage(self._compress)]
+            uses = (self._hasher.update, self._compress, *([self._watch] if self._watch else []))
+            self._stages += map(Stage, uses)
         whole = memoryview(self._pending[0] if len(self._pending) == 1 else b"".join(self._pending))
         end = len(whole) - len(whole) % _BLOCK_BYTES
         for start in range(0, end, _BLOCK_BYTES):
@@ -98,6 +103,8 @@ class LayerWriter:
             stage.finish()
         rest = b"".join(self._pending)
         self._hasher.update(rest)
+        if self._watch:
+            self._watch(rest)
         if rest == _EMPTY and self._hasher.size == len(_EMPTY) and self._compression == "gzip":
             self._writer.write(_EMPTY_GZIP)
         else:
@@ -112,8 +119,12 @@ class LayerWriter:
 
 
 @contextlib.contextmanager
-def layer_writer(blobs: Blobs, compression: str = "gzip") -> Iterator[LayerWriter]:
+def layer_writer(
+    blobs: Blobs, compression: str = "gzip", watch: Watch | None = None
+) -> Iterator[LayerWriter]:
     """Give a writer for one layer; without a `commit` inside the block nothing remains.
+
+    watch: is shown the tar stream, in order, by one thread after the other.
 
     Raises: InvalidInput for a compression that is not in COMPRESSIONS.
     """
@@ -121,7 +132,7 @@ def layer_writer(blobs: Blobs, compression: str = "gzip") -> Iterator[LayerWrite
         raise errors.InvalidInput(
             f"a layer cannot be compressed with {compression!r}", f"choose one of {', '.join(COMPRESSIONS)}"
         )
-    with blobs.writer() as writer, contextlib.closing(LayerWriter(writer, compression)) as layer:
+    with blobs.writer() as writer, contextlib.closing(LayerWriter(writer, compression, watch)) as layer:
         yield layer
 
 

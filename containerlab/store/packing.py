@@ -12,7 +12,7 @@ from containerlab.linux.idmap import IdMap
 from containerlab.store import pack_order, trees
 from containerlab.store import tar_write as tar
 from containerlab.store.blobs import Blobs
-from containerlab.store.layer_writer import Committed, LayerWriter, layer_writer
+from containerlab.store.layer_writer import Committed, LayerWriter, Watch, layer_writer
 from containerlab.store.pack_order import Order
 
 __all__ = ["Order", "pack"]
@@ -21,12 +21,12 @@ _CHUNK = 1 << 20
 _F_SETPIPE_SZ = 1031
 
 
-def pack(order: Order, idmap: IdMap, blobs: Blobs, compression: str) -> Committed:
-    """Pack, and store what comes as a layer.
+def pack(order: Order, idmap: IdMap, blobs: Blobs, compression: str, watch: Watch | None = None) -> Committed:
+    """Pack, and store what comes as a layer; `watch` is shown the tar stream.
 
     Raises: NotPermitted.
     """
-    with layer_writer(blobs, compression) as layer:
+    with layer_writer(blobs, compression, watch) as layer:
         if order.kind == "change-set" and _is_empty(order.directory):
             layer.write(tar.END)
         elif idmap.kind == "none":

@@ -65,8 +65,15 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Kind of its snapshot, see store/snapshots.py."""
     mounts: tuple[MountRequest, ...] = ()
     """Every mount beside the usual ones; volumes have names."""
+    purpose: str = ""
+    """"build" for a step of one: it is not listed, and goes with its creator."""
     anonymous: tuple[str, ...] = ()
     """Volumes without a name of their own, removed with the last container that has them."""
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is there until somebody removes it."""
+        return not self.auto_remove and not self.purpose
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,11 +149,11 @@ class Records:
             ) from error
         fd, draft = self._home.fresh_directory("container-")
         try:
-            write_file(f"{draft}/record.json", document, 0o600, durable=not record.auto_remove)
+            write_file(f"{draft}/record.json", document, 0o600, durable=record.stays)
             with self._home.lock("names"):
                 self._claim(record.name, record.id)
                 os.rename(draft, final)
-            if not record.auto_remove:
+            if record.stays:
                 sync_directory(self._containers)
         except BaseException:
             remove_tree(draft)
@@ -182,7 +189,7 @@ class Records:
     def write(self, record: Record) -> None:
         """Replace a container's record."""
         path = f"{self.directory(record.id)}/record.json"
-        write_atomically(path, _ENCODER.encode(record), durable=not record.auto_remove)
+        write_atomically(path, _ENCODER.encode(record), durable=record.stays)
 
     def write_state(self, container_id: str, state: State) -> None:
         """Replace a container's state; only when its monitor is dead or never was."""

@@ -18,6 +18,7 @@ from containerlab.store.images import Images
 __all__ = ["InUse", "collect", "leased", "prune", "remove"]
 
 InUse = Callable[[str], list[str]]
+_NEEDED = "SELECT digest FROM contents WHERE kind = 'blob' UNION SELECT digest FROM build_steps"
 
 
 def remove(images: Images, name: str, in_use: InUse, *, force: bool = False) -> list[str]:
@@ -84,11 +85,11 @@ def leased(images: Images) -> Iterator[None]:
 
 
 def collect(images: Images) -> int:
-    """Remove the blobs that no image needs and no lease protects; return the bytes that this freed."""
+    """Remove the blobs that no image, build step and lease needs; return the bytes that this freed."""
     with images.home.lock(CONTENT_LOCK):
         leased_since = images.blobs.leased_since()
         with images.database.reading() as connection:
-            needed = {row[0] for row in connection.execute("SELECT digest FROM contents WHERE kind = 'blob'")}
+            needed = {row[0] for row in connection.execute(_NEEDED)}
         garbage = [
             digest
             for digest in images.blobs.digests()

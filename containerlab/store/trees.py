@@ -20,7 +20,7 @@ from containerlab.linux.idmap import IdMap
 if TYPE_CHECKING:
     import subprocess
 
-__all__ = ["inside", "killed_on_error", "last_line", "main", "perform", "remove"]
+__all__ = ["inside", "killed_on_error", "last_line", "main", "own", "perform", "remove"]
 
 _PACKAGE = __file__.removesuffix("/containerlab/store/trees.py")
 _START = f"""
@@ -91,10 +91,27 @@ def remove(path: Path, idmap: IdMap) -> None:
         perform(idmap, __name__, ["remove", os.fspath(path)])
 
 
+def own(path: Path, idmap: IdMap, owner: tuple[int, int], mode: int) -> None:
+    """Give a file an owner, a uid and a gid in the map, and a mode.
+
+    Raises: NotPermitted, also for an id that the map does not have.
+    """
+    words = [os.fspath(path), *map(str, owner), str(mode)]
+    if idmap.kind == "none":
+        _own(*words)
+    else:
+        perform(idmap, __name__, ["own", *words])
+
+
+def _own(path: str, uid: str, gid: str, mode: str) -> None:
+    os.chown(path, int(uid), int(gid))
+    os.chmod(path, int(mode))
+
+
 def main(words: Sequence[str]) -> int:
-    """Do in a user namespace what `remove` asks for."""
+    """Do in a user namespace what `remove` and `own` ask for."""
     _COMMANDS[words[0]](*words[1:])
     return 0
 
 
-_COMMANDS: dict[str, Callable[..., None]] = {"remove": remove_tree, "rename": os.rename}
+_COMMANDS: dict[str, Callable[..., None]] = {"own": _own, "remove": remove_tree, "rename": os.rename}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from containerlab.backends.embedded.building import BuildingVerbs
 from containerlab.backends.embedded.containers import ContainerVerbs
 from containerlab.backends.embedded.files import FileVerbs
 from containerlab.backends.embedded.ground import Ground
@@ -17,7 +18,9 @@ from containerlab.store.home import Home
 __all__ = ["Embedded"]
 
 
-class Embedded(FileVerbs, SeeingVerbs, SizingVerbs, VolumeVerbs, ContainerVerbs, EmbeddedImages):
+class Embedded(
+    BuildingVerbs, FileVerbs, SeeingVerbs, SizingVerbs, VolumeVerbs, ContainerVerbs, EmbeddedImages
+):
     """Implements `base.Backend` and its optional protocols on one home."""
 
     name = "embedded"

@@ -63,7 +63,7 @@ class ContainerVerbs(LookingVerbs):
             self._emit(record, "create")
         except BaseException:
             self._decisions.pop(record.id, None)
-            self._discard(record)
+            self.discard(record)
             raise
         return record.id
 
@@ -121,7 +121,7 @@ class ContainerVerbs(LookingVerbs):
         connection, decision = self._launch(name, attached=True)
         directory = self.records.directory(decision.record.id)
         refused = (connection.state or {}).get("refused", ())
-        return self._session(describe_start(decision.record, decision.kept, directory, refused), connection)
+        return self.session(describe_start(decision.record, decision.kept, directory, refused), connection)
 
     def _launch(self, name: str, *, attached: bool) -> tuple[Connection, starting.Decision]:
         container_id = self.records.find(name)
@@ -135,11 +135,11 @@ class ContainerVerbs(LookingVerbs):
                 if decision is None:
                     record = self.records.record(container_id)
                     decision = self._decide(record, self.store.get(record.image_id))
-                return self._launched(decision, lock, attached=attached), decision
+                return self.launched(decision, lock, attached=attached), decision
             finally:
                 os.close(lock)
 
-    def _launched(self, decision: starting.Decision, lock: int, *, attached: bool) -> Connection:
+    def launched(self, decision: starting.Decision, lock: int, *, attached: bool) -> Connection:
         """Have it launched, and wait until it runs; once more if the launcher died with the request."""
         try:
             connection = starting.launch(self.home, self._launcher, decision, lock, attached=attached)
@@ -149,7 +149,8 @@ class ContainerVerbs(LookingVerbs):
             connection.wait_started()
         return connection
 
-    def _session(self, info: ContainerInfo, connection: Connection) -> EmbeddedSession:
+    def session(self, info: ContainerInfo, connection: Connection) -> EmbeddedSession:
+        """Return what stands for a container that was just started."""
         return EmbeddedSession(
             info, connection, lambda number: self.signal(info.id, number), lambda: self.wait(info.id)
         )
@@ -164,7 +165,7 @@ class ContainerVerbs(LookingVerbs):
             connection = attach(self.records.directory(container_id))
         except (ConnectionRefusedError, FileNotFoundError) as error:
             raise Conflict(f"container {name} does not run", f"start it: conlab start {name}") from error
-        return self._session(self._describe(container_id), connection)
+        return self.session(self._describe(container_id), connection)
 
     def exec(self, name: str, command: Sequence[str], options: ExecOptions) -> EmbeddedSession:
         """Start one more process in a running container."""
@@ -222,7 +223,7 @@ class ContainerVerbs(LookingVerbs):
             self._kill_and_wait(container_id)
         if not os.path.exists(self.records.directory(container_id)):
             return  # with --rm its monitor was faster
-        self._discard(record, volumes=volumes)
+        self.discard(record, volumes=volumes)
         self._emit(record, "destroy")
 
     def _record_to_remove(self, container_id: str, *, force: bool) -> Record:
@@ -245,7 +246,8 @@ class ContainerVerbs(LookingVerbs):
             with contextlib.suppress(LabError):
                 self.wait(container_id, _KILL_AGAIN_S)
 
-    def _discard(self, record: Record, *, volumes: bool = True) -> None:
+    def discard(self, record: Record, *, volumes: bool = True) -> None:
+        """Remove a container that does not run, with all that belongs to it alone."""
         with contextlib.suppress(NotFound, CorruptContent):
             repair.repair(self.records, record.id)
         with contextlib.suppress(NotFound), self.records.held(record.id):
@@ -367,6 +369,7 @@ class ContainerVerbs(LookingVerbs):
         for container_id in self.records.ids():
             with contextlib.suppress(NotFound):
                 found.append(self._listed(container_id))
+        found = [info for info in found if not info.detail.get("purpose")]
         return sorted(found, key=lambda info: info.created, reverse=True)
 
     # --- repair ---------------------------------------------------------------------------------
@@ -415,7 +418,7 @@ class ContainerVerbs(LookingVerbs):
         done = [(container_id[:12], sentence) for container_id, sentence in found.damaged]
         for container_id in found.doomed:
             with contextlib.suppress(LabError):
-                self._discard(self.records.record(container_id))
+                self.discard(self.records.record(container_id))
                 done.append((container_id[:12], "removed: --rm, and it has ended"))
         self.records.repair_names()
         if rubbish := self.home.sweep():

@@ -76,6 +76,7 @@ def _detail(
         "stop_signal": record.stop_signal,
         "stop_timeout_s": record.stop_timeout_s,
         "auto_remove": record.auto_remove,
+        "purpose": record.purpose,
         "directory": directory,
         "bundle": directory,
         "log": f"{directory}/log",

@@ -99,13 +99,15 @@ def repair(records: Records, container_id: str) -> bool:
             state = records.state(container_id)
             if state.status in ("running", "restarting") and not records.is_supervised(container_id):
                 _bury(records, container_id, state)
-        return records.record(container_id).auto_remove
+        return not records.record(container_id).stays
     record = records.record(container_id)
     if state.status == "created":
         _clear(records, container_id)
-    if not record.auto_remove or records.is_supervised(container_id):
+    if record.stays or records.is_supervised(container_id):
         return False
-    return state.status in ("exited", "dead") or _is_abandoned(record, state)
+    if record.purpose or state.status == "created":
+        return _is_abandoned(record)
+    return state.status in ("exited", "dead")
 
 
 def _state(records: Records, container_id: str) -> State:
@@ -133,8 +135,9 @@ def kill_monitor(directory: str) -> None:
         os.kill(int.from_bytes(credentials[:4], "little"), signal.SIGKILL)
 
 
-def _is_abandoned(record: Record, state: State) -> bool:
-    return state.status == "created" and record.creator is not None and not procfs.is_alive(record.creator)
+def _is_abandoned(record: Record) -> bool:
+    """Tell whether whoever made a container for himself is dead."""
+    return record.creator is not None and not procfs.is_alive(record.creator)
 
 
 def _clear(records: Records, container_id: str) -> None:

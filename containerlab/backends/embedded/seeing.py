@@ -50,7 +50,7 @@ class SeeingVerbs(ContainerVerbs):
         try:
             decision = self._decide(record, found)
         finally:
-            self._discard(record)
+            self.discard(record)
         steps = _preparation(decision)
         steps += [
             StepInfo(number=0, call=call, why=why, who=who) for call, why, who in explain(decision.plan)

@@ -1,0 +1,255 @@
+"""A whole build: from what is asked to an image in the store, and what is known of it afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from containerlab import errors
+from containerlab.build import folder, graph, lint, located, parser, secrets, ssh
+from containerlab.build.built import Built
+from containerlab.build.folder import Context
+from containerlab.build.graph import Compiled, Wanted
+from containerlab.build.instructions import Dockerfile
+from containerlab.build.lint_rules import Checks
+from containerlab.build.mounting import Mounting
+from containerlab.build.ops import Fetch, Run, Vertex
+from containerlab.build.order import Order
+from containerlab.build.perform import Ground, Perform
+from containerlab.build.record import BuildRecord, LintWarning, StepRecord, Warned, Watcher
+from containerlab.build.running import Runner
+from containerlab.build.selection import Source
+from containerlab.build.solve import Reporter, State, StepFailed, solve
+from containerlab.build.stage import COMMENT, Line
+from containerlab.oci import image as documents
+from containerlab.oci.image import Descriptor, History, ImageConfig, Manifest, RootFS, format_time
+from containerlab.oci.platform import Platform
+from containerlab.store import removal, snapshots
+from containerlab.store.images import Image, Images
+from containerlab.store.layer_writer import Committed
+from containerlab.store.layers import Layers
+
+__all__ = ["BuildFailed", "Outcome", "Workshop", "build", "check"]
+
+_SHOWN_LINES = 20
+
+
+class Workshop(NamedTuple):
+    """What a build stands on.
+
+    find_image: a base image by name and platform. keep: takes a RUN that failed, and the layers it left.
+    """
+
+    images: Images
+    layers: Layers
+    runner: Runner
+    find_image: Callable[[str, Platform], Image]
+    keep: Callable[[Run, tuple[Committed, ...]], None] | None = None
+
+
+class Outcome(NamedTuple):
+    """What came of a build; descriptor: of the image, None when it was not to come into the store."""
+
+    record: BuildRecord
+    descriptor: Descriptor | None
+    warnings: tuple[LintWarning, ...]
+
+
+class BuildFailed(errors.LabError):
+    """A step failed; `record` tells of all steps."""
+
+    def __init__(self, message: str, hint: str, record: BuildRecord) -> None:
+        super().__init__(message, hint)
+        self.record = record
+
+
+def build(order: Order, workshop: Workshop, watch: Watcher | None = None) -> Outcome:
+    """Build what is asked.
+
+    watch: takes events, in the thread that called.
+
+    Raises: DockerfileError, BuildFailed, and others for what cannot be done; the cache keeps what was done.
+    """
+    order.check()
+    with folder.opened(order.context, order.dockerfile, order.options) as context:
+        return _Build(order, workshop, context, watch).run()
+
+
+def check(order: Order, workshop: Workshop) -> tuple[LintWarning, ...]:
+    """Look for what should not be in a Dockerfile, and build nothing.
+
+    Raises: DockerfileError for one that cannot be read.
+    """
+    with folder.opened(order.context, order.dockerfile, order.options) as context:
+        file = parser.parse(context.dockerfile, context.dockerfile_name)
+        return _findings(file, order)
+
+
+def _findings(file: Dockerfile, order: Order) -> tuple[LintWarning, ...]:
+    given = order.arguments
+    checks = lint.checks_of(file)
+    if text := given.get("BUILDKIT_DOCKERFILE_CHECK"):
+        checks = Checks.parse(text)
+    return tuple(lint.lint(file, checks, given))
+
+
+class _Build:
+    """One build; `run` is called once."""
+
+    def __init__(self, order: Order, workshop: Workshop, context: Context, watch: Watcher | None) -> None:
+        self._order = order
+        self._workshop = workshop
+        self._context = context
+        self._watch = watch
+        self._began = time.monotonic()
+        self._started_at = time.time()
+        self._reporter = Reporter(self._began, watch)
+        self._warnings: tuple[LintWarning, ...] = ()
+        self._file = parser.parse(context.dockerfile, context.dockerfile_name)
+
+    def run(self) -> Outcome:
+        self._warnings = _findings(self._file, self._order)
+        platforms = self._order.platforms or [Platform.host()]
+        images = self._workshop.images
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(removal.leased(images))
+            agents = stack.enter_context(ssh.agents(self._order.options.get("ssh", ())))
+            mounting = self._mounting(agents)
+            compiled = [self._compiled(platform) for platform in platforms]
+            performer = Perform(self._ground(mounting))
+            states, steps = self._solved([each.vertex for each in compiled], performer)
+            built = [self._built(each, states) for each in compiled]
+            for warning in self._warnings:
+                self._tell(Warned(warning))
+            descriptor = self._exported(built[0])
+        record = self._record(steps, descriptor, built)
+        return Outcome(record, descriptor, self._warnings)
+
+    def _tell(self, event: Warned) -> None:
+        if self._watch is not None:
+            self._watch(event)
+
+    # --- what it stands on ------------------------------------------------------------------------
+
+    def _mounting(self, agents: dict[str, str]) -> Mounting:
+        home, layers = self._workshop.images.home, self._workshop.layers
+        values = secrets.read_secrets(self._order.options.get("secret", ()))
+        overlays = snapshots.trial(home, layers.idmap).kind == "overlay"
+        return Mounting(home, layers.idmap, values, agents, overlays)
+
+    def _ground(self, mounting: Mounting) -> Ground:
+        workshop, options = self._workshop, self._order.options
+        return Ground(
+            images=workshop.images,
+            layers=workshop.layers,
+            runner=workshop.runner,
+            mounting=mounting,
+            fetch=_refuse_to_fetch,
+            keyed=lambda value: value,
+            compression=options.get("compression", "gzip"),
+            newest_s=self._order.epoch,
+            checks_secrets=not options.get("allow_secret_in_layer"),
+            keep=workshop.keep if options.get("debug") else None,
+        )
+
+    def _compiled(self, platform: Platform) -> Compiled:
+        order, context = self._order, self._context
+        return graph.compile_target(
+            Wanted(
+                dockerfile=self._file,
+                context=context.source,
+                target=order.options.get("target", ""),
+                platform=platform,
+                build_platform=Platform.host(),
+                given=order.arguments,
+                named={},
+                find_image=self._workshop.find_image,
+                uncached=order.uncached,
+                network=order.options.get("network", "default"),
+                options=order.of_containers,
+                shows_platform=len(order.platforms) > 1,
+            )
+        )
+
+    def _solved(
+        self, targets: Sequence[Vertex], performer: Perform
+    ) -> tuple[dict[Vertex, State], tuple[StepRecord, ...]]:
+        try:
+            return solve(targets, performer, self._reporter, self._order.options.get("jobs", 0))
+        except StepFailed as failure:
+            raise self._failed(failure) from failure.error
+
+    def _failed(self, failure: StepFailed) -> errors.LabError:
+        record = self._record(self._reporter.records(), None, ())
+        log = "\n".join(failure.log.splitlines()[-_SHOWN_LINES:])
+        shown = f"{failure.vertex.name}: {failure.error.message}" + (f"\n{log}" if log else "")
+        place = failure.vertex.place
+        if place is None:
+            return BuildFailed(shown, failure.error.hint, record)
+        error = located.at(self._file.name, self._file.text, place, shown, failure.error.hint)
+        return BuildFailed(error.message, error.hint, record)
+
+    # --- the result -------------------------------------------------------------------------------
+
+    def _built(self, compiled: Compiled, states: dict[Vertex, State]) -> Built:
+        layers = states[compiled.vertex]
+        assert not isinstance(layers, Source)
+        created = format_time(self._started_at if self._order.epoch is None else self._order.epoch)
+        labels = {**compiled.config.labels, **self._order.options.get("label", {})}
+        config = ImageConfig(
+            created=created,
+            author=compiled.author,
+            architecture=compiled.platform.architecture,
+            os=compiled.platform.os,
+            variant=compiled.platform.variant,
+            config=msgspec.structs.replace(compiled.config, labels=labels),
+            rootfs=RootFS(diff_ids=tuple(layer.diff_id for layer in layers)),
+            history=tuple(_history(line, created) for line in compiled.lines),
+        )
+        return Built(platform=compiled.platform, layers=layers, config=config)
+
+    def _names(self) -> tuple[str, ...]:
+        return tuple(self._order.options.get("tag", ()))
+
+    def _exported(self, built: Built) -> Descriptor:
+        images = self._workshop.images
+        manifest = Manifest(
+            schema_version=2,
+            media_type=documents.OCI_MANIFEST,
+            config=images.blobs.write(documents.encode(built.config), documents.OCI_CONFIG),
+            layers=tuple(documents.as_oci_layer(layer.descriptor) for layer in built.layers),
+        )
+        descriptor = images.blobs.write(documents.encode(manifest), documents.OCI_MANIFEST)
+        images.put_all([(name, descriptor) for name in self._names() or (None,)])
+        return descriptor
+
+    def _record(
+        self, steps: Sequence[StepRecord], descriptor: Descriptor | None, built: Sequence[Built]
+    ) -> BuildRecord:
+        return BuildRecord(
+            id=os.urandom(12).hex(),
+            dockerfile=self._file.name,
+            target=self._order.options.get("target", ""),
+            started_at=self._started_at,
+            wall_s=time.monotonic() - self._began,
+            steps=tuple(steps),
+            warnings=self._warnings,
+            names=self._names() if descriptor else (),
+            digest=descriptor.digest if descriptor else "",
+            jobs=self._order.options.get("jobs", 0),
+        )
+
+
+def _refuse_to_fetch(fetch: Fetch) -> Source:
+    raise errors.Unsupported(f"ADD {fetch.url} is not there yet", "COPY it")
+
+
+def _history(line: Line, created: str) -> History:
+    if line.entry is not None:
+        return line.entry
+    return History(created=created, created_by=line.text, comment=COMMENT, empty_layer=line.vertex is None)
