@@ -6,15 +6,15 @@ picture reads on light and on dark pages; colours are Okabe and Ito's, which the
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-__all__ = ["RESOURCES", "alt", "available", "figure_png", "plot"]
+__all__ = ["RESOURCES", "alt", "available", "figure", "plot"]
 
 INK = "#7a7a7a"
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -110,25 +110,19 @@ def plot(
     return ax
 
 
-def figure_png(
-    frame: pd.DataFrame,
-    resources: Sequence[str] = (),
-    limits: Mapping[str, float] | None = None,
-    *,
-    dpi: int = 144,
-) -> bytes:
-    """Return one picture with a panel for each resource (default: those with numbers), as PNG."""
+def figure(
+    frame: pd.DataFrame, resources: Sequence[str] = (), limits: Mapping[str, float] | None = None
+) -> Figure:
+    """Return one picture with a panel for each resource (default: those with numbers)."""
     from containerlab.errors import wanted
 
-    Figure = wanted("matplotlib.figure", "a picture").Figure
     names = tuple(resources) or available(frame)
-    figure = Figure(figsize=(8, 2.1 * len(names)), layout="constrained")
-    panels = figure.subplots(len(names), 1, squeeze=False, sharex=True)[:, 0]
+    size = (8, 2.1 * len(names))
+    made: Figure = wanted("matplotlib.figure", "a picture").Figure(figsize=size, layout="constrained")
+    panels = made.subplots(len(names), 1, squeeze=False, sharex=True)[:, 0]
     for ax, name in zip(panels, names, strict=True):
         plot(frame, name, limits, ax).label_outer()
-    output = io.BytesIO()
-    figure.savefig(output, format="png", dpi=dpi, transparent=True)
-    return output.getvalue()
+    return made
 
 
 # --- numbers ------------------------------------------------------------------------------------

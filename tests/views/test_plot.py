@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from containerlab.metrics.sample import Pressure, Sample
 from containerlab.metrics.series import Series
 from containerlab.views import plot
+from containerlab.views.picture import png_of
 
 MIB = 1 << 20
 
@@ -114,7 +115,7 @@ def test_only_resources_with_numbers_are_in_the_figure(frame: pd.DataFrame) -> N
 
 @pytest.mark.slow
 def test_png_is_transparent_and_every_stroke_is_seen_on_white_and_on_black(frame: pd.DataFrame) -> None:
-    png = plot.figure_png(frame, ("cpu", "memory"), dpi=72)
+    png = png_of(plot.figure(frame, ("cpu", "memory")), dpi=72)
     pixels = matplotlib.image.imread(io.BytesIO(png), format="png")
     alpha = pixels[..., 3]
     assert alpha[0, 0] == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-__all__ = ["Display", "Finding", "Step"]
+__all__ = ["Display", "Ended", "Finding", "Step"]
 
 
 class Step(Protocol):
@@ -21,6 +21,21 @@ class Step(Protocol):
     def kind(self) -> str: ...
     @property
     def inputs(self) -> tuple[int, ...]: ...
+
+
+class Ended(Protocol):
+    """How a step went; times are seconds since the beginning of the build."""
+
+    @property
+    def step(self) -> Step: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def started_s(self) -> float: ...
+    @property
+    def finished_s(self) -> float: ...
+    @property
+    def duration_s(self) -> float: ...
 
 
 class Finding(Protocol):
