@@ -17,5 +17,7 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
     platform: Platform
     layers: tuple[Committed, ...]
     """Lowest first, those of the base image among them."""
+    base_layers: int = 0
+    """How many of the layers, from the lowest, are those of the base image."""
     config: ImageConfig
     """Complete: its root file system names the layers, its history says how they came."""

@@ -437,9 +437,9 @@ class Containers:
     @command("container export", "export")
     def export(self, name: ContainerName, **options: Unpack[verbs.ExportOptions]) -> None:
         """Write the file system of a container as a tar archive."""
-        from containerlab.engine import copying
+        from containerlab.store import output_file
 
-        with copying.output(normalise(verbs.ExportOptions, options).get("output")) as file:
+        with output_file.output(normalise(verbs.ExportOptions, options).get("output")) as file:
             self._files().get_archive(name, "/.", file, alone=True)
 
     @command("container commit", "commit")

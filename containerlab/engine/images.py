@@ -13,11 +13,12 @@ from containerlab import units
 from containerlab.backends import base
 from containerlab.backends.base import HistoryEntry, ImageInfo
 from containerlab.commands.table import Argument, ImageName, command
-from containerlab.engine import changes, columns, copying, documents, filters, pruning
+from containerlab.engine import changes, columns, documents, filters, pruning
 from containerlab.engine.inspection import Inspection
 from containerlab.errors import InvalidInput, NotFound, Unsupported
 from containerlab.options import verbs
 from containerlab.options.flag import normalise
+from containerlab.store import output_file
 from containerlab.views import html
 from containerlab.views.progress import Bar, Counted
 from containerlab.views.table import Table
@@ -165,7 +166,7 @@ class Images:
             return
         total_bytes = sum(self._backend.image(name).size_bytes for name in names)
         with (
-            copying.output(given.get("output")) as file,
+            output_file.output(given.get("output")) as file,
             self._engine.showing(f"save {' '.join(names)}", total_bytes),
         ):
             self._backend.save(names, file, archive_format)

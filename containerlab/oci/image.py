@@ -24,12 +24,14 @@ __all__ = [
     "Index",
     "Manifest",
     "RootFS",
+    "as_docker_layer",
     "as_oci_layer",
     "decode_config",
     "decode_document",
     "encode",
     "encode_config",
     "format_time",
+    "is_attestation",
     "is_config",
     "is_index",
     "is_layer",
@@ -82,6 +84,12 @@ def as_oci_layer(layer: Descriptor) -> Descriptor:
     return msgspec.structs.replace(layer, media_type=oci.replace(".tar.", ".tar+"))
 
 
+def as_docker_layer(layer: Descriptor) -> Descriptor:
+    """Return the same layer as a manifest of Docker's has to call it."""
+    docker = layer.media_type.replace(OCI_LAYER, DOCKER_LAYER).replace(_FOREIGN[0], _FOREIGN[1])
+    return msgspec.structs.replace(layer, media_type=docker.replace(".tar+", ".tar."))
+
+
 def is_config(media_type: str) -> bool:
     return media_type in (OCI_CONFIG, DOCKER_CONFIG)
 
@@ -103,6 +111,11 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         digests.parse(self.digest)
         if self.size < 0:
             raise errors.InvalidInput(f"descriptor of {self.digest} has the size {self.size}")
+
+
+def is_attestation(descriptor: Descriptor) -> bool:
+    """Tell whether an entry of an index leads to statements about an image, not to an image."""
+    return descriptor.platform is not None and descriptor.platform.os == "unknown"
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):

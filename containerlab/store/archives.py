@@ -21,11 +21,20 @@ from containerlab.oci import digest as digests
 from containerlab.oci import image as documents
 from containerlab.oci.image import Descriptor, Index, Manifest
 from containerlab.store import docker_archive, lookup, oci_layout, removal
-from containerlab.store.images import Images
+from containerlab.store.images import Image, Images
 from containerlab.store.index import NAME_ANNOTATION
 from containerlab.store.sources import Archive, Directory, Source
 
-__all__ = ["FORMATS", "load", "load_directory", "save", "save_directory"]
+__all__ = [
+    "FORMATS",
+    "Chosen",
+    "load",
+    "load_directory",
+    "save",
+    "save_directory",
+    "write",
+    "write_directory",
+]
 
 FORMATS = ("docker-archive", "oci-archive")
 _CHUNK = 1 << 20
@@ -95,21 +104,30 @@ def save(images: Images, names: Sequence[str], output: BinaryIO, archive_format:
             errors.nearest(archive_format, FORMATS) or " or ".join(FORMATS),
         )
     with images.blobs.lease():
-        chosen = _choose(images, names)
-        files = _documents(chosen)
-        if archive_format == "docker-archive":
-            files[docker_archive.MANIFEST] = docker_archive.encode(
-                [(c.name, images.get(c.words)) for c in chosen]
-            )
-        blobs = _blobs(images, chosen)
-        for folder in sorted({"blobs", *(os.path.dirname(_path(blob)) for blob in blobs)}):
-            output.write(_header(folder, None))
-        for name, content in sorted(files.items()):
-            _add(output, name, len(content), io.BytesIO(content))
-        for blob in blobs:
-            with images.blobs.open(blob) as stream:
-                _add(output, _path(blob), blob.size, stream)
-        output.write(bytes(2 * tarfile.BLOCKSIZE))
+        write(images, _choose(images, names), output, archive_format)
+
+
+def write(images: Images, chosen: Sequence[Chosen], output: BinaryIO, archive_format: str) -> None:
+    """Write images whose blobs are in the store, named there or not, into a tar archive.
+
+    The caller holds a lease.
+    """
+    files = _documents(chosen)
+    if archive_format == "docker-archive":
+        files[docker_archive.MANIFEST] = docker_archive.encode([(c.name, _image(images, c)) for c in chosen])
+    blobs = _blobs(images, chosen)
+    for folder in sorted({"blobs", *(os.path.dirname(_path(blob)) for blob in blobs)}):
+        output.write(_header(folder, None))
+    for name, content in sorted(files.items()):
+        _add(output, name, len(content), io.BytesIO(content))
+    for blob in blobs:
+        with images.blobs.open(blob) as stream:
+            _add(output, _path(blob), blob.size, stream)
+    output.write(bytes(2 * tarfile.BLOCKSIZE))
+
+
+def _image(images: Images, chosen: Chosen) -> Image:
+    return images.get(chosen.words) if chosen.words else images.at(chosen.descriptor)
 
 
 def save_directory(images: Images, names: Sequence[str], path: Path) -> None:
@@ -117,53 +135,64 @@ def save_directory(images: Images, names: Sequence[str], path: Path) -> None:
 
     Raises: AlreadyExists, NotFound.
     """
+    with images.blobs.lease():
+        write_directory(images, _choose(images, names), path)
+
+
+def write_directory(images: Images, chosen: Sequence[Chosen], path: Path) -> None:
+    """Write images whose blobs are in the store, as `write` does, into a new directory.
+
+    Raises: AlreadyExists.
+    """
     if path.exists():
         raise errors.AlreadyExists(f"{path} exists already", "choose another directory")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with images.blobs.lease():
-        chosen = _choose(images, names)
-        try:
-            for name, content in _documents(chosen).items():
-                _write(temporary / name, io.BytesIO(content))
-            for blob in _blobs(images, chosen):
-                with images.blobs.open(blob) as stream:
-                    _write(temporary / _path(blob), stream)
-            temporary.rename(path)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        for name, content in _documents(chosen).items():
+            _write(temporary / name, io.BytesIO(content))
+        for blob in _blobs(images, chosen):
+            with images.blobs.open(blob) as stream:
+                _write(temporary / _path(blob), stream)
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-class _Chosen(NamedTuple):
+class Chosen(NamedTuple):
+    """An image to be written.
+
+    words: what the user called it; empty for one that has no name in the store. name: in full, empty when the
+    words are an id.
+    """
+
     words: str
-    """What the user wrote."""
     name: str
-    """In full, empty when that was an id."""
     descriptor: Descriptor
 
 
-def _choose(images: Images, names: Sequence[str]) -> list[_Chosen]:
+def _choose(images: Images, names: Sequence[str]) -> list[Chosen]:
     if not names:
         raise errors.InvalidInput("no image was named", "name one or more")
     with images.database.reading() as connection:
         matches = [(words, lookup.find(connection, words)) for words in names]
     chosen = {
-        (match.name, match.image.digest): _Chosen(words, match.name, match.image) for words, match in matches
+        (match.name, match.image.digest): Chosen(words, match.name, match.image) for words, match in matches
     }
     return [chosen[key] for key in sorted(chosen)]
 
 
-def _documents(chosen: Sequence[_Chosen]) -> dict[str, bytes]:
+def _documents(chosen: Sequence[Chosen]) -> dict[str, bytes]:
     index = Index(schema_version=2, media_type=documents.OCI_INDEX, manifests=tuple(map(_entry, chosen)))
     return {oci_layout.LAYOUT: b'{"imageLayoutVersion":"1.0.0"}', oci_layout.INDEX: documents.encode(index)}
 
 
-def _entry(chosen: _Chosen) -> Descriptor:
+def _entry(chosen: Chosen) -> Descriptor:
     """Podman takes the first annotation for the name, Docker the second."""
     names = {NAME_ANNOTATION: chosen.name, oci_layout.CONTAINERD_NAME: chosen.name} if chosen.name else {}
-    return msgspec.structs.replace(chosen.descriptor, annotations=names)
+    return msgspec.structs.replace(chosen.descriptor, annotations={**chosen.descriptor.annotations, **names})
 
 
-def _blobs(images: Images, chosen: Sequence[_Chosen]) -> list[Descriptor]:
+def _blobs(images: Images, chosen: Sequence[Chosen]) -> list[Descriptor]:
     """Return all blobs, sorted; of an index, manifests that are not complete in the store are left out."""
     found: dict[str, Descriptor] = {}
     for each in chosen:

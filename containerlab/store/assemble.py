@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -12,7 +12,7 @@ from containerlab.oci.image import Descriptor, History, ImageConfig, Manifest, R
 from containerlab.store.blobs import Blobs
 from containerlab.store.images import Image
 
-__all__ = ["Layer", "assemble"]
+__all__ = ["Layer", "assemble", "write_manifest"]
 
 
 class Layer(NamedTuple):
@@ -38,15 +38,29 @@ def assemble(
         history=(*(base.config.history if base else ()), *map(_history, layers)),
     )
     raw = documents.encode_config(config, base.config_raw if base else b"")
+    return write_manifest(blobs, raw, (*(base.layers if base else ()), *(layer for layer, _ in real)))
+
+
+def write_manifest(
+    blobs: Blobs,
+    config_raw: bytes,
+    layers: Sequence[Descriptor],
+    *,
+    oci: bool = True,
+    annotations: Mapping[str, str] = {},
+) -> Descriptor:
+    """Write a configuration, and a manifest with it and these layers, lowest first; return its descriptor.
+
+    oci: in the words of OCI, else in those of Docker, whose manifests have no annotations.
+    """
     manifest = Manifest(
         schema_version=2,
-        media_type=documents.OCI_MANIFEST,
-        config=blobs.write(raw, documents.OCI_CONFIG),
-        layers=tuple(
-            map(documents.as_oci_layer, (*(base.layers if base else ()), *(layer for layer, _ in real)))
-        ),
+        media_type=documents.OCI_MANIFEST if oci else documents.DOCKER_MANIFEST,
+        config=blobs.write(config_raw, documents.OCI_CONFIG if oci else documents.DOCKER_CONFIG),
+        layers=tuple(map(documents.as_oci_layer if oci else documents.as_docker_layer, layers)),
+        annotations=dict(annotations),
     )
-    return blobs.write(documents.encode(manifest), documents.OCI_MANIFEST)
+    return blobs.write(documents.encode(manifest), manifest.media_type)
 
 
 def _history(layer: Layer) -> History:

@@ -119,6 +119,17 @@ class Images:
             offered = lookup.platforms(connection, match)
         return self._image(match.image, names, _choose(name, offered, wanted))
 
+    def at(self, descriptor: Descriptor, name: str = "") -> Image:
+        """Return the image that a descriptor leads to, in the store by its blobs alone, as `get` does.
+
+        name: how messages call it.
+
+        Raises: NotFound, CorruptContent.
+        """
+        found = self._complete(descriptor)
+        offered = [(each.digest, each.platform or read.config.platform) for each, read in found]
+        return self._image(descriptor, (), _choose(name or descriptor.digest, offered, None))
+
     def list(self) -> tuple[Image, ...]:
         """Return every image by name, of an index that for this machine or else the first."""
         with self.database.reading() as connection:
@@ -173,7 +184,7 @@ class Images:
         complete = []
         problem: errors.LabError = errors.NotFound(f"index {root.digest} has no image that is in the store")
         for descriptor, document in self.walk(root):
-            if isinstance(document, Manifest) and not _is_attestation(descriptor):
+            if isinstance(document, Manifest) and not documents.is_attestation(descriptor):
                 try:
                     complete.append((descriptor, self._checked(descriptor.digest)))
                 except errors.LabError as error:
@@ -290,7 +301,3 @@ def _choose(name: str, offered: Sequence[tuple[str, Platform]], wanted: Platform
 
 def _for_host(offered: Sequence[tuple[str, Platform]]) -> str:
     return offered[Platform.host().best([platform for _, platform in offered]) or 0][0]
-
-
-def _is_attestation(descriptor: Descriptor) -> bool:
-    return descriptor.platform is not None and descriptor.platform.os == "unknown"

@@ -7,23 +7,25 @@ import fcntl
 import os
 import subprocess
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, BinaryIO
 
 from containerlab import errors
 from containerlab.linux.files import write_all
-from containerlab.linux.idmap import IdMap
+from containerlab.linux.idmap import HOST, IdMap
 from containerlab.oci import digest as digests
 from containerlab.oci.image import Descriptor
 from containerlab.store import compression, trees, unpacker
 from containerlab.store.unpack import GENEROUS, Limits, Report
 
-__all__ = ["Unpacking"]
+__all__ = ["Unpacking", "unpack_plain"]
 
 _CHUNK = 1 << 18
 _F_SETPIPE_SZ = 1031
 _PIPE_BYTES = 1 << 20
 _RATIO_FROM_BYTES = 1 << 30
+_PIPES = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
 
 
 class Unpacking:
@@ -39,12 +41,12 @@ class Unpacking:
 
         Raises: DigestMismatch, HostileArchive, CorruptContent, NotPermitted; then the directory is of no use.
         """
-        words = [os.fspath(tree), *unpacker.limits_to_words(self._limits)]
+        words = ["layer", os.fspath(tree), *unpacker.limits_to_words(self._limits)]
         process = trees.inside(
             self._idmap,
             "containerlab.store.unpacker",
             words,
-            **dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE),
+            **_PIPES,
         )
         with process, trees.killed_on_error(process):
             assert process.stdin is not None
@@ -79,3 +81,21 @@ class Unpacking:
                 write_all(pipe.fileno(), chunk)
         except BrokenPipeError:
             pass  # it has something to say
+
+
+def unpack_plain(directory: Path, pieces: Iterable[bytes]) -> Report:
+    """Unpack an archive that is no layer into a directory, as the user who runs this.
+
+    Raises: HostileArchive, CorruptContent, NotPermitted; what was made until then remains.
+    """
+    words = ["plain", os.fspath(directory), *unpacker.limits_to_words(GENEROUS)]
+    process = trees.inside(HOST, "containerlab.store.unpacker", words, **_PIPES)
+    with process, trees.killed_on_error(process):
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it has something to say
+            for piece in pieces:
+                write_all(process.stdin.fileno(), piece)
+        answer, complaint = process.communicate()
+        if process.returncode > 0:
+            raise errors.NotPermitted(f"writing to {directory} failed: {trees.last_line(complaint)}")
+        return unpacker.parse(answer)

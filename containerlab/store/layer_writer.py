@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -37,6 +38,7 @@ _MEDIA_TYPES = dict(
         strict=True,
     )
 )
+_LEVELS = {"gzip": range(10), "zstd": range(1, 23), "none": range(1)}
 
 _BLOCK_BYTES = 1 << 20
 _EMPTY = bytes(1024)
@@ -61,11 +63,13 @@ class LayerWriter:
     From the second block on, two threads hash and compress while the maker of the stream goes on.
     """
 
-    def __init__(self, writer: Writer, compression: str, watch: Watch | None) -> None:
+    def __init__(
+        self, writer: Writer, compression: str, watch: Watch | None = None, level: int | None = None
+    ) -> None:
         self._writer = writer
         self._watch = watch
         self._compression = compression
-        self._compressor = _compressor(compression)
+        self._compressor = _compressor(compression, level)
         self._hasher = digests.Hasher()
         self._pending: list[bytes] = []
         self._pending_bytes = 0
@@ -120,19 +124,27 @@ class LayerWriter:
 
 @contextlib.contextmanager
 def layer_writer(
-    blobs: Blobs, compression: str = "gzip", watch: Watch | None = None
+    blobs: Blobs, compression: str = "gzip", watch: Watch | None = None, level: int | None = None
 ) -> Iterator[LayerWriter]:
     """Give a writer for one layer; without a `commit` inside the block nothing remains.
 
     watch: is shown the tar stream, in order, by one thread after the other.
 
-    Raises: InvalidInput for a compression that is not in COMPRESSIONS.
+    level: how hard to compress, as zlib (0 to 9) and zstd (1 to 22) count it; None for the usual.
+
+    Raises: InvalidInput for a compression that is not in COMPRESSIONS, or a level that it has not.
     """
     if compression not in COMPRESSIONS:
         raise errors.InvalidInput(
             f"a layer cannot be compressed with {compression!r}", f"choose one of {', '.join(COMPRESSIONS)}"
         )
-    with blobs.writer() as writer, contextlib.closing(LayerWriter(writer, compression, watch)) as layer:
+    if level is not None and level not in _LEVELS[compression]:
+        most = _LEVELS[compression][-1]
+        raise errors.InvalidInput(f"{compression} has no level {level}", f"choose one up to {most}")
+    with (
+        blobs.writer() as writer,
+        contextlib.closing(LayerWriter(writer, compression, watch, level)) as layer,
+    ):
         yield layer
 
 
@@ -151,12 +163,14 @@ class _Stored:
         return b""
 
 
-def _compressor(name: str) -> _Compressor:
+def _compressor(name: str, level: int | None) -> _Compressor:
+    if name == "gzip" and level is not None:
+        return zlib.compressobj(level, wbits=31)
     if name == "gzip":
         from isal import isal_zlib
 
         return isal_zlib.compressobj(_GZIP_LEVEL, wbits=31)  # with no name and no time in its header
-    return zstd.ZstdCompressor() if name == "zstd" else _Stored()
+    return zstd.ZstdCompressor(level) if name == "zstd" else _Stored()
 
 
 _GZIP_LEVEL = 2

@@ -16,13 +16,18 @@ _OK = "done"
 
 
 def main(words: Sequence[str]) -> int:
-    """Unpack to the directory that the first word names, and on to the medium; the others are the limits."""
-    directory, *limits = words
+    """Unpack to a directory and on to the medium: `layer|plain DIRECTORY LIMIT…`.
+
+    A layer's deletions are noted as overlayfs does; in a plain archive their names are as others.
+    """
+    kind, directory, *limits = words
     os.umask(0)
     gc.disable()  # nothing here makes cycles, and every entry would be looked at again and again
     root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        report = unpack(lambda count: os.read(0, count), root, Limits(*map(int, limits)))
+        report = unpack(
+            lambda count: os.read(0, count), root, Limits(*map(int, limits)), whiteouts=kind == "layer"
+        )
         # All files at once; by fsync it would be a flush of the disk for each.
         syscalls.syncfs(root)
         answer = [_OK, str(report.entries), str(report.total_bytes), *report.notices]

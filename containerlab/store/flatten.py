@@ -1,0 +1,227 @@
+"""Layers above each other become one tar stream, from their archives alone.
+
+Nothing is unpacked, so that owners, devices and attributes are as the layers say whoever asks. Each layer is
+read twice: once for its headers, from the topmost down, and once for the contents that are still seen.
+Source: OCI image-spec 1.1, layer.md, "Applying Changesets" and "Whiteouts".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from containerlab import errors
+from containerlab.oci.image import Descriptor
+from containerlab.store import overlay, tar_copy
+from containerlab.store import tar_write as tar
+from containerlab.store.blobs import Blobs
+from containerlab.store.layer_reader import layer_reader
+from containerlab.store.tar_copy import Change
+from containerlab.store.tar_read import Entry, Reader
+from containerlab.store.unpack import name_inside
+
+__all__ = ["Found", "Merged", "Own", "flattened", "merge", "read_own"]
+
+_MOST_LINKS = 40
+
+
+class Found(NamedTuple):
+    """What is seen under a path: the entry, which layer it is of (0 is the lowest), and which of its entries.
+
+    Names of one file have the same layer and number.
+    """
+
+    layer: int
+    number: int
+    entry: Entry
+
+
+class Merged(NamedTuple):
+    """What layers show together, by path from the root; and what they hide of layers below them."""
+
+    nodes: dict[bytes, Found]
+    whiteouts: frozenset[bytes]
+    opaque: frozenset[bytes]
+
+
+class Own(NamedTuple):
+    """What one layer has: entries with their numbers, paths that it deletes, directories that it empties."""
+
+    entries: dict[bytes, tuple[int, Entry]]
+    whiteouts: set[bytes]
+    opaque: set[bytes]
+
+
+def merge(blobs: Blobs, layers: Sequence[Descriptor]) -> Merged:
+    """Find out what is seen of layers, lowest first.
+
+    Raises: NotFound, DigestMismatch, CorruptContent, HostileArchive.
+    """
+    merger = _Merger()
+    for index, layer in reversed(list(enumerate(layers))):
+        with layer_reader(blobs, layer) as reader:
+            merger.add_below(index, read_own(reader))
+    return Merged(merger.nodes, frozenset(merger.whiteouts), frozenset(merger.opaque))
+
+
+def flattened(
+    blobs: Blobs,
+    layers: Sequence[Descriptor],
+    merged: Merged,
+    change: Change = lambda entry: entry,
+    *,
+    whiteouts: bool = False,
+) -> Iterator[bytes]:
+    """Give the tar stream of what layers show, without its end (`tar_write.END`).
+
+    Directories come first, then files layer by layer. change: what becomes of each entry; an entry that it
+    leaves out takes the other names of the file with it. whiteouts: with what hides layers below these.
+    """
+    for path, found in sorted(merged.nodes.items()):
+        if found.entry.kind == tar.DIRECTORY and (entry := change(found.entry._replace(name=path or b"."))):
+            yield tar_copy.entry_bytes(entry)
+    if whiteouts:
+        yield from _whiteouts(merged)
+    names = _names(merged)
+    for index, layer in enumerate(layers):
+        if wanted := {number: paths for (at, number), paths in names.items() if at == index}:
+            with layer_reader(blobs, layer) as reader:
+                yield from _contents(reader, wanted, change)
+
+
+def read_own(reader: Reader) -> Own:
+    """Read the headers of a layer; of entries with the same name the last one counts.
+
+    Raises: CorruptContent, HostileArchive.
+    """
+    own = Own({}, set(), set())
+    for number, entry in enumerate(reader):
+        path = _in_layer(own.entries, name_inside(entry.name))
+        above, _, name = path.rpartition(b"/")
+        if name == overlay.OPAQUE_NAME:
+            own.opaque.add(above)
+        elif name.startswith(overlay.WHITEOUT_PREFIX):
+            if not name.startswith(overlay.WHITEOUT_PREFIX * 2):  # other notes of aufs mean nothing here
+                own.whiteouts.add(_join(above, name.removeprefix(overlay.WHITEOUT_PREFIX)))
+        else:
+            _put(own.entries, path, number, entry)
+    return own
+
+
+def _put(entries: dict[bytes, tuple[int, Entry]], path: bytes, number: int, entry: Entry) -> None:
+    old = entries.get(path)
+    if old and old[1].kind == tar.DIRECTORY and entry.kind != tar.DIRECTORY:
+        for below in [each for each in entries if each.startswith(path + b"/")]:
+            del entries[below]
+    if entry.kind != tar.HARD_LINK:
+        entries[path] = number, entry
+        return
+    target = _in_layer(entries, name_inside(entry.link))
+    if target not in entries:
+        raise errors.HostileArchive(f"the archive's {entry.name!r} is a hard link to nothing in its layer")
+    entries[path] = entries[target]
+
+
+def _in_layer(entries: dict[bytes, tuple[int, Entry]], path: bytes) -> bytes:
+    """Return a path as it is after links of the same layer in its parents, as unpacking follows them."""
+    done, pending, links = b"", path.split(b"/")[::-1], 0
+    while len(pending) > 1:
+        name = pending.pop()
+        if name in (b"", b".", b".."):
+            done = done.rpartition(b"/")[0] if name == b".." else done
+            continue
+        found = entries.get(_join(done, name))
+        if found is None or found[1].kind != tar.SYMLINK or links == _MOST_LINKS:
+            done = _join(done, name)
+            continue
+        links += 1
+        done = b"" if found[1].link.startswith(b"/") else done
+        pending += found[1].link.split(b"/")[::-1]
+    return _join(done, pending[0])
+
+
+class _Merger:
+    """Takes layers from the topmost down."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[bytes, Found] = {}
+        self.whiteouts: set[bytes] = set()
+        self.opaque: set[bytes] = set()
+        self._directories: set[bytes] = {b""}
+        self._hidden: set[bytes] = set()
+        """Paths of which nothing is seen in the layers below, nor what is under them."""
+        self._emptied: set[bytes] = set()
+        """Directories of which no content is seen in the layers below."""
+
+    def add_below(self, index: int, own: Own) -> None:
+        hidden: set[bytes] = set()
+        seen = {path: each for path, each in own.entries.items() if not self._is_hidden(path)}
+        for path, (number, entry) in seen.items():
+            is_directory = entry.kind == tar.DIRECTORY
+            if not is_directory:
+                hidden.add(path)
+                if path in self._directories:
+                    self.opaque.add(path)
+                    continue
+            if path not in self.nodes:
+                self.nodes[path] = Found(index, number, entry)
+        for path, (_, entry) in seen.items():
+            self._note_directories(path if entry.kind == tar.DIRECTORY else path.rpartition(b"/")[0])
+        for path in own.whiteouts:
+            if not self._is_hidden(path):
+                hidden.add(path)
+                if path in self._directories:
+                    self.opaque.add(path)
+                elif path not in self.nodes:
+                    self.whiteouts.add(path)
+        emptied = {path for path in own.opaque if not self._is_hidden(_join(path, b"."))}
+        self.opaque |= emptied
+        self._hidden |= hidden
+        self._emptied |= emptied
+
+    def _is_hidden(self, path: bytes) -> bool:
+        while path and path not in self._hidden:
+            path = path.rpartition(b"/")[0]
+            if path in self._emptied:
+                return True
+        return bool(path)
+
+    def _note_directories(self, path: bytes) -> None:
+        while path not in self._directories:
+            self._directories.add(path)
+            path = path.rpartition(b"/")[0]
+
+
+def _names(merged: Merged) -> dict[tuple[int, int], list[bytes]]:
+    """Return the paths of each file, sorted, by its layer and number there."""
+    names: dict[tuple[int, int], list[bytes]] = {}
+    for path, found in sorted(merged.nodes.items()):
+        if found.entry.kind != tar.DIRECTORY:
+            names.setdefault((found.layer, found.number), []).append(path)
+    return names
+
+
+def _contents(reader: Reader, wanted: dict[int, list[bytes]], change: Change) -> Iterator[bytes]:
+    for number, entry in enumerate(reader):
+        if number not in wanted:
+            continue
+        first, *others = wanted[number]
+        if (changed := change(entry._replace(name=first))) is None:
+            continue
+        yield from tar_copy.copied(reader, entry, changed)
+        for name in others:
+            link = entry._replace(name=name, kind=tar.HARD_LINK, link=first, xattrs={})
+            if (changed_link := change(link)) is not None:
+                yield tar_copy.entry_bytes(changed_link)
+
+
+def _whiteouts(merged: Merged) -> Iterator[bytes]:
+    for path in sorted(merged.opaque):
+        yield tar.header(tar.Member(_join(path, overlay.OPAQUE_NAME), tar.FILE))
+    for path in sorted(merged.whiteouts):
+        above, _, name = path.rpartition(b"/")
+        yield tar.header(tar.Member(_join(above, overlay.WHITEOUT_PREFIX + name), tar.FILE))
+
+
+def _join(above: bytes, name: bytes) -> bytes:
+    return above + b"/" + name if above and name else above or name

@@ -1,0 +1,56 @@
+"""Images as the solver hands them over, made of layers by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from containerlab.build.built import Built
+from containerlab.oci.image import Config, Healthcheck, History, ImageConfig, RootFS
+from containerlab.oci.platform import Platform
+from containerlab.store import removal
+from containerlab.store.home import Home
+from containerlab.store.images import Images
+from containerlab.store.layer_writer import Committed, layer_writer
+
+CREATED = "2026-01-02T03:04:05Z"
+CONFIG = Config(
+    cmd=("sh",),
+    env=("PATH=/bin",),
+    shell=("/bin/sh", "-ec"),
+    on_build=("RUN true",),
+    healthcheck=Healthcheck(test=("CMD", "true"), interval=10**9),
+    labels={"a": "b"},
+)
+
+
+@contextmanager
+def store(place: Path) -> Iterator[Images]:
+    """Give an empty store, whose new blobs are leased."""
+    images = Images(Home.open(place))
+    with removal.leased(images):
+        yield images
+    images.close()
+
+
+def layer(images: Images, archive: bytes, compression: str = "gzip") -> Committed:
+    with layer_writer(images.blobs, compression) as writer:
+        writer.write(archive)
+        return writer.commit()
+
+
+def built(*layers: Committed, platform: str = "linux/amd64", base_layers: int = 0) -> Built:
+    """Return an image with a line of history for each layer and one that made none."""
+    target = Platform.parse(platform)
+    lines = [History(created=CREATED, created_by=f"RUN step {i}") for i, _ in enumerate(layers)]
+    config = ImageConfig(
+        created=CREATED,
+        architecture=target.architecture,
+        os=target.os,
+        variant=target.variant,
+        config=CONFIG,
+        rootfs=RootFS(diff_ids=tuple(each.diff_id for each in layers)),
+        history=(*lines, History(created=CREATED, created_by="CMD sh", empty_layer=True)),
+    )
+    return Built(platform=target, layers=layers, config=config, base_layers=base_layers)
