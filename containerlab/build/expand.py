@@ -16,7 +16,7 @@ __all__ = ["expand", "expand_document", "expand_shown", "expand_words", "raw_wor
 
 _Told = Callable[[str], None]
 _SPECIAL = "@*#?-$!0"
-_DEEPEST = 100
+_DEEPEST = 50
 _MOST = 16 << 20
 
 
@@ -285,8 +285,7 @@ class _Lexer:
         pattern = self._pattern(word, value or "")
         if not replaces_all:
             return pattern.replace_first(value or "", replacement)
-        self._spend(len(replacement) * len(value or ""))
-        return pattern.replace_all(value or "", replacement)
+        return pattern.replace_all(value or "", replacement, _MOST)
 
     def _pattern(self, word: str, value: str) -> Wildcard:
         pattern = Wildcard(word)

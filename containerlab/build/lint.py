@@ -20,7 +20,7 @@ from containerlab.build.instructions import (
     Maintainer,
     Stage,
 )
-from containerlab.build.lint_rules import Checks, wanted, warning
+from containerlab.build.lint_rules import Checks, Reporter, wanted
 from containerlab.build.lint_variables import BaseImage, Variables
 from containerlab.build.record import LintWarning
 from containerlab.build.secret_names import looks_secret
@@ -51,26 +51,27 @@ def lint(
     may be defined there.
     Raises: InvalidInput for a wrong `check` directive.
     """
+    report = Reporter(dockerfile)
     findings = [
-        *_about_lines(dockerfile),
-        *_about_casing(dockerfile),
-        *_about_stage_names(dockerfile),
-        *(found for stage in dockerfile.stages for found in _about_stage(dockerfile, stage)),
-        *Variables(dockerfile, build_args or {}, base_image).findings(),
+        *_about_lines(report),
+        *_about_casing(report),
+        *_about_stage_names(report),
+        *(found for stage in dockerfile.stages for found in _about_stage(report, stage)),
+        *Variables(report, build_args or {}, base_image).findings(),
     ]
     return wanted(findings, checks or checks_of(dockerfile))
 
 
-def _about_lines(dockerfile: Dockerfile) -> _Findings:
-    for line in lines.read(dockerfile.text, dockerfile.escape):
+def _about_lines(report: Reporter) -> _Findings:
+    for line in lines.read(report.dockerfile.text, report.dockerfile.escape):
         if line.gap:
             place = line.place.__class__(line.gap, line.gap)
-            yield warning("NoEmptyContinuation", dockerfile, place)
+            yield report.warning("NoEmptyContinuation", place)
         names = _described_names(line)
         if names and line.comments and line.comments[-1].split(" ")[0] not in names:
             command = line.statement.keyword.upper()
             name = names[0] if len(names) == 1 else "<arg_key>"
-            yield warning("InvalidDefinitionDescription", dockerfile, line.place, command=command, name=name)
+            yield report.warning("InvalidDefinitionDescription", line.place, command=command, name=name)
 
 
 def _described_names(line: lines.Line) -> list[str]:
@@ -80,32 +81,32 @@ def _described_names(line: lines.Line) -> list[str]:
     return [word.partition("=")[0] for word in words] if keyword == "arg" else []
 
 
-def _about_casing(dockerfile: Dockerfile) -> _Findings:
-    said = [each for stage in dockerfile.stages for each in (stage.from_, *stage.instructions)]
+def _about_casing(report: Reporter) -> _Findings:
+    said = [each for stage in report.dockerfile.stages for each in (stage.from_, *stage.instructions)]
     lower = sum(each.keyword == each.keyword.lower() for each in said)
     upper = sum(each.keyword == each.keyword.upper() for each in said)
     casing, right = ("lowercase", str.lower) if lower > upper else ("uppercase", str.upper)
     for each in said:
         if each.keyword != right(each.keyword):
             values = {"command": each.keyword, "casing": casing}
-            yield warning("ConsistentInstructionCasing", dockerfile, each.place, **values)
+            yield report.warning("ConsistentInstructionCasing", each.place, **values)
 
 
-def _about_stage_names(dockerfile: Dockerfile) -> _Findings:
+def _about_stage_names(report: Reporter) -> _Findings:
     seen: set[str] = set()
-    for stage in dockerfile.stages:
+    for stage in report.dockerfile.stages:
         from_ = stage.from_
         if not from_.name:
             continue
         if from_.name != from_.name.lower():
-            yield warning("StageNameCasing", dockerfile, from_.place, name=from_.name)
+            yield report.warning("StageNameCasing", from_.place, name=from_.name)
         if not _same_casing(from_.keyword, from_.name_keyword):
             values = {"from_": from_.keyword, "as_": from_.name_keyword}
-            yield warning("FromAsCasing", dockerfile, from_.place, **values)
+            yield report.warning("FromAsCasing", from_.place, **values)
         if stage.name in _RESERVED:
-            yield warning("ReservedStageName", dockerfile, from_.place, name=stage.name)
+            yield report.warning("ReservedStageName", from_.place, name=stage.name)
         if stage.name in seen:
-            yield warning("DuplicateStageName", dockerfile, from_.place, name=stage.name)
+            yield report.warning("DuplicateStageName", from_.place, name=stage.name)
         seen.add(stage.name)
 
 
@@ -116,26 +117,26 @@ def _same_casing(keyword: str, other: str) -> bool:
     return keyword != keyword.upper() or other == other.upper()
 
 
-def _about_stage(dockerfile: Dockerfile, stage: Stage) -> _Findings:
+def _about_stage(report: Reporter, stage: Stage) -> _Findings:
     last: dict[type[Instruction], Instruction] = {}
     for each in stage.instructions:
         if isinstance(each, (Cmd, Entrypoint, Healthcheck)):
             before = last.get(type(each))
             if before:
                 values = {"command": each.keyword}
-                yield warning("MultipleInstructionsDisallowed", dockerfile, before.place, **values)
+                yield report.warning("MultipleInstructionsDisallowed", before.place, **values)
             last[type(each)] = each
         if isinstance(each, Maintainer):
-            yield warning("MaintainerDeprecated", dockerfile, each.place)
+            yield report.warning("MaintainerDeprecated", each.place)
         if isinstance(each, (Env, Label)) and each.is_legacy:
-            yield warning("LegacyKeyValueFormat", dockerfile, each.place, command=each.keyword)
-        yield from _about_secrets(dockerfile, each)
+            yield report.warning("LegacyKeyValueFormat", each.place, command=each.keyword)
+        yield from _about_secrets(report, each)
 
 
-def _about_secrets(dockerfile: Dockerfile, each: Instruction) -> _Findings:
+def _about_secrets(report: Reporter, each: Instruction) -> _Findings:
     if isinstance(each, Label) or not isinstance(each, (Arg, Env)):
         return
     command = "ARG" if isinstance(each, Arg) else "ENV"
     for name, _ in each.pairs:
         if looks_secret(name):
-            yield warning("SecretsUsedInArgOrEnv", dockerfile, each.place, command=command, name=name)
+            yield report.warning("SecretsUsedInArgOrEnv", each.place, command=command, name=name)

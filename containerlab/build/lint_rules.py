@@ -12,7 +12,7 @@ from containerlab.build.instructions import Dockerfile, Place
 from containerlab.build.record import LintWarning
 from containerlab.errors import InvalidInput, nearest
 
-__all__ = ["RULES", "Checks", "Rule", "wanted", "warning"]
+__all__ = ["RULES", "Checks", "Reporter", "Rule", "wanted", "warning"]
 
 
 class Rule(NamedTuple):
@@ -148,17 +148,28 @@ _ALL = (
 RULES = {rule.name: rule for rule in _ALL}
 
 
+class Reporter:
+    """Makes the findings of one Dockerfile."""
+
+    def __init__(self, dockerfile: Dockerfile) -> None:
+        self.dockerfile = dockerfile
+        self._lines = dockerfile.text.split("\n")
+
+    def warning(self, rule: str, place: Place, **values: str) -> LintWarning:
+        """Make a finding; `values` fill in the rule's message."""
+        found = RULES[rule]
+        return LintWarning(
+            rule=rule,
+            message=found.message.format(**values),
+            line=place.first,
+            url=found.url,
+            text=self._lines[place.first - 1].rstrip("\r"),
+        )
+
+
 def warning(rule: str, dockerfile: Dockerfile, place: Place, **values: str) -> LintWarning:
-    """Make a finding; `values` fill in the rule's message."""
-    found = RULES[rule]
-    lines = dockerfile.text.split("\n", place.first)
-    return LintWarning(
-        rule=rule,
-        message=found.message.format(**values),
-        line=place.first,
-        url=found.url,
-        text=lines[place.first - 1].rstrip("\r") if place.first <= len(lines) else "",
-    )
+    """Make a single finding; `values` fill in the rule's message."""
+    return Reporter(dockerfile).warning(rule, place, **values)
 
 
 class Checks(NamedTuple):

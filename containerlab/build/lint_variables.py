@@ -13,7 +13,6 @@ from containerlab.build.instructions import (
     Arg,
     Cmd,
     Copy,
-    Dockerfile,
     Entrypoint,
     Env,
     Expose,
@@ -28,7 +27,7 @@ from containerlab.build.instructions import (
     Volume,
     Workdir,
 )
-from containerlab.build.lint_rules import warning
+from containerlab.build.lint_rules import Reporter
 from containerlab.build.record import LintWarning
 from containerlab.errors import InvalidInput, nearest
 from containerlab.oci.platform import Platform
@@ -37,7 +36,8 @@ from containerlab.oci.reference import Reference
 __all__ = ["BaseImage", "Variables"]
 
 _Findings = Iterator[LintWarning]
-_MOST_SUGGESTED = 200
+_MOST_COMPARED = 200
+_MOST_SUGGESTIONS = 100
 _NOT_VARIABLES = ("BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE")
 
 
@@ -81,13 +81,15 @@ class Variables:
 
     def __init__(
         self,
-        dockerfile: Dockerfile,
+        report: Reporter,
         build_args: Mapping[str, str],
         base_image: Callable[[str], BaseImage | None] | None,
     ) -> None:
-        self._dockerfile = dockerfile
+        self._report = report
+        self._dockerfile = report.dockerfile
         self._build_args = build_args
         self._base_image = base_image
+        self._suggestions_left = _MOST_SUGGESTIONS
         self._scopes: dict[str, _Scope] = {}
 
     def findings(self) -> _Findings:
@@ -102,6 +104,15 @@ class Variables:
                 yield from self._about_stage(stage, global_args)
             except InvalidInput:
                 continue
+
+    def _suggestion(self, name: str, known: Iterable[str], prefix: str) -> str:
+        """Name the nearest that is known; only so often, since looking for it takes its time."""
+        self._suggestions_left -= 1
+        if self._suggestions_left < 0:
+            return ""
+        others = itertools.islice((other for other in known if other != name), _MOST_COMPARED)
+        hint = nearest(name, others)
+        return f" (did you mean {prefix}{hint.removeprefix('did you mean ')})" if hint else ""
 
     def _globals(self, build_args: Mapping[str, str]) -> tuple[dict[str, str], set[str]]:
         values = {**_platform_args(), "TARGETSTAGE": self._dockerfile.stages[-1].name}
@@ -127,7 +138,7 @@ class Variables:
         try:
             Reference.parse(expand(from_.image, defaults, self._dockerfile.escape))
         except InvalidInput:
-            yield warning("InvalidDefaultArgInFrom", self._dockerfile, from_.place, image=from_.image)
+            yield self._report.warning("InvalidDefaultArgInFrom", from_.place, image=from_.image)
 
     def _about_from(self, from_: From, values: Mapping[str, str], declared: set[str]) -> _Findings:
         missing, found = _Names(), _Names()
@@ -139,9 +150,9 @@ class Variables:
                 return
         for name in missing.names:
             if name not in declared:
-                suggestion = _suggestion(name, declared, "")
+                suggestion = self._suggestion(name, sorted(declared), "")
                 place = from_.place
-                yield warning("UndefinedArgInFrom", self._dockerfile, place, name=name, suggestion=suggestion)
+                yield self._report.warning("UndefinedArgInFrom", place, name=name, suggestion=suggestion)
         if from_.platform:
             yield from self._about_platform(from_, result, values, [*found.names], not missing.names)
 
@@ -150,7 +161,7 @@ class Variables:
     ) -> _Findings:
         if found == ["TARGETPLATFORM"] and is_complete and platform == values["TARGETPLATFORM"]:
             place = from_.place
-            yield warning("RedundantTargetPlatform", self._dockerfile, place, variable=from_.platform)
+            yield self._report.warning("RedundantTargetPlatform", place, variable=from_.platform)
         if found or not is_complete:
             return
         try:
@@ -160,7 +171,7 @@ class Variables:
         name = from_.name.lower()
         if parsed.os not in name and parsed.architecture not in name:
             place = from_.place
-            yield warning("FromPlatformFlagConstDisallowed", self._dockerfile, place, platform=platform)
+            yield self._report.warning("FromPlatformFlagConstDisallowed", place, platform=platform)
 
     def _about_stage(self, stage: Stage, global_args: Mapping[str, str]) -> _Findings:
         scope = self._begin(expand(stage.from_.image, global_args, self._dockerfile.escape))
@@ -205,27 +216,27 @@ class Variables:
                 if document.expands:
                     expand_document(document.content, scope.environment, missing.add)
         for name in missing.names if scope.is_known else ():
-            if name not in scope.declared and name not in _NOT_VARIABLES:
-                values = {"name": name, "suggestion": _suggestion(name, scope.environment, "$")}
-                yield warning("UndefinedVar", self._dockerfile, each.place, **values)
+            if (name not in scope.declared or isinstance(each, Arg)) and name not in _NOT_VARIABLES:
+                values = {"name": name, "suggestion": self._suggestion(name, scope.environment, "$")}
+                yield self._report.warning("UndefinedVar", each.place, **values)
 
     def _declare(self, arg: Arg, scope: _Scope, global_args: Mapping[str, str], missing: _Names) -> None:
         for name, default in arg.pairs:
             value = self._build_args.get(name)
             if value is None and default is not None:
-                value = expand(default, scope.environment, self._dockerfile.escape, missing.add)
+                unset = _Names()
+                value = expand(default, scope.environment, self._dockerfile.escape, unset.add)
+                missing.names.update({each: None for each in unset.names if each not in scope.declared})
             elif value is None:
                 value = global_args.get(name)
             if value is not None and name not in _NOT_VARIABLES:
                 scope.environment[name] = value
-            for known in [known for known in missing.names if known in scope.declared]:
-                del missing.names[known]
-        scope.declared.update(name for name, _ in arg.pairs)
+            scope.declared.add(name)
 
     def _about_workdir(self, each: Workdir, scope: _Scope, path: str, missing: _Names) -> _Findings:
         is_unsure = bool(missing.names) and not scope.is_known
         if not scope.has_workdir and not path.startswith("/") and not is_unsure:
-            yield warning("WorkdirRelativePath", self._dockerfile, each.place, path=path)
+            yield self._report.warning("WorkdirRelativePath", each.place, path=path)
         scope.has_workdir = True
 
     def _about_ports(self, each: Expose, values: Mapping[str, str]) -> _Findings:
@@ -233,13 +244,13 @@ class Variables:
             for port in expand_words(text, values, self._dockerfile.escape):
                 protocol = port.rpartition(":")[2].partition("/")[2]
                 if protocol != protocol.lower():
-                    yield warning("ExposeProtoCasing", self._dockerfile, each.place, port=port)
+                    yield self._report.warning("ExposeProtoCasing", each.place, port=port)
                 if port.rpartition(":")[0].strip(":"):
-                    yield warning("ExposeInvalidFormat", self._dockerfile, each.place, port=port)
+                    yield self._report.warning("ExposeInvalidFormat", each.place, port=port)
 
     def _about_command(self, each: Cmd | Entrypoint, scope: _Scope) -> _Findings:
         if each.command.is_shell and not scope.has_shell:
-            yield warning("JSONArgsRecommended", self._dockerfile, each.place, command=each.keyword)
+            yield self._report.warning("JSONArgsRecommended", each.place, command=each.keyword)
 
 
 def _texts(each: Instruction) -> tuple[str, ...]:
@@ -253,12 +264,6 @@ def _texts(each: Instruction) -> tuple[str, ...]:
     if isinstance(each, Volume):
         return each.paths
     return (each.signal,) if isinstance(each, StopSignal) else ()
-
-
-def _suggestion(name: str, known: Iterable[str], prefix: str) -> str:
-    others = itertools.islice((other for other in known if other != name), _MOST_SUGGESTED)
-    hint = nearest(name, others)
-    return f" (did you mean {prefix}{hint.removeprefix('did you mean ')})" if hint else ""
 
 
 def _platform_args() -> dict[str, str]:

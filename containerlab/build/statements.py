@@ -150,13 +150,16 @@ def _pairs(request: _Request) -> tuple[tuple[tuple[str, str], ...], bool]:
 
 def _run(request: _Request) -> Run:
     given = request.flags(mount=TEXTS, network=TEXT, security=TEXT, device=TEXTS)
+    command = _command(request, request.rest)
+    if not command.words:
+        raise InvalidInput("there is nothing to execute in []")
     for value in given.texts("mount"):
         run_mounts.check(value)
     for value in given.texts("device"):
         run_mounts.device(value)
     return Run(
         **request.head,
-        command=_command(request, request.rest),
+        command=command,
         mounts=given.texts("mount"),
         network=_one_of("network mode", given.text("network", "default"), _NETWORKS),
         security=_one_of("security", given.text("security", "sandbox"), _SECURITIES),
@@ -240,14 +243,16 @@ def _sources(request: _Request) -> tuple[tuple[str, ...], tuple[Heredoc, ...], s
     if heredocs.mark(destination):
         raise InvalidInput("it cannot accept a heredoc as a destination")
     written = {document.name: document.source for document in request.line.heredocs}
-    paths, documents = [], []
+    paths: list[str] = []
+    # The same document twice is the same file twice: of many, one is enough.
+    documents: dict[tuple[object, ...], Heredoc] = {}
     for source in sources:
-        announcement = heredocs.mark(source)
-        if announcement is None:
+        found = heredocs.mark(source)
+        if found is None:
             paths.append(source)
-        else:
-            documents.append(heredocs.document(announcement, written.get(announcement.name, "")))
-    return tuple(paths), tuple(documents), destination
+        elif found[:-1] not in documents:
+            documents[found[:-1]] = heredocs.document(found, written.get(found.name, ""))
+    return tuple(paths), tuple(documents.values()), destination
 
 
 def _words(request: _Request) -> list[str]:

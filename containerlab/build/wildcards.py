@@ -53,9 +53,13 @@ class Wildcard:
         match = self._forward.search(value, 0)
         return value if match is None else value[: match[0]] + replacement + value[match[1] :]
 
-    def replace_all(self, value: str, replacement: str) -> str:
-        """Replace all matches; `$0` in the replacement is the match, as Go has it."""
-        result, last, position = [], 0, 0
+    def replace_all(self, value: str, replacement: str, most: int) -> str:
+        """Replace all matches; `$0` in the replacement is the match, as Go has it.
+
+        Raises: InvalidInput when more than `most` characters come out.
+        """
+        result: list[str] = []
+        length, last, position = len(value), 0, 0
         while position <= len(value):
             match = self._forward.search(value, position)
             if match is None:
@@ -64,6 +68,9 @@ class Wildcard:
             result.append(value[last:begin])
             if end > last or begin == 0:
                 result.append(_filled(replacement, value[begin:end]))
+                length += len(result[-1])
+            if length > most:
+                raise InvalidInput("a replacement in a substitution makes too much of it")
             last = end
             position = max(position + 1, end)
         return "".join(result) + value[last:]
