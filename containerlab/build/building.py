@@ -5,27 +5,34 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from containerlab import errors
-from containerlab.build import folder, graph, lint, located, parser, secrets, ssh
+from containerlab.build import carried, folder, graph, lint, located, parser, secrets, ssh
 from containerlab.build.built import Built
+from containerlab.build.cache import BuildCache
+from containerlab.build.carried import Place
 from containerlab.build.folder import Context
 from containerlab.build.graph import Compiled, Wanted
 from containerlab.build.instructions import Dockerfile
+from containerlab.build.leaks import Finder
 from containerlab.build.lint_rules import Checks
+from containerlab.build.masking import Masker
 from containerlab.build.mounting import Mounting
 from containerlab.build.ops import Fetch, Run, Vertex
 from containerlab.build.order import Order
-from containerlab.build.perform import Ground, Perform
+from containerlab.build.perform import Ground, Perform, told
 from containerlab.build.record import BuildRecord, LintWarning, StepRecord, Warned, Watcher
+from containerlab.build.redaction import keyed_hash
 from containerlab.build.running import Runner
+from containerlab.build.secrets import Secret
 from containerlab.build.selection import Source
-from containerlab.build.solve import Reporter, State, StepFailed, solve
+from containerlab.build.solve import Reporter, State, StepFailed, ordered, solve
 from containerlab.build.stage import COMMENT, Line
+from containerlab.hashes import sha256
 from containerlab.oci import image as documents
 from containerlab.oci.image import Descriptor, History, ImageConfig, Manifest, RootFS, format_time
 from containerlab.oci.platform import Platform
@@ -53,11 +60,15 @@ class Workshop(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of a build; descriptor: of the image, None when it was not to come into the store."""
+    """What came of a build.
+
+    size_bytes: of the image's layers, None when no image was made. outputs: files and directories written.
+    """
 
     record: BuildRecord
-    descriptor: Descriptor | None
-    warnings: tuple[LintWarning, ...]
+    size_bytes: int | None = None
+    layers: int = 0
+    outputs: tuple[str, ...] = ()
 
 
 class BuildFailed(errors.LabError):
@@ -114,21 +125,24 @@ class _Build:
 
     def run(self) -> Outcome:
         self._warnings = _findings(self._file, self._order)
-        platforms = self._order.platforms or [Platform.host()]
-        images = self._workshop.images
+        images, options = self._workshop.images, self._order.options
         with contextlib.ExitStack() as stack:
             stack.enter_context(removal.leased(images))
-            agents = stack.enter_context(ssh.agents(self._order.options.get("ssh", ())))
-            mounting = self._mounting(agents)
-            compiled = [self._compiled(platform) for platform in platforms]
-            performer = Perform(self._ground(mounting))
-            states, steps = self._solved([each.vertex for each in compiled], performer)
-            built = [self._built(each, states) for each in compiled]
+            values = secrets.read_secrets(options.get("secret", ()))
+            agents = stack.enter_context(ssh.agents(options.get("ssh", ())))
+            compiled = [self._compiled(each) for each in self._order.platforms or [Platform.host()]]
+            targets = [each.vertex for each in compiled]
+            hidden = _hidden(targets, values)
+            performer = Perform(self._ground(self._mounting(values, agents), hidden))
+            states, steps = self._solved(targets, performer)
+            built = [self._built(each, states, Finder(self._sought(hidden))) for each in compiled]
+            self._carry(performer, targets)
             for warning in self._warnings:
                 self._tell(Warned(warning))
             descriptor = self._exported(built[0])
         record = self._record(steps, descriptor, built)
-        return Outcome(record, descriptor, self._warnings)
+        layers = built[0].layers
+        return Outcome(record, sum(layer.descriptor.size for layer in layers), len(layers))
 
     def _tell(self, event: Warned) -> None:
         if self._watch is not None:
@@ -136,26 +150,34 @@ class _Build:
 
     # --- what it stands on ------------------------------------------------------------------------
 
-    def _mounting(self, agents: dict[str, str]) -> Mounting:
+    def _mounting(self, values: Mapping[str, Secret], agents: Mapping[str, str]) -> Mounting:
         home, layers = self._workshop.images.home, self._workshop.layers
-        values = secrets.read_secrets(self._order.options.get("secret", ()))
         overlays = snapshots.trial(home, layers.idmap).kind == "overlay"
         return Mounting(home, layers.idmap, values, agents, overlays)
 
-    def _ground(self, mounting: Mounting) -> Ground:
+    def _ground(self, mounting: Mounting, hidden: Mapping[str, bytes]) -> Ground:
         workshop, options = self._workshop, self._order.options
+        home = workshop.images.home
         return Ground(
             images=workshop.images,
             layers=workshop.layers,
             runner=workshop.runner,
             mounting=mounting,
             fetch=_refuse_to_fetch,
-            keyed=lambda value: value,
+            keyed=lambda value: keyed_hash(home, value.encode(errors="surrogateescape")),
             compression=options.get("compression", "gzip"),
             newest_s=self._order.epoch,
-            checks_secrets=not options.get("allow_secret_in_layer"),
+            carried=tuple(
+                carried.read(Place.parse(text).directory) for text in options.get("cache_from", ())
+            ),
+            masker=Masker(hidden.values()),
+            finder=Finder(self._sought(hidden)),
             keep=workshop.keep if options.get("debug") else None,
         )
+
+    def _sought(self, hidden: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        """Return the secrets that are looked for in what is made."""
+        return {} if self._order.options.get("allow_secret_in_layer") else hidden
 
     def _compiled(self, platform: Platform) -> Compiled:
         order, context = self._order, self._context
@@ -196,7 +218,16 @@ class _Build:
 
     # --- the result -------------------------------------------------------------------------------
 
-    def _built(self, compiled: Compiled, states: dict[Vertex, State]) -> Built:
+    def _carry(self, performer: Perform, targets: Sequence[Vertex]) -> None:
+        """Write the steps of this build to where --cache-to says."""
+        images = self._workshop.images
+        for place in map(Place.parse, self._order.options.get("cache_to", ())):
+            own = (vertex for target in targets for vertex in _stack(target))
+            wanted = performer.keys if place.everything else own
+            keys = {performer.keys[vertex] for vertex in wanted if vertex in performer.keys}
+            carried.write(place.directory, BuildCache(images.database).all(keys), images.blobs)
+
+    def _built(self, compiled: Compiled, states: Mapping[Vertex, State], finder: Finder) -> Built:
         layers = states[compiled.vertex]
         assert not isinstance(layers, Source)
         created = format_time(self._started_at if self._order.epoch is None else self._order.epoch)
@@ -211,6 +242,11 @@ class _Build:
             rootfs=RootFS(diff_ids=tuple(layer.diff_id for layer in layers)),
             history=tuple(_history(line, created) for line in compiled.lines),
         )
+        if leaks := finder.search_config(documents.encode(config)):
+            raise errors.NotPermitted(
+                f"the image's configuration would have a secret in it: {told(leaks)}",
+                "keep it out of ENV and LABEL; or build with --allow-secret-in-layer",
+            )
         return Built(platform=compiled.platform, layers=layers, config=config)
 
     def _names(self) -> tuple[str, ...]:
@@ -241,8 +277,25 @@ class _Build:
             warnings=self._warnings,
             names=self._names() if descriptor else (),
             digest=descriptor.digest if descriptor else "",
+            image_id=f"sha256:{sha256(documents.encode(built[0].config)).hex()}" if descriptor else "",
             jobs=self._order.options.get("jobs", 0),
         )
+
+
+def _hidden(targets: Sequence[Vertex], values: Mapping[str, Secret]) -> dict[str, bytes]:
+    """Return all secret values of a build: those that may be mounted, and build arguments with such names."""
+    runs = (vertex.op for vertex in ordered(targets) if isinstance(vertex.op, Run))
+    arguments = (argument.partition("=")[::2] for run in runs for argument in run.secret_arguments)
+    given = {name: value.encode(errors="surrogateescape") for name, value in arguments}
+    return given | {name: secret.value for name, secret in values.items()}
+
+
+def _stack(target: Vertex) -> Iterator[Vertex]:
+    """Yield a vertex and all below it."""
+    vertex: Vertex | None = target
+    while vertex is not None:
+        yield vertex
+        vertex = vertex.below
 
 
 def _refuse_to_fetch(fetch: Fetch) -> Source:

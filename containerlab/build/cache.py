@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -103,11 +103,11 @@ class BuildCache:
         new = [name for name in _TOLD if before.get(name) != key.parts.get(name)]
         return "; ".join(_TOLD[name] for name in new) or "it was built, and removed since"
 
-    def all(self) -> list[Cached]:
-        """Return every step, the one that was of use last first."""
+    def all(self, keys: Collection[str] | None = None) -> list[Cached]:
+        """Return every step, or those of some keys; the one that was of use last first."""
         with self._database.reading() as connection:
             rows = connection.execute(f"SELECT {_COLUMNS} FROM build_steps ORDER BY used DESC").fetchall()
-        return [_cached(row) for row in rows]
+        return [_cached(row) for row in rows if keys is None or row[0] in keys]
 
     def remove(self, keys: Sequence[str]) -> None:
         """Forget steps; their layers go with the next collection."""

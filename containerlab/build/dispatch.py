@@ -15,6 +15,7 @@ from containerlab import errors, units
 from containerlab.build import expand, exposed, go_format, heredocs, instructions, located, run_mounts
 from containerlab.build.instructions import Instruction
 from containerlab.build.ops import Copy, Fetch, MakeDirectory, Mounted, Op, Origin, Run, Scratch, Vertex
+from containerlab.build.redaction import redact, shown_value
 from containerlab.build.run_mounts import RunMount
 from containerlab.build.secret_names import looks_secret
 from containerlab.build.selection import Selection, Source
@@ -26,7 +27,6 @@ __all__ = ["Around", "dispatch", "needs_vertex"]
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 _NOT_IN_ENVIRONMENT = ("BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE")
 _PIPES = "/dev/pipes"
-_MASKED = "<redacted>"
 
 
 class Finder(Protocol):
@@ -125,12 +125,8 @@ def _arg(stage: Stage, it: instructions.Arg, around: Around) -> None:
         if value is not None and name not in _NOT_IN_ENVIRONMENT:
             stage.variables[name] = value
         stage.arguments[name] = value
-        told.append(name if value is None else f"{name}={_shown(name, value)}")
+        told.append(name if value is None else f"{name}={shown_value(name, value)}")
     stage.note("ARG " + " ".join(told))
-
-
-def _shown(name: str, value: str) -> str:
-    return _MASKED if value and looks_secret(name) else value
 
 
 def _user(stage: Stage, it: instructions.User, around: Around) -> None:
@@ -320,17 +316,20 @@ def _run(stage: Stage, it: instructions.Run, around: Around) -> None:
         is_insecure=it.security == "insecure",
         mounts=_mounts(stage, it, around, files),
         secret_arguments=hidden,
-        proxies=tuple(
-            f"{name}={value}"
-            for name, value in around.given.items()
-            if name.lower() in _PROXIES and name not in stage.variables
-        ),
+        proxies=_proxies(stage, around),
         options=around.options,
     )
-    told = describe({name: _shown(name, value) for name, value in arguments.items()})
-    stage.grow(
-        _step(stage, it, around, op, _shown_text(stage, it)), f"RUN {told}{' '.join(executed)} # buildkit"
-    )
+    text = redact(f"RUN {describe(arguments)}{' '.join(executed)} # buildkit", arguments)
+    stage.grow(_step(stage, it, around, op, _shown_text(stage, it)), text)
+
+
+def _proxies(stage: Stage, around: Around) -> tuple[str, ...]:
+    """Return the proxies that were given as build arguments, in both ways that programs look for them."""
+    found: dict[str, str] = {}
+    for name, value in around.given.items():
+        if name.lower() in _PROXIES:
+            found |= {each: value for each in (name.upper(), name.lower()) if each not in stage.variables}
+    return tuple(f"{name}={value}" for name, value in found.items())
 
 
 def _is_configured(stage: Stage, name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +22,6 @@ from containerlab.store.home import Home
 
 __all__ = ["Mounting", "Mounts", "cache_folder"]
 
-_Say = Callable[[str, bytes], None]
 _SECRETS = "/run/secrets"
 _AGENT = "/run/buildkit/ssh_agent"
 _MOST_PRIVATE = 1000
@@ -53,19 +52,6 @@ class Mounting:
         self._secrets = secrets
         self._agents = agents
         self._overlays = overlays
-
-    def values(self, run: Run) -> dict[str, bytes]:
-        """Return the secret values that a RUN can see: of its mounts and of build arguments."""
-        ids = [_secret_id(each.mount) for each in run.mounts if each.mount.type == "secret"]
-        found = {each: self._secrets[each].value for each in ids if each in self._secrets}
-        return found | {
-            name: value.encode()
-            for name, _, value in (argument.partition("=") for argument in run.secret_arguments)
-        }
-
-    def masker(self, run: Run) -> Callable[[_Say], _Say]:
-        """Return what wraps a sink so that secret values do not reach it."""
-        return lambda say: say
 
     @contextlib.contextmanager
     def mounted(self, run: Run, sources: Mapping[Mounted, Source]) -> Iterator[Mounts]:

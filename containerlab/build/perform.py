@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, NoReturn
@@ -10,18 +11,22 @@ from typing import NamedTuple, NoReturn
 from containerlab import errors
 from containerlab.build import files, owner
 from containerlab.build.cache import BuildCache, Key, chain, digest_of
+from containerlab.build.carried import Carried
+from containerlab.build.leaks import Finder, Leak
+from containerlab.build.masking import Masker
 from containerlab.build.mounting import Mounting, Mounts
 from containerlab.build.ops import Base, Copy, Fetch, MakeDirectory, Origin, Run, Scratch, Vertex
 from containerlab.build.running import Ended, Program, Runner
 from containerlab.build.selection import Selection, Source, Target
 from containerlab.build.solve import Done, State
 from containerlab.oci.image import Descriptor
+from containerlab.store.blobs import CONTENT_LOCK
 from containerlab.store.images import Images
 from containerlab.store.layer_writer import Committed, layer_writer
 from containerlab.store.layers import Layers
 from containerlab.store.tar_write import END
 
-__all__ = ["Ground", "Perform"]
+__all__ = ["Ground", "Perform", "told"]
 
 _WAIT_S = 0.05
 _Say = Callable[[str, bytes], None]
@@ -31,8 +36,8 @@ class Ground(NamedTuple):
     """What performing stands on.
 
     fetch: gets what an ADD names from elsewhere. keyed: turns a secret value into what may stand in a key.
-    newest_s: no time in a layer is later (SOURCE_DATE_EPOCH). checks_secrets: whether a layer that has the
-    value of a secret is refused. keep: takes a RUN that failed, and the layers that it left; or None.
+    newest_s: no time in a layer is later (SOURCE_DATE_EPOCH). masker: hides secret values in output. finder:
+    finds them in layers. keep: takes a RUN that failed, and the layers that it left; or None.
     """
 
     images: Images
@@ -43,8 +48,9 @@ class Ground(NamedTuple):
     keyed: Callable[[str], str]
     compression: str = "gzip"
     newest_s: int | None = None
-    is_uncached: bool = False
-    checks_secrets: bool = True
+    carried: tuple[Carried, ...] = ()
+    masker: Masker = Masker(())
+    finder: Finder = Finder({})
     keep: Callable[[Run, tuple[Committed, ...]], None] | None = None
 
 
@@ -69,6 +75,8 @@ class Perform:
         self._ground = ground
         self._cache = BuildCache(ground.images.database)
         self._stopped = threading.Event()
+        self.keys: dict[Vertex, str] = {}
+        """The key of each step that was looked up or made."""
 
     def stop(self) -> None:
         """End what runs."""
@@ -90,8 +98,12 @@ class Perform:
                 return Done(self._ground.fetch(fetch), False)
         below = self._below(vertex, states)
         key = self._key(vertex, states, below)
+        self.keys[vertex] = key.text
+        found = None if vertex.is_uncached else self._found(key)
+        if found is not None:
+            return Done((*below, found), True)
         with self._alone(key):
-            found = None if vertex.is_uncached or self._ground.is_uncached else self._found(key)
+            found = None if vertex.is_uncached else self._found(key)
             if found is not None:
                 return Done((*below, found), True)
             missed = self._cache.why_missed(key)
@@ -102,22 +114,33 @@ class Perform:
     @contextlib.contextmanager
     def _alone(self, key: Key) -> Iterator[None]:
         """Let nobody else make the same layer meanwhile, in whatever build: who waits then finds it."""
-        while not self._stopped.is_set():
+        home, name = self._ground.images.home, f"build-{key.text[:40]}"
+        with contextlib.ExitStack() as stack:
+            while not self._is_alone(stack, name):
+                if self._stopped.wait(_WAIT_S):
+                    raise errors.Unavailable("the build was stopped")
             try:
-                with self._ground.images.home.lock(f"build-{key.text[:40]}", wait=False):
-                    yield
-                    return
-            except errors.Conflict:
-                self._stopped.wait(_WAIT_S)
-        raise errors.Unavailable("the build was stopped")
+                yield
+            finally:
+                os.unlink(f"{home.root}/locks/{name}")
+
+    def _is_alone(self, stack: contextlib.ExitStack, name: str) -> bool:
+        try:
+            stack.enter_context(self._ground.images.home.lock(name, wait=False))
+        except errors.Conflict:
+            return False
+        return True
 
     def _found(self, key: Key) -> Committed | None:
         """Return a cached layer whose blob is there, protected from collection from now on."""
         layer = self._cache.find(key)
-        if layer is None or not self._ground.images.blobs.keep(layer.descriptor):
-            return None
-        self._cache.touch([key.text])
-        return layer
+        if layer is not None and self._ground.images.blobs.keep(layer.descriptor):
+            return layer
+        for carried in self._ground.carried:
+            if step := carried.take(key, self._ground.images.blobs):
+                self._cache.add(key, step.layer, step.text)
+                return step.layer
+        return None
 
     # --- keys -----------------------------------------------------------------------------------
 
@@ -187,7 +210,8 @@ class Perform:
         is_link = isinstance(vertex.op, Copy) and vertex.op.is_link
         lowers = () if is_link else tuple(map(str, self._ground.layers.ensure(Stack(below))))
         target = Target(lowers, self._ground.newest_s)
-        with layer_writer(self._ground.images.blobs, self._ground.compression) as writer:
+        finder = self._ground.finder.another()
+        with layer_writer(self._ground.images.blobs, self._ground.compression, finder.feed) as writer:
             if isinstance(vertex.op, MakeDirectory):
                 account = owner.owner(vertex.op.owner, lowers) if vertex.op.owner else None
                 wanted = Selection((), f"{vertex.op.path}/", owner=account)
@@ -195,7 +219,9 @@ class Perform:
             else:
                 assert isinstance(vertex.op, Copy)
                 self._copy(vertex.op, states, target, writer.write)
-            return writer.commit()
+            layer = writer.commit()
+        self._check(finder, layer)
+        return layer
 
     def _copy(
         self, copy: Copy, states: Mapping[Vertex, State], target: Target, write: Callable[[bytes], object]
@@ -216,11 +242,11 @@ class Perform:
         lowers = self._ground.layers.ensure(Stack(below))
         sources = {each: self._source(each.origin, states) for each in run.mounts if each.origin is not None}
         with self._ground.mounting.mounted(run, sources) as mounts:
-            masked = self._ground.mounting.masker(run)
-            with self._ground.runner.run(_program(run, below, lowers, mounts), masked(say)) as ended:
+            program = _program(run, below, lowers, mounts)
+            with self._ground.runner.run(program, _masked(say, self._ground.masker)) as ended:
                 if ended.exit_code:
                     self._fail(run, ended, below)
-                return self._commit(run, ended)
+                return self._commit(ended)
 
     def _fail(self, run: Run, ended: Ended, below: tuple[Committed, ...]) -> NoReturn:
         if self._stopped.is_set():
@@ -229,10 +255,39 @@ class Perform:
             self._ground.keep(run, (*below, ended.commit(self._ground.compression, None, None)))
         raise errors.ContainerFailed(_failure(run, ended))
 
-    def _commit(self, run: Run, ended: Ended) -> Committed:
-        layer = ended.commit(self._ground.compression, self._ground.newest_s, None)
+    def _commit(self, ended: Ended) -> Committed:
+        finder = self._ground.finder.another()
+        layer = ended.commit(self._ground.compression, self._ground.newest_s, finder.feed)
+        self._check(finder, layer)
         ended.adopt(layer)
         return layer
+
+    def _check(self, finder: Finder, layer: Committed) -> None:
+        """Refuse a layer that has a secret in it."""
+        leaks = finder.leaks()
+        if not leaks:
+            return
+        with self._ground.images.home.lock(CONTENT_LOCK):
+            self._ground.images.blobs.remove(layer.descriptor.digest)
+        raise errors.NotPermitted(
+            f"the layer would have a secret in it: {told(leaks)}",
+            "keep it out; or build with --allow-secret-in-layer",
+        )
+
+
+def told(leaks: Sequence[Leak]) -> str:
+    """Say where secrets were found."""
+    return ", ".join(f"{leak.secret_id} in {leak.path} ({leak.encoding})" for leak in leaks)
+
+
+def _masked(say: _Say, masker: Masker) -> _Say:
+    maskers = {stream: masker.another() for stream in ("stdout", "stderr")}
+
+    def show(stream: str, data: bytes) -> None:
+        if shown := maskers[stream].feed(data) if data else maskers[stream].flush():
+            say(stream, shown)
+
+    return show
 
 
 class _Joined:

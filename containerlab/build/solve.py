@@ -19,7 +19,7 @@ from containerlab.build.selection import Source
 from containerlab.errors import LabError
 from containerlab.store.layer_writer import Committed
 
-__all__ = ["Done", "Performer", "Reporter", "Solved", "State", "StepFailed", "solve", "steps_of"]
+__all__ = ["Done", "Performer", "Reporter", "Solved", "State", "StepFailed", "ordered", "solve", "steps_of"]
 
 _LOG_LINES = 200
 _DEFAULT_JOBS = 64
@@ -66,7 +66,6 @@ class Solved(NamedTuple):
 def ordered(targets: Sequence[Vertex]) -> list[Vertex]:
     """Return all that the targets need, each after what it needs itself."""
     found: dict[Vertex, None] = {}
-    pending = [(target, iter(inputs(target))) for target in targets[:1]]
     for target in targets:
         pending = [(target, iter(inputs(target)))]
         while pending:

@@ -6,27 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 from containerlab.backends import base
 from containerlab.commands.table import Argument, command
+from containerlab.engine.build_result import BuildResult
 from containerlab.engine.build_view import watching
 from containerlab.errors import Unsupported
 from containerlab.options.build import BuildOptions
 from containerlab.options.flag import normalise
-from containerlab.views import html
 
 if TYPE_CHECKING:
-    from containerlab.build.record import BuildRecord
     from containerlab.engine.engine import Engine
 
 __all__ = ["Builder"]
-
-
-class BuildResult(html.Shown):
-    """What came of a build."""
-
-    def __init__(self, record: BuildRecord) -> None:
-        self.record = record
-
-    def to_text(self) -> str:
-        return self.record.digest
 
 
 Context = Annotated[str, Argument("CONTEXT|URL|-", "file")]
@@ -65,7 +54,12 @@ class Builder:
             dockerfile=given.get("file", "Dockerfile"),
         ) as watch:
             outcome = backend.build(order, watch, self._engine.images.provide_usual)
-        return BuildResult(outcome.record)
+        return BuildResult(
+            record=outcome.record,
+            size_bytes=outcome.size_bytes,
+            layers=outcome.layers,
+            outputs=outcome.outputs,
+        )
 
     def _progress(self, given: dict[str, Any]) -> str:
         """Choose how it is shown: as asked, else in the way of the face, else not at all."""

@@ -1,0 +1,131 @@
+"""Steps of builds outside of a home: a directory that another machine can build from.
+
+    oci-layout  index.json  blobs/sha256/…
+
+The index leads to one document, the list of steps with their keys and layers; the layers are blobs beside it.
+They are verified when they are taken.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from containerlab.build.cache import Cached, Key
+from containerlab.errors import CorruptContent, InvalidInput, NotFound, Unsupported
+from containerlab.linux.files import write_atomically
+from containerlab.oci import digest as digests
+from containerlab.oci import image as documents
+from containerlab.oci.image import Descriptor, Index
+from containerlab.store.blobs import Blobs
+from containerlab.store.layer_writer import Committed
+
+__all__ = ["Carried", "Place", "read", "write"]
+
+_MEDIA_TYPE = "application/vnd.containerlab.buildcache.v1+json"
+_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+_CHUNK = 1 << 20
+
+
+class Place(NamedTuple):
+    """Where a cache is carried: a directory; `everything`: also steps of stages that are not the target's."""
+
+    directory: str
+    everything: bool = False
+
+    @staticmethod
+    def parse(text: str) -> Place:
+        """Read `DIRECTORY` or `type=local,src=DIRECTORY|dest=DIRECTORY[,mode=min|max]`.
+
+        Raises: InvalidInput; Unsupported for another type.
+        """
+        if "=" not in text:
+            return Place(text)
+        fields = dict(part.partition("=")[::2] for part in text.split(","))
+        if fields.get("type", "local") != "local":
+            raise Unsupported(f"a cache of type {fields['type']} cannot be used here", "use type=local")
+        directory = fields.get("dest") or fields.get("src")
+        if not directory:
+            raise InvalidInput(f"{text!r} names no directory", "write type=local,src=DIRECTORY, or dest=")
+        return Place(directory, fields.get("mode") == "max")
+
+
+class Carried:
+    """A cache in a directory, as far as a build looks into it."""
+
+    def __init__(self, directory: Path, steps: Mapping[str, Cached]) -> None:
+        self._directory = directory
+        self._steps = steps
+
+    def take(self, key: Key, blobs: Blobs) -> Cached | None:
+        """Bring the layer of a step into a store, if the step is here.
+
+        Raises: DigestMismatch, and then nothing is brought in.
+        """
+        step = self._steps.get(key.text)
+        if step is None:
+            return None
+        path = self._directory / "blobs" / digests.path(step.layer.descriptor.digest)
+        try:
+            with open(path, "rb") as file:
+                blobs.copy(file, step.layer.descriptor)
+        except FileNotFoundError:
+            return None
+        return step
+
+
+def read(directory: str) -> Carried:
+    """Open a cache. Raises: NotFound, CorruptContent."""
+    root = Path(directory)
+    try:
+        index = documents.decode_document((root / "index.json").read_bytes(), documents.OCI_INDEX)
+    except FileNotFoundError as error:
+        raise NotFound(f"there is no build cache in {directory}", "write one with --cache-to") from error
+    assert isinstance(index, Index)
+    found = next((each for each in index.manifests if each.media_type == _MEDIA_TYPE), None)
+    if found is None:
+        raise CorruptContent(f"{directory} has no build cache", "write one with --cache-to")
+    raw = (root / "blobs" / digests.path(found.digest)).read_bytes()
+    if digests.of(raw) != found.digest:
+        raise CorruptContent(f"the build cache in {directory} is damaged", "write it again with --cache-to")
+    steps = msgspec.json.decode(raw, type=list[Cached])
+    return Carried(root, {step.key: step for step in steps})
+
+
+def write(directory: str, steps: Iterable[Cached], blobs: Blobs) -> None:
+    """Write steps with their layers; what the directory had before goes on to be there as blobs only.
+
+    Raises: InvalidInput for a directory that holds something else.
+    """
+    root = Path(directory)
+    if root.exists() and any(root.iterdir()) and not (root / "oci-layout").exists():
+        raise InvalidInput(f"{directory} holds other things", "name an empty directory")
+    (root / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+    kept = list(steps)
+    for step in kept:
+        _write_layer(root, step.layer, blobs)
+    raw = msgspec.json.encode(kept)
+    descriptor = Descriptor(media_type=_MEDIA_TYPE, digest=digests.of(raw), size=len(raw))
+    write_atomically(str(root / "blobs" / digests.path(descriptor.digest)), raw, 0o644)
+    index = Index(schema_version=2, media_type=documents.OCI_INDEX, manifests=(descriptor,))
+    write_atomically(str(root / "oci-layout"), _LAYOUT, 0o644)
+    write_atomically(str(root / "index.json"), documents.encode(index), 0o644)
+
+
+def _write_layer(root: Path, layer: Committed, blobs: Blobs) -> None:
+    path = root / "blobs" / digests.path(layer.descriptor.digest)
+    if path.exists():
+        return
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        with blobs.open(layer.descriptor) as source, open(temporary, "wb") as target:
+            while chunk := source.read(_CHUNK):
+                target.write(chunk)
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
