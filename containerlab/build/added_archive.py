@@ -38,7 +38,8 @@ def is_archive(file: BinaryIO) -> bool:
         file.seek(0)
         if not start.startswith(_MAGICS) and len(start) < _START:
             return False
-        return next(iter(Reader(_reader(file))), None) is not None
+        read = _reader(file)  # in small pieces: what comes behind the first header may be damaged
+        return next(iter(Reader(lambda count: read(_START))), None) is not None
     except CorruptContent:
         return False
     finally:

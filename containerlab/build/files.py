@@ -98,7 +98,7 @@ def _places() -> list[str]:
 
 
 def _error_of(answer: bytes, code: int) -> Exception:
-    last = answer.decode(errors="replace").strip().rpartition("\n")[2]
+    last = answer.decode(errors="replace").rstrip("\n").rpartition("\n")[2]
     if code != _REFUSED:
         return errors.NotPermitted(f"reading files inside the user namespace failed: {last}")
     kind, message, hint = last.split("\t")
