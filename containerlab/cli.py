@@ -174,7 +174,7 @@ def _perform_one(engine: Engine, call: Call) -> int:
         with _output():
             write_logs(value)
         return 0
-    for line in lines(value, call.face):
+    for line in lines(value, {"ids": call.options.get("quiet"), **call.face}):
         _print(line)
     return 0
 
@@ -252,6 +252,8 @@ def _call(engine: Engine, call: Call) -> Any:
         call = call._replace(options={"follow": True, **call.options})
     if call.command.name == "ps" and ".Size" in call.face.get("format", ""):
         call = call._replace(options={"size": True, **call.options})
+    if call.command.needs_text:
+        return call.on(engine, **{call.command.reads: sys.stdin.read()})
     if not call.is_attached:
         return call.on(engine)
     from containerlab.engine import attach, terminal

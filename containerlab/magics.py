@@ -89,10 +89,7 @@ class ContainerMagics(Magics):
             self.shell.user_ns[name] = value
 
     def _perform(self, call: Call, cell: str | None) -> Any:
-        if cell is not None and not call.is_attached:
-            raise WrongUsage(
-                f"{call.command.name} does not read a cell", "write it in one line with %container"
-            )
+        _check_cell(call, cell)
         in_notebook = hasattr(self.shell, "kernel")
         self.engine.canvas = NotebookCanvas() if in_notebook else canvas()
         self.engine.face = "notebook" if in_notebook else "terminal"
@@ -102,6 +99,8 @@ class ContainerMagics(Magics):
     def _value(self, call: Call, cell: str | None) -> Any:
         if told := question(call):
             raise WrongUsage(f"{told.removesuffix('.')}, and a cell cannot ask whether to", "give --force")
+        if call.command.reads and cell is not None:
+            return call.on(self.engine, **{call.command.reads: cell})
         if not call.is_attached:
             return _complete_value(call.on(self.engine))
         if call.command.name in ("run", "exec"):
@@ -142,6 +141,15 @@ def _parsed(words: list[str]) -> Call | None:
     except WrongUsage as wrong:
         wrong.usage = _in_a_notebook(wrong.usage)
         raise
+
+
+def _check_cell(call: Call, cell: str | None) -> None:
+    """Raise WrongUsage for a cell that would not be read, and for one that is missing."""
+    name = call.command.name
+    if cell is not None and not (call.is_attached or call.command.reads):
+        raise WrongUsage(f"{name} does not read a cell", "write it in one line with %container")
+    if cell is None and call.command.needs_text:
+        raise WrongUsage(f"{name} needs a cell", f"write it below a first line of %%container {name}")
 
 
 def _in_a_notebook(text: str) -> str:

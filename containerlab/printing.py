@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from containerlab.backends.base import Event, ImageInfo, Pruned, VolumeInfo
+from containerlab.engine.build_result import BuildResult
 from containerlab.engine.container import Container
 from containerlab.engine.inspection import Inspection
 from containerlab.engine.logs import Logs, timestamp
@@ -40,6 +41,8 @@ def lines(value: Any, face: Face) -> Iterator[str]:
         yield value.id if isinstance(value, ImageInfo) else value.name
     elif isinstance(value, (str, int)):
         yield str(value)
+    elif isinstance(value, BuildResult):
+        yield value.id if face.get("ids") else value.to_text()
     elif hasattr(value, "to_text"):
         yield value.to_text()
     elif value is not None and not isinstance(value, RunResult):

@@ -76,6 +76,13 @@ class Command(NamedTuple):
     each: bool
     """Several names may be given; the method is called once for each."""
     instead: dict[str, Instead]
+    reads: str = ""
+    """The keyword that takes the text of a notebook's cell; it is not among the options."""
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether it cannot do without that text."""
+        return bool(self.reads) and self.reads not in (self.method.__kwdefaults__ or {})
 
     @property
     def name(self) -> str:
@@ -173,13 +180,13 @@ _COMMANDS: dict[tuple[str, ...], Command] = {}
 
 
 def command(
-    *paths: str, each: bool = False, instead: dict[str, Instead] | None = None
+    *paths: str, each: bool = False, instead: dict[str, Instead] | None = None, reads: str = ""
 ) -> Callable[[_Method], _Method]:
     """Note a method as a command; it stays as it is."""
 
     def note(method: _Method) -> _Method:
         words = tuple(tuple(path.split()) for path in paths)
-        noted = Command(method, words, each, instead or {})
+        noted = Command(method, words, each, instead or {}, reads)
         for path in words:
             _COMMANDS[path] = noted
         return method

@@ -36,6 +36,8 @@ class BuildResult(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
     layers: int = 0
     outputs: tuple[str, ...] = ()
     """Files and directories that --output wrote."""
+    explains_cache: bool = False
+    """Whether it shows why steps were not cached."""
 
     @property
     def image(self) -> str:
@@ -119,12 +121,14 @@ class BuildResult(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
         return facts + ([_counted(len(record.warnings), "warning")] if record.warnings else [])
 
     def to_text(self) -> str:
-        return " · ".join(self.card())
+        card = " · ".join(self.card())
+        return f"{card}\n\n{self.explain_cache().to_text()}" if self.explains_cache else card
 
     def to_html(self) -> str:
         first, *rest = self.card()
         facts = " · ".join([f"<b>{html.text(first)}</b>", *map(html.text, rest)])
-        return html.line(html.mark(is_good=True) + facts, self.id)
+        explained = self.explain_cache().to_html() if self.explains_cache else ""
+        return html.line(html.mark(is_good=True) + facts, self.id) + explained
 
     def __repr__(self) -> str:
         return self.to_text()
@@ -148,9 +152,9 @@ _STEP_COLUMNS = (
     Column("inputs", "INPUTS", lambda row: row.step.inputs, "list", is_visible=False),
 )
 _CACHE_COLUMNS = (
-    Column("name", "STEP", lambda row: row.step.name, "prose"),
     Column("status", "STATUS", lambda row: row.status, "state"),
-    Column("missed", "WHAT WAS NEW", lambda row: row.missed, "prose"),
+    Column("name", "STEP", lambda row: row.step.name, "prose"),
+    Column("missed", "NEW", lambda row: row.missed, "remark"),
 )
 _WARNING_COLUMNS = (
     Column("rule", "RULE", lambda row: row.rule),

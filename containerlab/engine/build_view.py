@@ -67,7 +67,7 @@ def _display(progress: str, in_notebook: bool, dockerfile: str) -> Display:
     if progress == "plain":
         return PlainDisplay(stream)
     if progress == "quiet":
-        return QuietDisplay(stream)
+        return QuietDisplay()
     if progress == "rawjson":
         from containerlab.views.build.rawjson import RawJsonDisplay
 

@@ -33,7 +33,7 @@ class Builder:
             raise Unsupported(f"the {backend.name} backend cannot build")
         return backend
 
-    @command("builder build", "image build", "build")
+    @command("builder build", "image build", "build", reads="dockerfile")
     def build(
         self, context: Context = ".", *, dockerfile: str | None = None, **options: Unpack[BuildOptions]
     ) -> BuildResult:
@@ -59,6 +59,7 @@ class Builder:
             size_bytes=outcome.size_bytes,
             layers=outcome.layers,
             outputs=outcome.outputs,
+            explains_cache=bool(given.get("explain_cache")),
         )
 
     def _progress(self, given: dict[str, Any]) -> str:

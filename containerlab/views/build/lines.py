@@ -20,7 +20,10 @@ __all__ = ["PlainDisplay", "QuietDisplay"]
 
 
 class PlainDisplay:
-    """Steps are numbered in the order in which they begin; lines of another step stand apart."""
+    """Steps are numbered in the order in which they begin; lines of another step stand apart.
+
+    A step that ends is named again where lines of others came between.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -52,7 +55,8 @@ class PlainDisplay:
             self._write_output(before, before.log.end(), time_s)
             row = self._board.end(step, status, time_s, error)
             if was_begun or status != "canceled":
-                self._write(row, [*([] if was_begun else [row.step.name]), _ending(row)])
+                is_told = was_begun and self._last == row.number
+                self._write(row, [*([] if is_told else [row.step.name]), _ending(row)])
 
     def warned(self, finding: Finding) -> None:
         self._board.findings.append(finding)
@@ -84,23 +88,19 @@ def _ending(row: Row) -> str:
 
 
 class QuietDisplay:
-    """Shows nothing, but what a step wrote that failed."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._board = Board()
+    """Shows nothing: of a step that fails, the error tells."""
 
     def planned(self, steps: Sequence[Step]) -> None:
-        self._board.planned(steps)
+        """Say nothing."""
 
     def started(self, step: int, time_s: float) -> None:
         """Say nothing."""
 
     def output(self, step: int, stream: str, data: bytes, time_s: float) -> None:
-        self._board.rows[step].log.feed(stream, data)
+        """Say nothing."""
 
     def finished(self, step: int, status: str, time_s: float, error: str) -> None:
-        self._board.end(step, status, time_s, error)
+        """Say nothing."""
 
     def warned(self, finding: Finding) -> None:
         """Say nothing."""
@@ -109,6 +109,4 @@ class QuietDisplay:
         """Say nothing."""
 
     def close(self) -> None:
-        for row in self._board.failed:
-            self._stream.write("".join(f"{line}\n" for line in row.log.last))
-        self._stream.flush()
+        """Say nothing."""

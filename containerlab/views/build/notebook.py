@@ -56,8 +56,6 @@ def _is_watched() -> bool:
 def board_text(board: Board) -> str:
     """Write the state of a build: a line for each step that was begun."""
     lines = [_title(board), *(_text_line(row, board.now_s()) for row in board.started)]
-    for row in board.failed:
-        lines += [f"    {line}" for line in row.log.last]
     return "\n".join([*lines, *findings_text(board.findings)])
 
 
@@ -139,9 +137,10 @@ def _lines(row: Row, now_s: float) -> Iterator[html.Line]:
     yield [_state(row.status), html.breakable(row.step.name), html.text(time), bar]
     if row.status == "failed" and row.error:
         yield html.Remark(html.breakable(row.error))
-    count = {"running": _LOG_LINES, "failed": len(row.log.last)}.get(row.status, 0)
-    if written := row.log.tail(count):
+    if row.status == "running" and (written := row.log.tail(_LOG_LINES)):
         yield html.Remark(html.pre("\n".join(written)))
+    elif row.status == "failed" and row.log.last:
+        yield html.Remark(html.details("what it wrote", html.pre("\n".join(row.log.last))))
 
 
 def _ran(row: Row) -> bool:

@@ -17,7 +17,7 @@ from containerlab.views.build.board import Board, Row
 from containerlab.views.build.findings import findings_text
 from containerlab.views.build.live import Live
 
-__all__ = ["Line", "TerminalDisplay", "frame", "summary"]
+__all__ = ["Line", "TerminalDisplay", "frame"]
 
 _LOG_LINES = 6
 """Of output, below a step that runs, where there is room."""
@@ -49,7 +49,7 @@ class TerminalDisplay(Live):
     def draw(self, is_last: bool) -> None:
         width, height = _size(self._stream)
         if is_last:
-            lines = [*frame(self.board, width), *summary(self.board)]
+            lines = [*frame(self.board, width), *_warnings(self.board)]
         else:
             lines = frame(self.board, width, height)
         # One write, so that no half of a frame is seen, nor a hidden cursor left by whoever ends in between.
@@ -128,17 +128,10 @@ def _step_line(row: Row, now_s: float, width: int) -> Line:
     return Line(f"{name}{gap}{time}", _STYLES.get(row.status, row.status))
 
 
-def summary(board: Board) -> Iterator[Line]:
-    """Yield what is told at the end: the last output of a step that failed, and the warnings."""
-    for row in board.failed:
-        yield Line("------")
-        yield Line(f" > {row.step.name}:")
-        yield from map(Line, row.log.last)
-        yield Line("------")
-    findings = findings_text(board.findings)
-    if findings:
-        yield Line("")
-    yield from (Line(text, "canceled" if not number else "") for number, text in enumerate(findings))
+def _warnings(board: Board) -> Iterator[Line]:
+    """Yield what is told at the end. What a step wrote that failed, the error tells."""
+    for number, text in enumerate(findings_text(board.findings)):
+        yield from [Line(""), Line(text, "canceled")] if number == 0 else [Line(text)]
 
 
 def _fit(text: str, width: int) -> str:
