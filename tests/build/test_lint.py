@@ -1,0 +1,103 @@
+"""Each rule: folders named for it, with a Dockerfile and what it finds there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from containerlab.build.instructions import Place
+from containerlab.build.lint import BaseImage, checks_of, lint
+from containerlab.build.lint_rules import RULES, Checks, warning
+from containerlab.build.parser import parse
+from containerlab.errors import InvalidInput
+from containerlab.oci.platform import Platform
+
+_HOST = str(Platform.host())
+
+CASES = Path(__file__).parent / "lint"
+
+
+def _known(image: str) -> BaseImage | None:
+    return BaseImage({"a": "1"}) if image == "known" else None
+
+
+@pytest.mark.parametrize("case", sorted(CASES.iterdir()), ids=lambda case: case.name)
+def test_rule(case: Path) -> None:
+    rule = case.name.partition("-")[0]
+    findings = lint(parse((case / "Dockerfile").read_text()), base_image=_known)
+    shown = "".join(f"{each.line}: {each.message}\n" for each in findings if each.rule == rule)
+    assert shown == (case / "result").read_text()
+
+
+def test_all_rules_but_two_have_a_case() -> None:
+    with_case = {case.name.partition("-")[0] for case in CASES.iterdir() if (case / "result").read_text()}
+    assert set(RULES) - with_case == {"InvalidBaseImagePlatform", "CopyIgnoredFile"}
+    assert len(RULES) == 22
+
+
+def test_a_shell_of_the_base_image_counts() -> None:
+    dockerfile = parse("FROM a\nCMD b")
+    assert [each.rule for each in lint(dockerfile)] == ["JSONArgsRecommended"]
+    assert lint(dockerfile, base_image=lambda image: BaseImage({}, has_shell=True)) == []
+
+
+def test_build_arguments_are_values() -> None:
+    text = "ARG BASE\nFROM $BASE\nARG W=x\nWORKDIR $W"
+    assert [each.rule for each in lint(parse(text), build_args={"BASE": "scratch", "W": "/x"})] == [
+        "InvalidDefaultArgInFrom"
+    ]
+
+
+def test_a_finding_says_where_to_read_more() -> None:
+    (finding,) = lint(parse("FROM a\r\nMAINTAINER b\r\n"))
+    assert finding.text == "MAINTAINER b"
+    assert finding.url == "https://docs.docker.com/reference/build-checks/maintainer-deprecated/"
+    assert RULES["JSONArgsRecommended"].url.endswith("/json-args-recommended/")
+
+
+def test_a_single_finding_is_made_by_others() -> None:
+    dockerfile = parse("FROM a\nCOPY x /")
+    found = warning("CopyIgnoredFile", dockerfile, Place(2, 2), command="Copy", path="x")
+    assert found.message == 'Attempting to Copy file "x" that is excluded by .dockerignore'
+    assert (found.line, found.text) == (2, "COPY x /")
+    found = warning(
+        "InvalidBaseImagePlatform", dockerfile, Place(1, 1), image="a", actual="linux/arm64", expected=_HOST
+    )
+    assert (
+        found.message
+        == f'Base image a was pulled with platform "linux/arm64", expected "{_HOST}" for current build'
+    )
+
+
+@pytest.mark.parametrize(
+    ("check", "rules"),
+    [
+        ("", ["MaintainerDeprecated", "LegacyKeyValueFormat"]),
+        ("skip=MaintainerDeprecated", ["LegacyKeyValueFormat"]),
+        ("skip=MaintainerDeprecated,LegacyKeyValueFormat", []),
+        ("skip=all;error=true", []),
+        ("error=true", ["MaintainerDeprecated", "LegacyKeyValueFormat"]),
+        ("skip=all;experimental=InvalidDefinitionDescription", ["InvalidDefinitionDescription"]),
+    ],
+)
+def test_a_dockerfile_says_what_it_is_checked_by(check: str, rules: list[str]) -> None:
+    head = f"# check={check}\n" if check else ""
+    dockerfile = parse(f"{head}FROM a\nMAINTAINER b\nENV c d\n# x\nARG e\n")
+    assert [each.rule for each in lint(dockerfile)] == rules
+
+
+def test_findings_can_be_errors() -> None:
+    assert checks_of(parse("# check=error=true\nFROM a")).are_errors
+    assert not checks_of(parse("FROM a")).are_errors
+
+
+@pytest.mark.parametrize("check", ["skip", "skp=all", "error=yes", "a=b;error=true"])
+def test_wrong_checks(check: str) -> None:
+    with pytest.raises(InvalidInput, match="invalid check option"):
+        Checks.parse(check)
+
+
+def test_what_cannot_be_expanded_ends_the_check_of_its_stage_only() -> None:
+    text = "FROM scratch\nUSER ${\nUSER $a\nFROM scratch\nUSER $b"
+    assert [each.message for each in lint(parse(text))] == ["Usage of undefined variable '$b'"]
