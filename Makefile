@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-browser test-kill test-vm packages check bench notebooks clean
+.PHONY: help demo test test-browser test-kill test-vm fuzz packages check bench notebooks clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -26,6 +26,10 @@ test-kill: packages .venv/installed-tools ## kill at every system call of every 
 test-vm: packages .venv/installed-tools ## cgroup v2 alone, and power cuts, in a virtual machine (VM='tests/backends': these)
 	@$(PYTHON) -m tests.system_packages tests/vm/system-packages.txt
 	$(BIN)/python -m $(if $(VM),tests.vm $(VM),pytest -m vm tests/vm)
+
+fuzz: .venv/installed-tools ## grow Dockerfiles that the parser fails at, until stopped (FUZZ='-max_total_time=60': a minute)
+	$(BIN)/pip install --quiet --group fuzz
+	$(BIN)/python -m tests.build.fuzz_parser $(FUZZ)
 
 packages: ## install what system-packages.txt lists, or say what is missing
 	@$(PYTHON) -m tests.system_packages
