@@ -55,6 +55,7 @@ def copy(
 ) -> Copied:
     """Write the layer that has what `selection` takes from `source`.
 
+    Where nothing is to be taken, the destination is made, if it is not there: a WORKDIR.
     now_s: the time of what has none of its own (folders on the way, files out of the Dockerfile).
 
     Raises: NotFound for a path that is not there, Conflict for a folder in the place of a file or the other
@@ -63,7 +64,10 @@ def copy(
     """
     copier = _Copier(source, selection, target, write, int(time.time()) if now_s is None else now_s)
     with select.opened(source) as tree, Landing(selection, target) as landing:
-        copier.run(select.picks(tree, source, selection), landing)
+        if selection.paths or source.inline:
+            copier.run(select.picks(tree, source, selection), landing)
+        else:
+            copier.make_folder(landing)
     return copier.end()
 
 
@@ -91,6 +95,12 @@ class _Copier:
                 self._folder(arrival, landing)
             else:
                 self._pick(arrival.path, arrival.pick)
+
+    def make_folder(self, landing: Landing) -> None:
+        """Make the destination and its parents; where it is there, the layer stays empty."""
+        if not landing.is_folder(landing.place):
+            for arrival in landing.folders(landing.place):
+                self._folder(arrival, landing)
 
     def end(self) -> Copied:
         self._stream.end()

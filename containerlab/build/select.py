@@ -70,14 +70,18 @@ def opened(source: Source) -> Tree:
 def picks(tree: Tree, source: Source, selection: Selection) -> Iterator[Pick]:
     """Yield what is taken, in the order of the instruction, parents before children.
 
+    Without paths that is every inline file.
+
     Raises: NotFound for a path that is not there, InvalidInput for a malformed pattern.
     """
     excludes = Matcher(selection.excludes) if selection.excludes else None
-    for path in selection.paths:
-        yield from _picks_of(tree, path, excludes, keeps_parents=selection.keeps_parents)
-    for name, content in source.inline:
-        match = Match(os.fsencode(posixpath.basename(name)), None, content)
-        yield Pick(match, b"", None, -1, match.name)
+    inline = dict(source.inline)
+    for path in selection.paths or inline:
+        if path in inline:
+            match = Match(os.fsencode(posixpath.basename(path)), None, inline[path])
+            yield Pick(match, b"", None, -1, match.name)
+        else:
+            yield from _picks_of(tree, path, excludes, keeps_parents=selection.keeps_parents)
 
 
 def _picks_of(tree: Tree, path: str, excludes: Matcher | None, *, keeps_parents: bool) -> Iterator[Pick]:

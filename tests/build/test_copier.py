@@ -153,6 +153,21 @@ def test_heredocs(tree: Path) -> None:
     assert members(single)[1].mtime == NOW_S
 
 
+def test_heredocs_that_are_named(tree: Path) -> None:
+    documents = Source(inline=(("A", b"a"), ("B", b"b")))
+    assert names(layer(documents, "B", to="/n/")) == ["n", "n/B"]
+
+
+def test_a_folder_alone(tmp_path: Path) -> None:
+    image = make(tmp_path / "image", {"opt/there": None, "l": "-> opt", "file": ""})
+    assert lines(layer(Source(), to="/l/n/m/", onto=(image,), owner=(5, 6))) == [
+        *("opt/ 755 0:0", "opt/n/ 755 5:6", "opt/n/m/ 755 5:6")
+    ]
+    assert lines(layer(Source(), to="/l/there/", onto=(image,), owner=(5, 6))) == []
+    with pytest.raises(errors.Conflict, match="/file: there is a file"):
+        layer(Source(), to="/file/", onto=(image,))
+
+
 def test_big_files_and_names(tmp_path: Path) -> None:
     content = os.urandom(3_000_001)
     tree = make(tmp_path / "context", {"big": content, "x" * 200: "long", "é": "not ASCII"})
