@@ -87,8 +87,6 @@ class _Copier:
         self._total_bytes = 0
 
     def run(self, picks: Iterator[Pick], landing: Landing) -> None:
-        if not self._selection.paths:
-            self._need(landing, landing.place)
         rest = self._without_archives(picks, landing) if self._selection.unpacks else picks
         for arrival in landing.arrivals(rest):
             if arrival.pick is None:
