@@ -176,7 +176,7 @@ def _perform_one(engine: Engine, call: Call) -> int:
         return 0
     for line in lines(value, {"ids": call.options.get("quiet"), **call.face}):
         _print(line)
-    return 0
+    return int(getattr(value, "exit_code", 0))
 
 
 def _print(text: str) -> None:

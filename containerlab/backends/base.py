@@ -17,6 +17,7 @@ from containerlab.views import html
 
 if TYPE_CHECKING:
     from containerlab.build.building import Outcome
+    from containerlab.build.kept import CacheEntry
     from containerlab.build.order import Order
     from containerlab.build.record import LintWarning, Watcher
 
@@ -329,6 +330,18 @@ class Building(Protocol):
 
     def check_dockerfile(self, order: Order) -> tuple[LintWarning, ...]:
         """Look for what should not be in a Dockerfile."""
+
+    def build_cache(self) -> list[CacheEntry]:
+        """Return what builds left for later ones."""
+
+    def prune_build_cache(self, *, every: bool, unused_s: float, keep_bytes: int) -> Pruned:
+        """Remove of it what no image needs, or with `every` all."""
+
+    def export_cache_mounts(self, directory: str, ids: Sequence[str]) -> list[str]:
+        """Write folders of cache mounts to a directory; return their ids."""
+
+    def import_cache_mounts(self, directory: str) -> list[str]:
+        """Make the folders of cache mounts that a directory has; return the ids of those that are new."""
 
 
 @runtime_checkable

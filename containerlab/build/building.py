@@ -15,6 +15,7 @@ from containerlab.build import carried, folder, graph, lint, located, parser, se
 from containerlab.build.built import Built
 from containerlab.build.cache import BuildCache
 from containerlab.build.carried import Place
+from containerlab.build.delivery import Delivered, deliver, read_outputs, tell_files
 from containerlab.build.folder import Context
 from containerlab.build.graph import Compiled, Wanted
 from containerlab.build.instructions import Dockerfile
@@ -22,7 +23,7 @@ from containerlab.build.leaks import Finder
 from containerlab.build.lint_rules import Checks
 from containerlab.build.masking import Masker
 from containerlab.build.mounting import Mounting
-from containerlab.build.ops import Fetch, Run, Vertex
+from containerlab.build.ops import Base, Fetch, Run, Vertex
 from containerlab.build.order import Order
 from containerlab.build.perform import Ground, Perform, told
 from containerlab.build.record import BuildRecord, LintWarning, StepRecord, Warned, Watcher
@@ -32,9 +33,8 @@ from containerlab.build.secrets import Secret
 from containerlab.build.selection import Source
 from containerlab.build.solve import Reporter, State, StepFailed, ordered, solve
 from containerlab.build.stage import COMMENT, Line
-from containerlab.hashes import sha256
 from containerlab.oci import image as documents
-from containerlab.oci.image import Descriptor, History, ImageConfig, Manifest, RootFS, format_time
+from containerlab.oci.image import History, ImageConfig, RootFS, format_time
 from containerlab.oci.platform import Platform
 from containerlab.store import removal, snapshots
 from containerlab.store.images import Image, Images
@@ -121,6 +121,8 @@ class _Build:
         self._started_at = time.time()
         self._reporter = Reporter(self._began, watch)
         self._warnings: tuple[LintWarning, ...] = ()
+        self._id = os.urandom(12).hex()
+        self._outputs = read_outputs(order.options)
         self._file = parser.parse(context.dockerfile, context.dockerfile_name)
 
     def run(self) -> Outcome:
@@ -139,10 +141,12 @@ class _Build:
             self._carry(performer, targets)
             for warning in self._warnings:
                 self._tell(Warned(warning))
-            descriptor = self._exported(built[0])
-        record = self._record(steps, descriptor, built)
-        layers = built[0].layers
-        return Outcome(record, sum(layer.descriptor.size for layer in layers), len(layers))
+            delivered = deliver(self._outputs, built, images, self._names(), self._order.epoch)
+            tell_files(options, delivered, self._id, self._names(), self._warnings)
+        record = self._record(steps, delivered)
+        layers = built[0].layers if delivered.descriptor else ()
+        size = sum(layer.descriptor.size for layer in layers) if delivered.descriptor else None
+        return Outcome(record, size, len(layers), delivered.places)
 
     def _tell(self, event: Warned) -> None:
         if self._watch is not None:
@@ -207,7 +211,7 @@ class _Build:
             raise self._failed(failure) from failure.error
 
     def _failed(self, failure: StepFailed) -> errors.LabError:
-        record = self._record(self._reporter.records(), None, ())
+        record = self._record(self._reporter.records())
         log = "\n".join(failure.log.splitlines()[-_SHOWN_LINES:])
         shown = f"{failure.vertex.name}: {failure.error.message}" + (f"\n{log}" if log else "")
         place = failure.vertex.place
@@ -247,28 +251,20 @@ class _Build:
                 f"the image's configuration would have a secret in it: {told(leaks)}",
                 "keep it out of ENV and LABEL; or build with --allow-secret-in-layer",
             )
-        return Built(platform=compiled.platform, layers=layers, config=config)
+        return Built(
+            platform=compiled.platform,
+            layers=layers,
+            base_layers=_base_layers(compiled.vertex),
+            config=config,
+        )
 
     def _names(self) -> tuple[str, ...]:
         return tuple(self._order.options.get("tag", ()))
 
-    def _exported(self, built: Built) -> Descriptor:
-        images = self._workshop.images
-        manifest = Manifest(
-            schema_version=2,
-            media_type=documents.OCI_MANIFEST,
-            config=images.blobs.write(documents.encode(built.config), documents.OCI_CONFIG),
-            layers=tuple(documents.as_oci_layer(layer.descriptor) for layer in built.layers),
-        )
-        descriptor = images.blobs.write(documents.encode(manifest), documents.OCI_MANIFEST)
-        images.put_all([(name, descriptor) for name in self._names() or (None,)])
-        return descriptor
-
-    def _record(
-        self, steps: Sequence[StepRecord], descriptor: Descriptor | None, built: Sequence[Built]
-    ) -> BuildRecord:
+    def _record(self, steps: Sequence[StepRecord], delivered: Delivered | None = None) -> BuildRecord:
+        descriptor = delivered.descriptor if delivered else None
         return BuildRecord(
-            id=os.urandom(12).hex(),
+            id=self._id,
             dockerfile=self._file.name,
             target=self._order.options.get("target", ""),
             started_at=self._started_at,
@@ -277,7 +273,7 @@ class _Build:
             warnings=self._warnings,
             names=self._names() if descriptor else (),
             digest=descriptor.digest if descriptor else "",
-            image_id=f"sha256:{sha256(documents.encode(built[0].config)).hex()}" if descriptor else "",
+            image_id=delivered.image_id if delivered else "",
             jobs=self._order.options.get("jobs", 0),
         )
 
@@ -296,6 +292,11 @@ def _stack(target: Vertex) -> Iterator[Vertex]:
     while vertex is not None:
         yield vertex
         vertex = vertex.below
+
+
+def _base_layers(target: Vertex) -> int:
+    *_, lowest = _stack(target)
+    return len(lowest.op.image.layers) if isinstance(lowest.op, Base) else 0
 
 
 def _refuse_to_fetch(fetch: Fetch) -> Source:

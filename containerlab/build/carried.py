@@ -24,9 +24,9 @@ from containerlab.oci.image import Descriptor, Index
 from containerlab.store.blobs import Blobs
 from containerlab.store.layer_writer import Committed
 
-__all__ = ["Carried", "Place", "read", "write"]
+__all__ = ["Carried", "Place", "blob_path", "read", "read_document", "write", "write_document"]
 
-_MEDIA_TYPE = "application/vnd.containerlab.buildcache.v1+json"
+_STEPS = "application/vnd.containerlab.buildcache.v1+json"
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _CHUNK = 1 << 20
 
@@ -69,9 +69,8 @@ class Carried:
         step = self._steps.get(key.text)
         if step is None:
             return None
-        path = self._directory / "blobs" / digests.path(step.layer.descriptor.digest)
         try:
-            with open(path, "rb") as file:
+            with open(blob_path(str(self._directory), step.layer), "rb") as file:
                 blobs.copy(file, step.layer.descriptor)
         except FileNotFoundError:
             return None
@@ -79,21 +78,9 @@ class Carried:
 
 
 def read(directory: str) -> Carried:
-    """Open a cache. Raises: NotFound, CorruptContent."""
-    root = Path(directory)
-    try:
-        index = documents.decode_document((root / "index.json").read_bytes(), documents.OCI_INDEX)
-    except FileNotFoundError as error:
-        raise NotFound(f"there is no build cache in {directory}", "write one with --cache-to") from error
-    assert isinstance(index, Index)
-    found = next((each for each in index.manifests if each.media_type == _MEDIA_TYPE), None)
-    if found is None:
-        raise CorruptContent(f"{directory} has no build cache", "write one with --cache-to")
-    raw = (root / "blobs" / digests.path(found.digest)).read_bytes()
-    if digests.of(raw) != found.digest:
-        raise CorruptContent(f"the build cache in {directory} is damaged", "write it again with --cache-to")
-    steps = msgspec.json.decode(raw, type=list[Cached])
-    return Carried(root, {step.key: step for step in steps})
+    """Open the cache in a directory. Raises: NotFound, CorruptContent."""
+    steps = msgspec.json.decode(read_document(directory, _STEPS), type=list[Cached])
+    return Carried(Path(directory), {step.key: step for step in steps})
 
 
 def write(directory: str, steps: Iterable[Cached], blobs: Blobs) -> None:
@@ -101,19 +88,56 @@ def write(directory: str, steps: Iterable[Cached], blobs: Blobs) -> None:
 
     Raises: InvalidInput for a directory that holds something else.
     """
+    kept = list(steps)
+    write_document(directory, (_STEPS, msgspec.json.encode(kept)), [step.layer for step in kept], blobs)
+
+
+def read_document(directory: str, media_type: str) -> bytes:
+    """Return the document of a type that a directory's index names.
+
+    Raises: NotFound, CorruptContent.
+    """
+    root = Path(directory)
+    try:
+        index = documents.decode_document((root / "index.json").read_bytes(), documents.OCI_INDEX)
+        assert isinstance(index, Index)
+        found = next((each for each in index.manifests if each.media_type == media_type), None)
+        if found is None:
+            raise CorruptContent(
+                f"{directory} has something else than what is sought", "name another directory"
+            )
+        raw = (root / "blobs" / digests.path(found.digest)).read_bytes()
+    except FileNotFoundError as error:
+        raise NotFound(f"there is nothing of a build cache in {directory}", "check the path") from error
+    if digests.of(raw) != found.digest:
+        raise CorruptContent(f"the build cache in {directory} is damaged", "write it again")
+    return raw
+
+
+def write_document(
+    directory: str, document: tuple[str, bytes], layers: Iterable[Committed], blobs: Blobs
+) -> None:
+    """Write a document, (media type, content), with the layers that it names.
+
+    Raises: InvalidInput for a directory that holds something else.
+    """
     root = Path(directory)
     if root.exists() and any(root.iterdir()) and not (root / "oci-layout").exists():
         raise InvalidInput(f"{directory} holds other things", "name an empty directory")
     (root / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
-    kept = list(steps)
-    for step in kept:
-        _write_layer(root, step.layer, blobs)
-    raw = msgspec.json.encode(kept)
-    descriptor = Descriptor(media_type=_MEDIA_TYPE, digest=digests.of(raw), size=len(raw))
+    for layer in layers:
+        _write_layer(root, layer, blobs)
+    media_type, raw = document
+    descriptor = Descriptor(media_type=media_type, digest=digests.of(raw), size=len(raw))
     write_atomically(str(root / "blobs" / digests.path(descriptor.digest)), raw, 0o644)
     index = Index(schema_version=2, media_type=documents.OCI_INDEX, manifests=(descriptor,))
     write_atomically(str(root / "oci-layout"), _LAYOUT, 0o644)
     write_atomically(str(root / "index.json"), documents.encode(index), 0o644)
+
+
+def blob_path(directory: str, layer: Committed) -> Path:
+    """Return where a directory has a layer."""
+    return Path(directory) / "blobs" / digests.path(layer.descriptor.digest)
 
 
 def _write_layer(root: Path, layer: Committed, blobs: Blobs) -> None:

@@ -122,10 +122,13 @@ class Mounting:
     # --- cache folders ---------------------------------------------------------------------------
 
     def _cache(self, mount: RunMount, stack: contextlib.ExitStack) -> MountPoint:
-        folder = cache_folder(self._home, mount.id or mount.target)
+        name = mount.id
+        folder = cache_folder(self._home, name)
         path = self._chosen(folder, mount.sharing or "shared", stack)
         if not path.exists():
+            (folder / "id").write_text(name)
             self._make(path, mount)
+        os.utime(folder)
         options = ("rbind", "rprivate", *(("ro",) if mount.is_read_only else ()))
         return MountPoint(destination=mount.target, type="bind", source=str(path), options=options)
 
@@ -183,7 +186,7 @@ class Mounting:
 
 
 def cache_folder(home: Home, name: str) -> Path:
-    """Return where the cache mounts of an id are: folders `0`, `1`, … in it."""
+    """Return where the cache mounts of an id are: the id in a file, and folders `0`, `1`, … ."""
     return home.cache / "build-mounts" / hashlib.sha256(name.encode()).hexdigest()
 
 

@@ -170,7 +170,7 @@ FACE_FLAGS: dict[str, Flag] = {
 }
 """Options of the faces, for every command that returns a table."""
 _FACES_OF = {
-    "Table": tuple(FACE_FLAGS),
+    **dict.fromkeys(("Findings", "Table"), tuple(FACE_FLAGS)),
     **dict.fromkeys(("Inspection", "Events", "Facts"), ("format", "json")),
 }
 """Which of them go with what a command returns."""
@@ -221,7 +221,7 @@ def find(words: Sequence[str]) -> tuple[Command | None, int]:
     own = [_MODULES[first]] if first in _MODULES else []
     for module in (*own, *_MODULES.values()):
         import_module(module)
-        for length in (2, 1):
+        for length in (3, 2, 1):
             found = _COMMANDS.get(tuple(words[:length]))
             if found and len(words) >= length:
                 return found, length

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from containerlab.views.picture import Picture
 
-__all__ = ["BuildResult"]
+__all__ = ["WARNINGS", "BuildResult"]
 
 
 class BuildResult(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +61,7 @@ class BuildResult(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
     @property
     def warnings(self) -> Table[LintWarning]:
         """What lint rules found in the Dockerfile."""
-        return Table(self.record.warnings, _WARNING_COLUMNS)
+        return Table(self.record.warnings, WARNINGS)
 
     @property
     def steps(self) -> Table[StepRecord]:
@@ -156,7 +156,7 @@ _CACHE_COLUMNS = (
     Column("name", "STEP", lambda row: row.step.name, "prose"),
     Column("missed", "NEW", lambda row: row.missed, "remark"),
 )
-_WARNING_COLUMNS = (
+WARNINGS = (
     Column("rule", "RULE", lambda row: row.rule),
     Column("line", "LINE", lambda row: row.line, "number"),
     Column("message", "MESSAGE", lambda row: row.message, "prose"),

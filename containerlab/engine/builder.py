@@ -5,20 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 from containerlab.backends import base
-from containerlab.commands.table import Argument, command
-from containerlab.engine.build_result import BuildResult
+from containerlab.build.record import LintWarning
+from containerlab.commands.table import Argument, Instead, command
+from containerlab.engine import columns
+from containerlab.engine.build_result import WARNINGS, BuildResult
 from containerlab.engine.build_view import watching
 from containerlab.errors import Unsupported
-from containerlab.options.build import BuildOptions
+from containerlab.options.build import BuilderPruneOptions, BuildOptions
 from containerlab.options.flag import normalise
+from containerlab.views.table import Table
 
 if TYPE_CHECKING:
+    from containerlab.build.kept import CacheEntry
     from containerlab.engine.engine import Engine
 
 __all__ = ["Builder"]
 
 
+class Findings(Table[LintWarning]):
+    """What should not be in a Dockerfile."""
+
+    @property
+    def exit_code(self) -> int:
+        """1 when there is something, for CI."""
+        return 1 if len(self) else 0
+
+
 Context = Annotated[str, Argument("CONTEXT|URL|-", "file")]
+Directory = Annotated[str, Argument("DIRECTORY", "file")]
+MountId = Annotated[str, Argument("ID")]
 
 
 class Builder:
@@ -33,7 +48,13 @@ class Builder:
             raise Unsupported(f"the {backend.name} backend cannot build")
         return backend
 
-    @command("builder build", "image build", "build", reads="dockerfile")
+    @command(
+        "builder build",
+        "image build",
+        "build",
+        reads="dockerfile",
+        instead={"check": Instead("--check", "check", "Only look for what should not be in the Dockerfile")},
+    )
     def build(
         self, context: Context = ".", *, dockerfile: str | None = None, **options: Unpack[BuildOptions]
     ) -> BuildResult:
@@ -62,8 +83,42 @@ class Builder:
             explains_cache=bool(given.get("explain_cache")),
         )
 
+    def check(
+        self, context: Context = ".", *, dockerfile: str | None = None, **options: Unpack[BuildOptions]
+    ) -> Findings:
+        """Look for what should not be in a Dockerfile, by the published rules, and build nothing."""
+        from containerlab.build.order import Order
+
+        order = Order(context, dockerfile, normalise(BuildOptions, options))
+        return Findings(self._backend().check_dockerfile(order), WARNINGS)
+
     def _progress(self, given: dict[str, Any]) -> str:
         """Choose how it is shown: as asked, else in the way of the face, else not at all."""
         if given.get("quiet"):
             return "quiet"
         return str(given.get("progress", "auto" if self._engine.face else "quiet"))
+
+    @command("builder du")
+    def usage(self) -> Table[CacheEntry]:
+        """List what earlier builds left for later ones: layers of steps, and folders of cache mounts."""
+        return Table(self._backend().build_cache(), columns.BUILD_CACHE)
+
+    @command("builder prune")
+    def prune(self, **options: Unpack[BuilderPruneOptions]) -> base.Pruned:
+        """Remove what of earlier builds no image needs; with --all everything, cache mounts too."""
+        given = normalise(BuilderPruneOptions, options)
+        return self._backend().prune_build_cache(
+            every=bool(given.get("all")),
+            unused_s=given.get("until", 0.0),
+            keep_bytes=given.get("keep_storage", 0),
+        )
+
+    @command("builder cache export")
+    def export_mounts(self, directory: Directory, *ids: MountId) -> tuple[str, ...]:
+        """Write folders of cache mounts, by their ids or all, to a directory for another machine."""
+        return tuple(self._backend().export_cache_mounts(directory, ids))
+
+    @command("builder cache import")
+    def import_mounts(self, directory: Directory) -> tuple[str, ...]:
+        """Read folders of cache mounts that `builder cache export` wrote; what is there already stays."""
+        return tuple(self._backend().import_cache_mounts(directory))

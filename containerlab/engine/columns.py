@@ -7,6 +7,7 @@ from containerlab.backends.base import ContainerInfo, DiskSize
 from containerlab.views.table import Column
 
 __all__ = [
+    "BUILD_CACHE",
     "CAPABILITIES",
     "CHANGES",
     "CONTAINERS",
@@ -91,6 +92,16 @@ IMAGES = (
     Column("platform", "PLATFORM", lambda row: row.info.platform, "text", "Platform", is_visible=False),
     Column("name", "NAME", lambda row: row.name, "name", "Name", is_visible=False),
     Column("created_at", "CREATED AT", lambda row: row.info.created, "time", "CreatedAt", is_visible=False),
+)
+
+BUILD_CACHE = (
+    Column("id", "ID", lambda row: row.id, "id", "ID"),
+    Column("kind", "KIND", lambda row: row.kind, "text", "CacheType"),
+    Column("size_bytes", "SIZE", lambda row: row.size_bytes, "size", "Size"),
+    Column("created", "CREATED", lambda row: row.created, "age", "CreatedSince"),
+    Column("used", "LAST USED", lambda row: row.used, "age", "LastUsedSince"),
+    Column("is_shared", "IN AN IMAGE", lambda row: "yes" if row.is_shared else "", "text", "Shared"),
+    Column("text", "WHAT", lambda row: row.text, "code", "Description"),
 )
 
 HISTORY = (

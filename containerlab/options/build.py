@@ -72,7 +72,6 @@ class Result(TypedDict, total=False):
     metadata_file: Annotated[str, Flag("--metadata-file", v.file_path, "Write what was built to this file, as JSON", "FILE", completes="file")]
     quiet: Annotated[bool, Flag("-q --quiet", units.switch, "Show nothing but the image's id", "", "q")]
     progress: Annotated[str, Flag("--progress", v.choice("auto", "plain", "tty", "rawjson", "quiet"), "How to show it: auto, plain, tty, rawjson, quiet", "KIND", completes="auto plain tty rawjson quiet")]
-    check: Annotated[bool, Flag("--check", units.switch, "Only look for what should not be in the Dockerfile")]
     load: Annotated[bool, Flag("--load", units.switch, "Accepted for Docker's sake: images are in the store anyway")]
     push: Annotated[bool, Flag("--push", units.switch, "Push the image: needs a registry")]
     rm: Annotated[bool, Flag("--rm", units.switch, "Accepted for Docker's sake: containers of steps never stay")]

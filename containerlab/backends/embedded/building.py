@@ -7,15 +7,16 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from containerlab.backends.base import ExitStatus
+from containerlab.backends.base import ExitStatus, Pruned
 from containerlab.backends.embedded import mount_points, starting
 from containerlab.backends.embedded.containers import ContainerVerbs
 from containerlab.backends.embedded.describing import describe_start
 from containerlab.backends.embedded.session import EmbeddedSession
+from containerlab.backends.embedded_images import EmbeddedImages
 from containerlab.errors import LabError, Unavailable
 from containerlab.oci.image import Config
 from containerlab.store import snapshots, stubs
@@ -24,6 +25,7 @@ from containerlab.store.records import Record
 
 if TYPE_CHECKING:
     from containerlab.build.building import Outcome, Workshop
+    from containerlab.build.kept import CacheEntry
     from containerlab.build.order import Order
     from containerlab.build.record import LintWarning, Watcher
     from containerlab.build.running import Program
@@ -36,7 +38,7 @@ _HOSTNAME = "buildkitsandbox"
 """As BuildKit names the host, for builds should not differ by it."""
 
 
-class BuildingVerbs(ContainerVerbs):
+class BuildingVerbs(ContainerVerbs, EmbeddedImages):
     """Implements `base.Building`."""
 
     def build(self, order: Order, watch: Watcher | None, provide: Callable[[str], bool]) -> Outcome:
@@ -50,6 +52,33 @@ class BuildingVerbs(ContainerVerbs):
         from containerlab.build.building import check
 
         return check(order, self._workshop(lambda name: False))
+
+    def build_cache(self) -> list[CacheEntry]:
+        """Return what builds left for later ones."""
+        from containerlab.build import kept
+
+        return kept.entries(self.store, self.layers)
+
+    def prune_build_cache(self, *, every: bool, unused_s: float, keep_bytes: int) -> Pruned:
+        """Remove of it what no image needs, or with `every` all."""
+        from containerlab.build import kept
+
+        gone = kept.prune(self.store, self.layers, every=every, unused_s=unused_s, keep_bytes=keep_bytes)
+        self.drop_layers()
+        freed_bytes = sum(entry.size_bytes for entry in gone if not entry.is_shared)
+        return Pruned(removed=tuple(entry.text for entry in gone), freed_bytes=freed_bytes)
+
+    def export_cache_mounts(self, directory: str, ids: Sequence[str]) -> list[str]:
+        """Write folders of cache mounts to a directory; return their ids."""
+        from containerlab.build import kept
+
+        return kept.export_mounts(self.store, self.layers, directory, ids)
+
+    def import_cache_mounts(self, directory: str) -> list[str]:
+        """Make the folders of cache mounts that a directory has; return the ids of those that are new."""
+        from containerlab.build import kept
+
+        return kept.import_mounts(self.store, self.layers, directory)
 
     def _workshop(self, provide: Callable[[str], bool]) -> Workshop:
         from containerlab.build.building import Workshop

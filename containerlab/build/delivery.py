@@ -1,0 +1,90 @@
+"""What becomes of what was built: an image in the store, archives, directories, files that tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from containerlab.build import metadata, outputs, writing
+from containerlab.build.annotations import Annotation
+from containerlab.build.annotations import parse as parse_annotation
+from containerlab.build.built import Built
+from containerlab.build.outputs import Output
+from containerlab.build.record import LintWarning
+from containerlab.oci.image import Descriptor
+from containerlab.store.images import Images
+
+__all__ = ["Delivered", "deliver", "read_outputs", "tell_files"]
+
+
+class Delivered(NamedTuple):
+    """What was made. descriptor: of the image, None when it was not one. places: files and directories."""
+
+    descriptor: Descriptor | None
+    image_id: str
+    places: tuple[str, ...]
+
+
+def read_outputs(options: Mapping[str, Any]) -> tuple[Output, ...]:
+    """Read --output, --annotation and --compression.
+
+    Raises: InvalidInput, Unsupported.
+    """
+    wanted = tuple(map(outputs.parse, options.get("output", ()))) or (Output(),)
+    added = tuple(each for text in options.get("annotation", ()) for each in parse_annotation(text))
+    return tuple(_with(output, added, options.get("compression", "")) for output in wanted)
+
+
+def _with(output: Output, added: tuple[Annotation, ...], compression: str) -> Output:
+    form = output.export.form
+    if compression and not form.compression:
+        form = msgspec.structs.replace(form, compression=compression)
+    export = msgspec.structs.replace(
+        output.export, annotations=(*added, *output.export.annotations), form=form
+    )
+    return msgspec.structs.replace(output, export=export)
+
+
+def deliver(
+    wanted: Sequence[Output],
+    built: Sequence[Built],
+    images: Images,
+    names: Sequence[str],
+    epoch_s: int | None,
+) -> Delivered:
+    """Write every output; the caller holds a lease.
+
+    Raises: InvalidInput, Conflict, NotPermitted, Unsupported.
+    """
+    descriptors = [writing.write(output, built, images, names, epoch_s=epoch_s) for output in wanted]
+    descriptor = next((each for each in descriptors if each), None)
+    image_id = metadata.image_id(images, descriptor) if descriptor else ""
+    places = tuple(output.destination for output in wanted if output.destination not in ("", "-"))
+    return Delivered(descriptor, image_id, places)
+
+
+def tell_files(
+    options: Mapping[str, Any],
+    delivered: Delivered,
+    ref: str,
+    names: Sequence[str],
+    warnings: Sequence[LintWarning],
+) -> None:
+    """Write --iidfile and --metadata-file.
+
+    Raises: NotPermitted, Unavailable.
+    """
+    if path := options.get("iidfile"):
+        metadata.write_iid_file(Path(path), delivered.image_id)
+    if path := options.get("metadata_file"):
+        known = metadata.Metadata(
+            ref=ref,
+            descriptor=delivered.descriptor,
+            image_id=delivered.image_id,
+            names=names,
+            warnings=warnings,
+        )
+        metadata.write_metadata_file(Path(path), known)

@@ -1,0 +1,165 @@
+"""What builds leave for later ones: the layers of steps, and the folders of cache mounts.
+
+cache/build-mounts/<hash of the id>/id 0/ 1/ …
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from containerlab import errors
+from containerlab.build import carried
+from containerlab.build.cache import BuildCache
+from containerlab.build.mounting import cache_folder
+from containerlab.store import removal, trees
+from containerlab.store.images import Images
+from containerlab.store.layer_processes import Unpacking
+from containerlab.store.layer_writer import Committed
+from containerlab.store.layers import Layers
+
+_MOUNTS = "application/vnd.containerlab.cachemounts.v1+json"
+
+__all__ = ["CacheEntry", "entries", "export_mounts", "import_mounts", "prune"]
+
+
+class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A step or a cache mount."""
+
+    id: str
+    kind: str
+    """step or mount."""
+    text: str
+    """The instruction, or the id of the mount."""
+    size_bytes: int
+    created: float
+    used: float
+    is_shared: bool = False
+    """Whether an image has the layer too, so that removing it would free nothing."""
+
+
+def entries(images: Images, layers: Layers) -> list[CacheEntry]:
+    """Return everything, the one that was of use last first."""
+    with images.database.reading() as connection:
+        rows = connection.execute("SELECT digest FROM contents WHERE kind = 'blob'").fetchall()
+    in_images = {digest for (digest,) in rows}
+    steps = [
+        CacheEntry(
+            id=step.key,
+            kind="step",
+            text=step.text,
+            size_bytes=step.layer.descriptor.size,
+            created=step.created,
+            used=step.used,
+            is_shared=step.layer.descriptor.digest in in_images,
+        )
+        for step in BuildCache(images.database).all()
+    ]
+    return sorted([*steps, *_mounts(images, layers)], key=lambda entry: entry.used, reverse=True)
+
+
+def prune(
+    images: Images, layers: Layers, *, every: bool = False, unused_s: float = 0.0, keep_bytes: int = 0
+) -> list[CacheEntry]:
+    """Remove what no image needs, longest unused first, or with `every` all of it; return what is gone.
+
+    unused_s: only what was of no use for so long. keep_bytes: stop when no more than that is left.
+    """
+    found = entries(images, layers)
+    left = sum(entry.size_bytes for entry in found)
+    doomed = []
+    for entry in reversed(found):
+        if left <= keep_bytes and keep_bytes:
+            break
+        if time.time() - entry.used >= unused_s and (every or (entry.kind == "step" and not entry.is_shared)):
+            doomed.append(entry)
+            left -= entry.size_bytes
+    BuildCache(images.database).remove([entry.id for entry in doomed if entry.kind == "step"])
+    for entry in doomed:
+        if entry.kind == "mount":
+            trees.remove(_folder(images, entry.id), layers.idmap)
+    removal.collect(images)
+    return doomed
+
+
+def export_mounts(images: Images, layers: Layers, directory: str, ids: Sequence[str]) -> list[str]:
+    """Write the folders of cache mounts to a directory; return their ids.
+
+    Raises: NotFound for an id that there is not.
+    """
+    found = {entry.text: entry for entry in _mounts(images, layers)}
+    for name in ids:
+        if name not in found:
+            raise errors.NotFound.named("cache mount", name, found, "`builder du` lists them")
+    wanted = [entry for name, entry in found.items() if not ids or name in ids]
+    with removal.leased(images):
+        mounts = [
+            Mount(entry.text, layers.commit(_folder(images, entry.id) / "0", whole=True)) for entry in wanted
+        ]
+        document = (_MOUNTS, msgspec.json.encode(mounts))
+        carried.write_document(directory, document, [mount.layer for mount in mounts], images.blobs)
+    return [mount.id for mount in mounts]
+
+
+def import_mounts(images: Images, layers: Layers, directory: str) -> list[str]:
+    """Make the folders of cache mounts that a directory has and that are not here yet; return their ids.
+
+    Raises: NotFound, CorruptContent, HostileArchive.
+    """
+    mounts = msgspec.json.decode(carried.read_document(directory, _MOUNTS), type=list[Mount])
+    made = []
+    for mount in mounts:
+        folder = cache_folder(images.home, mount.id)
+        with images.home.lock(f"mount-{folder.name[:40]}"):
+            if not (folder / "0").exists():
+                _fill(images, layers, carried.blob_path(directory, mount.layer), mount, folder)
+                made.append(mount.id)
+    return made
+
+
+class Mount(NamedTuple):
+    """A cache mount as it is carried: all its files as a layer."""
+
+    id: str
+    layer: Committed
+
+
+def _fill(images: Images, layers: Layers, path: Path, mount: Mount, folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with images.home.scratch("mount-") as scratch, removal.leased(images):
+        with open(path, "rb") as file:
+            images.blobs.copy(file, mount.layer.descriptor)
+        tree = scratch / "tree"
+        tree.mkdir(mode=0o755)
+        with images.blobs.open(mount.layer.descriptor) as blob:
+            Unpacking(layers.idmap).fill(tree, blob, mount.layer.descriptor, mount.layer.diff_id)
+        (folder / "id").write_text(mount.id)
+        tree.rename(folder / "0")
+
+
+def _folder(images: Images, name: str) -> Path:
+    return images.home.cache / "build-mounts" / name
+
+
+def _mounts(images: Images, layers: Layers) -> list[CacheEntry]:
+    root = images.home.cache / "build-mounts"
+    folders = sorted(root.iterdir()) if root.is_dir() else []
+    if not folders:
+        return []
+    sizes = trees.perform(layers.idmap, "containerlab.store.tree_size", list(map(str, folders))).split()
+    return [_mount(folder, int(size)) for folder, size in zip(folders, sizes, strict=True)]
+
+
+def _mount(folder: Path, size_bytes: int) -> CacheEntry:
+    return CacheEntry(
+        id=folder.name,
+        kind="mount",
+        text=(folder / "id").read_text(),
+        size_bytes=size_bytes,
+        created=(folder / "id").stat().st_mtime,
+        used=folder.stat().st_mtime,
+    )
