@@ -198,6 +198,7 @@ class _Build:
                 uncached=order.uncached,
                 network=order.options.get("network", "default"),
                 options=order.of_containers,
+                allowed=order.options.get("allow", ()),
                 shows_platform=len(order.platforms) > 1,
             )
         )

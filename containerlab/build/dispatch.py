@@ -39,7 +39,8 @@ class Around(NamedTuple):
     """What instructions depend on beside their stage.
 
     global_arguments: of ARGs before the first FROM and of the platform. given: --build-arg.
-    context: the files of the build. find: what --from means. options: of each RUN's container.
+    context: the files of the build. find: what --from means. options: of each RUN's container. allowed: what a
+    RUN may ask for.
     shown_platform: put before the names of steps when there are several.
     """
 
@@ -50,6 +51,7 @@ class Around(NamedTuple):
     find: Finder
     network: str = "default"
     options: tuple[tuple[str, object], ...] = ()
+    allowed: tuple[str, ...] = ()
     cache_namespace: str = ""
     shown_platform: str = ""
 
@@ -294,6 +296,10 @@ def _below_workdir(stage: Stage, path: str) -> str:
 
 
 def _run(stage: Stage, it: instructions.Run, around: Around) -> None:
+    if it.security == "insecure" and "security.insecure" not in around.allowed:
+        raise errors.NotPermitted(
+            "RUN --security=insecure is not allowed", "build with --allow security.insecure"
+        )
     arguments = {
         name: value for name, value in stage.argument_values().items() if name not in _NOT_IN_ENVIRONMENT
     }

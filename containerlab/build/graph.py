@@ -45,6 +45,8 @@ class Wanted(NamedTuple):
     options: tuple[tuple[str, object], ...] = ()
     shows_platform: bool = False
     is_platform_asked: bool = False
+    allowed: tuple[str, ...] = ()
+    """--allow: what RUN may ask for."""
 
 
 class Compiled(NamedTuple):
@@ -210,6 +212,7 @@ class _Stages:
             find=lambda name, stage, where: self._origin(name, where, written.index),
             network=wanted.network,
             options=wanted.options,
+            allowed=wanted.allowed,
             cache_namespace=wanted.given.get("BUILDKIT_CACHE_MOUNT_NS", ""),
             shown_platform=f"{wanted.platform} " if wanted.shows_platform else "",
         )

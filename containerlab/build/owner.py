@@ -27,7 +27,8 @@ def needs_files(chown: str) -> bool:
 def owner(chown: str, lowers: Sequence[str | Path]) -> tuple[int, int]:
     """Return the uid and gid that files are to have.
 
-    Without a group, a name stands for its group in passwd too, and a number for the group of that number.
+    Without a group, a name stands for its group in passwd too, and a number for the group of that number;
+    without a user, it is root.
     lowers: the image's unpacked layers, topmost first; not read for numbers.
 
     Raises: InvalidInput for a name that is not in the image, or a number out of range.
@@ -36,8 +37,9 @@ def owner(chown: str, lowers: Sequence[str | Path]) -> tuple[int, int]:
     ((1000, 1000), (1000, 50))
     """
     user, colon, group = chown.partition(":")
-    if not user or (colon and not group):
+    if colon and not group:
         raise InvalidInput(f"--chown={chown} lacks a part", "write USER, USER:GROUP, UID or UID:GID")
+    user = user or "0"
     layers = [Path(layer) for layer in lowers]
     passwd = None if user.isdigit() else merged.read_file(layers, None, "/etc/passwd")
     account = users.resolve(user, passwd, None)

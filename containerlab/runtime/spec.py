@@ -7,7 +7,7 @@ as a notice.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -46,6 +46,8 @@ class Request(NamedTuple):
     options: normalised, see options/container.py.
     volumes: mounts that are resolved to paths of the host already.
     joined: namespace type → path, for those of other containers.
+    is_build: whether it is a RUN of a Dockerfile, which leaves a layer: as BuildKit has it, no variable and no
+    file tells of the host's name, and what tells of the network cannot be written.
     """
 
     id: str
@@ -56,6 +58,7 @@ class Request(NamedTuple):
     account: Account
     volumes: tuple[oci.MountPoint, ...] = ()
     joined: Mapping[str, str] = {}
+    is_build: bool = False
 
 
 class Outcome(NamedTuple):
@@ -215,7 +218,9 @@ def _process(
     rlimits, notices = limits.rlimits(options.get("ulimit", ()), may_raise=_may_raise(host))
     score, score_notices = _oom_score(options.get("oom_score_adj"), host)
     terminal = bool(options.get("tty"))
-    implied = {"HOSTNAME": _hostname(request), "HOME": account.home or "/"}
+    implied = {"HOME": account.home or "/"}
+    if not request.is_build:
+        implied = {"HOSTNAME": _hostname(request), **implied}
     if terminal:
         implied["TERM"] = "xterm"
     process = oci.Process(
@@ -345,18 +350,19 @@ def _mounts(request: Request, not_hosts: set[str], host: Host) -> tuple[oci.Moun
         for mount in posture.MOUNTS
         if mount.destination not in taken
     ]
-    for name in ("resolv.conf", "hostname", "hosts"):
-        if f"/etc/{name}" not in taken:
-            source = f"{request.directory}/{name}"
-            mounts.append(
-                oci.MountPoint(
-                    destination=f"/etc/{name}", type="bind", source=source, options=("rbind", "rprivate")
-                )
-            )
+    mounts += [mount for mount in _etc_files(request) if mount.destination not in taken]
     if options.get("privileged"):
         mounts = [_writable(mount) for mount in mounts]
     volumes = sorted(request.volumes, key=lambda volume: volume.destination.count("/"))
     return (*mounts, *volumes)
+
+
+def _etc_files(request: Request) -> Iterator[oci.MountPoint]:
+    names = ("resolv.conf", "hosts") if request.is_build else ("resolv.conf", "hostname", "hosts")
+    options = ("rbind", "rprivate", "ro") if request.is_build else ("rbind", "rprivate")
+    for name in names:
+        source = f"{request.directory}/{name}"
+        yield oci.MountPoint(destination=f"/etc/{name}", type="bind", source=source, options=options)
 
 
 def _adapted(mount: oci.MountPoint, request: Request, not_hosts: set[str], host: Host) -> oci.MountPoint:

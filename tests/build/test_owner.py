@@ -27,13 +27,14 @@ def image(tmp_path: Path) -> tuple[Path, ...]:
         ("7", (7, 7)),
         ("7:staff", (7, 50)),
         ("0", (0, 0)),
+        (":staff", (0, 50)),
     ],
 )
 def test_owners(image: tuple[Path, ...], chown: str, ids: tuple[int, int]) -> None:
     assert owner(chown, image) == ids
 
 
-@pytest.mark.parametrize("chown", ["nobody", "app:nogroup", ":staff", "app:", "4294967296", "-1"])
+@pytest.mark.parametrize("chown", ["nobody", "app:nogroup", ":nogroup", "app:", "4294967296", "-1"])
 def test_what_means_nobody_is_refused(image: tuple[Path, ...], chown: str) -> None:
     with pytest.raises(errors.InvalidInput):
         owner(chown, image)

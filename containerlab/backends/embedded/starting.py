@@ -130,7 +130,15 @@ def decide(home: Home, host: Host, record: Record, config: Config, parts: Parts)
         volumes = (*volumes, *_apt_setting(directory, parts.lowers))
     spec, notices = make(
         Request(
-            record.id, str(directory), config, record.command, record.options, account, volumes, joined.paths
+            record.id,
+            str(directory),
+            config,
+            record.command,
+            record.options,
+            account,
+            volumes,
+            joined.paths,
+            is_build=record.purpose == "build",
         ),
         host,
     )
