@@ -100,7 +100,8 @@ class ContainerMagics(Magics):
         if told := question(call):
             raise WrongUsage(f"{told.removesuffix('.')}, and a cell cannot ask whether to", "give --force")
         if call.command.reads and cell is not None:
-            return call.on(self.engine, **{call.command.reads: cell})
+            named = {"cell": _cell_id(self.shell)} if call.command.names_cell else {}
+            return call.on(self.engine, **{call.command.reads: cell}, **named)
         if not call.is_attached:
             return _complete_value(call.on(self.engine))
         if call.command.name in ("run", "exec"):
@@ -141,6 +142,13 @@ def _parsed(words: list[str]) -> Call | None:
     except WrongUsage as wrong:
         wrong.usage = _in_a_notebook(wrong.usage)
         raise
+
+
+def _cell_id(shell: InteractiveShell) -> str:
+    """Return what the front end calls the running cell; most do not say."""
+    kernel = getattr(shell, "kernel", None)
+    message = kernel.get_parent("shell") if kernel is not None else {}
+    return str(message.get("metadata", {}).get("cellId", ""))
 
 
 def _check_cell(call: Call, cell: str | None) -> None:

@@ -18,6 +18,7 @@ from containerlab.views import html
 if TYPE_CHECKING:
     from containerlab.build.building import Outcome
     from containerlab.build.kept import CacheEntry
+    from containerlab.build.layered import Lines
     from containerlab.build.order import Order
     from containerlab.build.record import LintWarning, Watcher
 
@@ -342,6 +343,12 @@ class Building(Protocol):
 
     def import_cache_mounts(self, directory: str) -> list[str]:
         """Make the folders of cache mounts that a directory has; return the ids of those that are new."""
+
+    def made_of(self, name: str) -> tuple[Lines, ...]:
+        """Return the lines that made an image a few at a time."""
+
+    def keep_made(self, name: str, made: Sequence[Lines]) -> None:
+        """Keep the lines that made an image."""
 
 
 @runtime_checkable

@@ -85,6 +85,11 @@ class Command(NamedTuple):
         return bool(self.reads) and self.reads not in (self.method.__kwdefaults__ or {})
 
     @property
+    def names_cell(self) -> bool:
+        """Whether it wants to know which cell the text is from, as its keyword `cell`."""
+        return "cell" in (self.method.__kwdefaults__ or {})
+
+    @property
     def name(self) -> str:
         """The shortest words for it, for messages."""
         shortest: tuple[str, ...] = min(self.paths, key=len)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 from containerlab.backends import base
 from containerlab.build.record import LintWarning
-from containerlab.commands.table import Argument, Instead, command
+from containerlab.commands.table import Argument, ImageName, Instead, command
 from containerlab.engine import columns
 from containerlab.engine.build_result import WARNINGS, BuildResult
 from containerlab.engine.build_view import watching
-from containerlab.errors import Unsupported
-from containerlab.options.build import BuilderPruneOptions, BuildOptions
+from containerlab.errors import InvalidInput, NotFound, Unsupported
+from containerlab.options.build import BuilderPruneOptions, BuildOptions, LayerOptions
 from containerlab.options.flag import normalise
 from containerlab.views.table import Table
 
@@ -91,6 +92,47 @@ class Builder:
 
         order = Order(context, dockerfile, normalise(BuildOptions, options))
         return Findings(self._backend().check_dockerfile(order), WARNINGS)
+
+    @command("builder layer", "layer", reads="lines")
+    def layer(
+        self, context: Context = ".", *, lines: str, cell: str = "", **options: Unpack[LayerOptions]
+    ) -> BuildResult:
+        """Build a few lines of a Dockerfile on top of what an image is so far.
+
+        engine.builder.layer(lines="RUN echo hi > /hi", tag="app", base="lab/base")
+
+        The first lines begin with FROM, or name an image with --from. Lines of a cell that is run again take
+        the place of what it made, and of all that came after it. ARG counts for its own lines only.
+        """
+        from containerlab.build.layered import Lines
+        from containerlab.engine.layering import ground
+
+        given = normalise(LayerOptions, options)
+        if not given.get("tag"):
+            raise InvalidInput("layer needs the name of the image that grows", "give -t NAME")
+        name, base = given.pop("tag"), given.pop("base", "")
+        backend, new = self._backend(), Lines(text=lines, image_id="", cell=cell)
+        below = ground(name, backend.made_of(name), self._id_of(name), new, base)
+        result = self.build(context, dockerfile=below.first_line + lines, tag=name, **given)
+        text = lines if below.made else below.first_line + lines
+        made = (*below.made, Lines(text=text, image_id=result.id, cell=cell))
+        backend.keep_made(name, made)
+        return result
+
+    def _id_of(self, name: str) -> str:
+        with contextlib.suppress(NotFound):
+            return self._engine.backend.image(name).id
+        return ""
+
+    @command("builder dockerfile", "dockerfile")
+    def dockerfile(self, name: ImageName) -> str:
+        """Write down as one Dockerfile what `layer` made an image of."""
+        from containerlab.build.layered import dockerfile_of
+
+        made = self._backend().made_of(name)
+        if not made:
+            raise NotFound(f"{name} was not made by layer", "conlab history shows how an image was made")
+        return dockerfile_of(made)
 
     def _progress(self, given: dict[str, Any]) -> str:
         """Choose how it is shown: as asked, else in the way of the face, else not at all."""

@@ -8,7 +8,7 @@ from containerlab.options import values as v
 from containerlab.options.container import Duration, Pairs, Size, Words
 from containerlab.options.flag import Flag
 
-__all__ = ["BuildOptions", "BuilderPruneOptions"]
+__all__ = ["BuildOptions", "BuilderPruneOptions", "LayerOptions"]
 
 
 def _jobs(value: int | str) -> int:
@@ -80,6 +80,17 @@ class Result(TypedDict, total=False):
 
 class BuildOptions(What, How, Remembering, Result, total=False):
     """The options of `build`."""
+
+
+class LayerOptions(How, Remembering, total=False):
+    """The options of `layer`."""
+
+    tag: Annotated[str, Flag("-t --tag", v.text, "Name of the image that grows", "NAME[:TAG]", completes="image")]
+    base: Annotated[str, Flag("--from", v.text, "Begin anew, on this image", "IMAGE", completes="image")]
+    build_arg: Annotated[Pairs, Flag("--build-arg", v.text, "Set an ARG: NAME=value, or NAME to hand on this process's variable", "NAME=VALUE", collect=tuple)]
+    build_context: Annotated[Pairs, Flag("--build-context", v.pair, "More files or images by a name: name=DIRECTORY, docker-image://…", "NAME=SOURCE", collect=tuple)]
+    progress: Annotated[str, Flag("--progress", v.choice("auto", "plain", "tty", "rawjson", "quiet"), "How to show it: auto, plain, tty, rawjson, quiet", "KIND", completes="auto plain tty rawjson quiet")]
+    quiet: Annotated[bool, Flag("-q --quiet", units.switch, "Show nothing but the image's id")]
 
 
 class BuilderPruneOptions(TypedDict, total=False):

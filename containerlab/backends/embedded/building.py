@@ -26,6 +26,7 @@ from containerlab.store.records import Record
 if TYPE_CHECKING:
     from containerlab.build.building import Outcome, Workshop
     from containerlab.build.kept import CacheEntry
+    from containerlab.build.layered import Lines
     from containerlab.build.order import Order
     from containerlab.build.record import LintWarning, Watcher
     from containerlab.build.running import Program
@@ -79,6 +80,18 @@ class BuildingVerbs(ContainerVerbs, EmbeddedImages):
         from containerlab.build import kept
 
         return kept.import_mounts(self.store, self.layers, directory)
+
+    def made_of(self, name: str) -> tuple[Lines, ...]:
+        """Return the lines that made an image a few at a time."""
+        from containerlab.build import layered
+
+        return layered.read(self.home, name)
+
+    def keep_made(self, name: str, made: Sequence[Lines]) -> None:
+        """Keep the lines that made an image."""
+        from containerlab.build import layered
+
+        layered.keep(self.home, name, made)
 
     def _workshop(self, provide: Callable[[str], bool]) -> Workshop:
         from containerlab.build.building import Workshop
