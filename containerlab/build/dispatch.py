@@ -39,8 +39,8 @@ class Around(NamedTuple):
     """What instructions depend on beside their stage.
 
     global_arguments: of ARGs before the first FROM and of the platform. given: --build-arg.
-    context: the files of the build. find: what --from means. options: of each RUN's container. allowed: what a
-    RUN may ask for.
+    context: the files of the build. find: what --from means. options: of each RUN's container.
+    allowed: what a RUN may ask for.
     shown_platform: put before the names of steps when there are several.
     """
 

@@ -46,8 +46,8 @@ class Request(NamedTuple):
     options: normalised, see options/container.py.
     volumes: mounts that are resolved to paths of the host already.
     joined: namespace type → path, for those of other containers.
-    is_build: whether it is a RUN of a Dockerfile, which leaves a layer: as BuildKit has it, no variable and no
-    file tells of the host's name, and what tells of the network cannot be written.
+    is_build: whether it is a RUN of a Dockerfile: as BuildKit has it, no variable and no file tells of the
+    host's name, and what tells of the network cannot be written.
     """
 
     id: str
