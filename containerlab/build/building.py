@@ -49,14 +49,14 @@ _SHOWN_LINES = 20
 class Workshop(NamedTuple):
     """What a build stands on.
 
-    find_image: a base image by name and platform. keep: takes a RUN that failed, and the layers it left.
+    find_image: a base image by name and platform. keep: see `perform.Ground`.
     """
 
     images: Images
     layers: Layers
     runner: Runner
     find_image: Callable[[str, Platform], Image]
-    keep: Callable[[Run, tuple[Committed, ...]], None] | None = None
+    keep: Callable[[Run, tuple[Committed, ...]], str] | None = None
 
 
 class Outcome(NamedTuple):
@@ -133,11 +133,12 @@ class _Build:
             values = secrets.read_secrets(options.get("secret", ()))
             agents = stack.enter_context(ssh.agents(options.get("ssh", ())))
             compiled = [self._compiled(each) for each in self._order.platforms or [Platform.host()]]
-            targets = [each.vertex for each in compiled]
+            targets = [each.vertex for each in compiled if each.vertex is not None]
             hidden = _hidden(targets, values)
             performer = Perform(self._ground(self._mounting(values, agents), hidden))
             states, steps = self._solved(targets, performer)
             built = [self._built(each, states, Finder(self._sought(hidden))) for each in compiled]
+            performer.note_hits()
             self._carry(performer, targets)
             for warning in self._warnings:
                 self._tell(Warned(warning))
@@ -233,7 +234,7 @@ class _Build:
             carried.write(place.directory, BuildCache(images.database).all(keys), images.blobs)
 
     def _built(self, compiled: Compiled, states: Mapping[Vertex, State], finder: Finder) -> Built:
-        layers = states[compiled.vertex]
+        layers = states[compiled.vertex] if compiled.vertex else ()
         assert not isinstance(layers, Source)
         created = format_time(self._started_at if self._order.epoch is None else self._order.epoch)
         labels = {**compiled.config.labels, **self._order.options.get("label", {})}
@@ -287,17 +288,17 @@ def _hidden(targets: Sequence[Vertex], values: Mapping[str, Secret]) -> dict[str
     return given | {name: secret.value for name, secret in values.items()}
 
 
-def _stack(target: Vertex) -> Iterator[Vertex]:
+def _stack(target: Vertex | None) -> Iterator[Vertex]:
     """Yield a vertex and all below it."""
-    vertex: Vertex | None = target
+    vertex = target
     while vertex is not None:
         yield vertex
         vertex = vertex.below
 
 
-def _base_layers(target: Vertex) -> int:
-    *_, lowest = _stack(target)
-    return len(lowest.op.image.layers) if isinstance(lowest.op, Base) else 0
+def _base_layers(target: Vertex | None) -> int:
+    lowest = [*_stack(target)][-1:]
+    return sum(len(vertex.op.image.layers) for vertex in lowest if isinstance(vertex.op, Base))
 
 
 def _refuse_to_fetch(fetch: Fetch) -> Source:

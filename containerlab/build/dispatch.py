@@ -14,7 +14,7 @@ import msgspec
 from containerlab import errors, units
 from containerlab.build import expand, exposed, go_format, heredocs, instructions, located, run_mounts
 from containerlab.build.instructions import Instruction
-from containerlab.build.ops import Copy, Fetch, MakeDirectory, Mounted, Op, Origin, Run, Scratch, Vertex
+from containerlab.build.ops import Copy, Fetch, MakeDirectory, Mounted, Op, Origin, Run, Vertex
 from containerlab.build.redaction import redact, shown_value
 from containerlab.build.run_mounts import RunMount
 from containerlab.build.secret_names import looks_secret
@@ -394,9 +394,8 @@ def _bound(mount: RunMount, stage: Stage, it: instructions.Run, around: Around) 
 
 
 def _tree(origin: Source, wanted: Selection, it: Instruction) -> Vertex:
-    empty = Vertex(Scratch(), None, "FROM scratch", "", "scratch")
     name = f"[internal] load {' '.join(wanted.paths)}"
-    return Vertex(Copy(((origin, wanted),), is_link=True), empty, name, "", name, it.place)
+    return Vertex(Copy(((origin, wanted),), is_link=True), None, name, "", name, it.place, is_internal=True)
 
 
 # --- names -------------------------------------------------------------------------------------------

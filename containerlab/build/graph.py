@@ -12,7 +12,7 @@ from containerlab import errors
 from containerlab.build import dispatch, expand, located, parser
 from containerlab.build import instructions as i
 from containerlab.build.dispatch import Around
-from containerlab.build.ops import Base, Origin, Scratch, Vertex
+from containerlab.build.ops import Base, Origin, Vertex
 from containerlab.build.selection import Source
 from containerlab.build.stage import Line, Stage
 from containerlab.oci.image import Config
@@ -50,9 +50,9 @@ class Wanted(NamedTuple):
 
 
 class Compiled(NamedTuple):
-    """What the target needs: its last vertex, its configuration, the lines of its history."""
+    """What the target needs: its last vertex, None for nothing; its configuration and history."""
 
-    vertex: Vertex
+    vertex: Vertex | None
     config: Config
     lines: tuple[Line, ...]
     author: str
@@ -164,7 +164,7 @@ class _Stages:
     def _on_image(self, written: i.Stage, shown: str, base: str, platform: Platform, count: int) -> Stage:
         if base == _SCRATCH:
             config = Config(working_dir="/")
-            return Stage(shown, Vertex(Scratch(), None, "FROM scratch", shown, "scratch"), config, platform)
+            return Stage(shown, None, config, platform)
         named = self._named(base)
         if isinstance(named, Source):
             raise self._fail(
@@ -229,7 +229,7 @@ class _Stages:
         if index is not None and index != current:
             if index > current:
                 raise self._fail(where, f"--from={name}: that stage comes later", "move it before this one")
-            return self._stage(index).vertex
+            return self._stage(index).vertex or Source()
         if index == current:
             raise self._fail(where, f"--from={name}: a stage cannot copy from itself", "name another stage")
         named = self._named(name)

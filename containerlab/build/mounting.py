@@ -82,7 +82,7 @@ class Mounting:
             case "ssh":
                 return self._agent(mounts, mount, number)
             case "cache":
-                return _with(mounts, self._cache(mount, stack))
+                return _with(mounts, self._cache(mount, source, stack))
         assert source is not None
         return _with(mounts, self._bind(mount, source, stack))
 
@@ -121,13 +121,13 @@ class Mounting:
 
     # --- cache folders ---------------------------------------------------------------------------
 
-    def _cache(self, mount: RunMount, stack: contextlib.ExitStack) -> MountPoint:
+    def _cache(self, mount: RunMount, source: Source | None, stack: contextlib.ExitStack) -> MountPoint:
         name = mount.id
         folder = cache_folder(self._home, name)
         path = self._chosen(folder, mount.sharing or "shared", stack)
         if not path.exists():
             (folder / "id").write_text(name)
-            self._make(path, mount)
+            self._make(path, mount, source)
         os.utime(folder)
         options = ("rbind", "rprivate", *(("ro",) if mount.is_read_only else ()))
         return MountPoint(destination=mount.target, type="bind", source=str(path), options=options)
@@ -145,11 +145,19 @@ class Mounting:
                 return folder / str(number)
         raise errors.Unavailable(f"{_MOST_PRIVATE} builds use this cache folder", "try again later")
 
-    def _make(self, path: Path, mount: RunMount) -> None:
-        with contextlib.suppress(FileExistsError):
-            path.mkdir(mode=0o755)
-        mode = mount.mode if mount.mode is not None else 0o755
-        trees.own(path, self._idmap, (mount.uid or 0, mount.gid or 0), mode)
+    def _make(self, path: Path, mount: RunMount, source: Source | None) -> None:
+        """Make a folder, with what a `from` has as its first content."""
+        with self._home.scratch("mount-") as scratch:
+            fresh = scratch / "new"
+            fresh.mkdir(mode=0o755)
+            if source is not None:
+                words = ["content", str(fresh), mount.source, *source.roots]
+                trees.perform(self._idmap, "containerlab.store.copy", words)
+            if source is None or mount.mode is not None:
+                mode = 0o755 if mount.mode is None else mount.mode
+                trees.own(fresh, self._idmap, (mount.uid or 0, mount.gid or 0), mode)
+            with contextlib.suppress(FileExistsError, OSError):  # another build was faster
+                trees.rename(fresh, path, self._idmap)
 
     # --- binds -----------------------------------------------------------------------------------
 

@@ -25,14 +25,9 @@ __all__ = [
     "Op",
     "Origin",
     "Run",
-    "Scratch",
     "Vertex",
     "inputs",
 ]
-
-
-class Scratch(NamedTuple):
-    """Nothing: `FROM scratch`."""
 
 
 class Base(NamedTuple):
@@ -95,11 +90,11 @@ class Run(NamedTuple):
     """Of the container: add_host, shm_size, ulimit, cgroup_parent."""
 
 
-Op = Scratch | Base | Fetch | MakeDirectory | Copy | Run
+Op = Base | Fetch | MakeDirectory | Copy | Run
 
 
 class Vertex(msgspec.Struct, frozen=True, eq=False):
-    """An operation on top of another; compared by identity."""
+    """An operation on top of another, or with None on nothing; compared by identity."""
 
     op: Op
     below: Vertex | None
@@ -110,6 +105,8 @@ class Vertex(msgspec.Struct, frozen=True, eq=False):
     """What stands at the same place in the next build of the same Dockerfile: for «why not cached»."""
     place: Place | None = None
     is_uncached: bool = False
+    is_internal: bool = False
+    """Whether its layer is for mounts of RUN alone, and so in no image."""
 
     @property
     def kind(self) -> str:
@@ -120,7 +117,6 @@ Origin = Vertex | Source
 """Where files come from: the result of another vertex, or a tree that is there already."""
 
 _KINDS: dict[type, str] = {
-    Scratch: "source",
     Base: "source",
     Fetch: "source",
     MakeDirectory: "mkdir",

@@ -15,7 +15,7 @@ from containerlab.build.carried import Carried
 from containerlab.build.leaks import Finder, Leak
 from containerlab.build.masking import Masker
 from containerlab.build.mounting import Mounting, Mounts
-from containerlab.build.ops import Base, Copy, Fetch, MakeDirectory, Origin, Run, Scratch, Vertex
+from containerlab.build.ops import Base, Copy, Fetch, MakeDirectory, Origin, Run, Vertex
 from containerlab.build.running import Ended, Program, Runner
 from containerlab.build.selection import Selection, Source, Target
 from containerlab.build.solve import Done, State
@@ -37,7 +37,7 @@ class Ground(NamedTuple):
 
     fetch: gets what an ADD names from elsewhere. keyed: turns a secret value into what may stand in a key.
     newest_s: no time in a layer is later (SOURCE_DATE_EPOCH). masker: hides secret values in output. finder:
-    finds them in layers. keep: takes a RUN that failed, and the layers that it left; or None.
+    finds them in layers. keep: makes a container of what a RUN that failed left, returns its name; or None.
     """
 
     images: Images
@@ -51,7 +51,7 @@ class Ground(NamedTuple):
     carried: tuple[Carried, ...] = ()
     masker: Masker = Masker(())
     finder: Finder = Finder({})
-    keep: Callable[[Run, tuple[Committed, ...]], None] | None = None
+    keep: Callable[[Run, tuple[Committed, ...]], str] | None = None
 
 
 class Stack(NamedTuple):
@@ -77,11 +77,17 @@ class Perform:
         self._stopped = threading.Event()
         self.keys: dict[Vertex, str] = {}
         """The key of each step that was looked up or made."""
+        self._hits: list[str] = []
 
     def stop(self) -> None:
         """End what runs."""
         self._stopped.set()
         self._ground.runner.stop()
+
+    def note_hits(self) -> None:
+        """Note in the cache what was of use: once, for each time is a write to the medium."""
+        if self._hits:
+            self._cache.touch(self._hits)
 
     def perform(self, vertex: Vertex, states: Mapping[Vertex, State], say: _Say) -> Done:
         """Return what comes of a vertex.
@@ -89,8 +95,6 @@ class Perform:
         Raises: LabError.
         """
         match vertex.op:
-            case Scratch():
-                return Done((), True)
             case Base(image=image):
                 layers = map(Committed, image.layers, image.diff_ids)
                 return Done(tuple(layers), True)
@@ -108,7 +112,7 @@ class Perform:
                 return Done((*below, found), True)
             missed = self._cache.why_missed(key)
             layer = self._made(vertex, states, below, say)
-            self._cache.add(key, layer, vertex.name)
+            self._cache.add(key, layer, vertex.name.partition("] ")[2] or vertex.name)
         return Done((*below, layer), False, missed)
 
     @contextlib.contextmanager
@@ -135,6 +139,7 @@ class Perform:
         """Return a cached layer whose blob is there, protected from collection from now on."""
         layer = self._cache.find(key)
         if layer is not None and self._ground.images.blobs.keep(layer.descriptor):
+            self._hits.append(key.text)
             return layer
         for carried in self._ground.carried:
             if step := carried.take(key, self._ground.images.blobs):
@@ -166,7 +171,7 @@ class Perform:
         mounted = [
             self._content(each.origin, Selection((each.mount.source or "/",), "/"), states)
             for each in run.mounts
-            if each.origin is not None and each.mount.type == "bind"
+            if each.origin is not None
         ]
         variables = [run.environment, [self._ground.keyed(value) for value in run.secret_arguments]]
         return {
@@ -220,7 +225,8 @@ class Perform:
                 assert isinstance(vertex.op, Copy)
                 self._copy(vertex.op, states, target, writer.write)
             layer = writer.commit()
-        self._check(finder, layer)
+        if not vertex.is_internal:
+            self._check(finder, layer)
         return layer
 
     def _copy(
@@ -252,7 +258,9 @@ class Perform:
         if self._stopped.is_set():
             raise errors.Unavailable("stopped, for another step failed")
         if self._ground.keep is not None:
-            self._ground.keep(run, (*below, ended.commit(self._ground.compression, None, None)))
+            name = self._ground.keep(run, (*below, ended.commit(self._ground.compression, None, None)))
+            hint = f"look into it: conlab exec -it {name} /bin/sh; then conlab rm -f {name}"
+            raise errors.ContainerFailed(_failure(run, ended), hint)
         raise errors.ContainerFailed(_failure(run, ended))
 
     def _commit(self, ended: Ended) -> Committed:

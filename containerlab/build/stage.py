@@ -31,12 +31,12 @@ class Line(NamedTuple):
 class Stage:
     """What is known after some instructions of a stage.
 
-    vertex: the file system so far. config: what a container would get. arguments: the build arguments in
-    scope, None for those without a value. variables: what expansion and RUN see. lines: the history, that
-    of the base image first.
+    vertex: the file system so far, None for nothing. config: what a container would get. arguments: the
+    build arguments in scope, None for those without a value. variables: what expansion and RUN see. lines:
+    the history, that of the base image first.
     """
 
-    def __init__(self, name: str, vertex: Vertex, config: Config, platform: Platform) -> None:
+    def __init__(self, name: str, vertex: Vertex | None, config: Config, platform: Platform) -> None:
         self.name = name
         self.vertex = vertex
         self.config = config

@@ -122,7 +122,7 @@ class Layers:
         with self._home.lock(_lock_name(path)):
             if not path.exists():
                 _bring_to_medium(upper)
-                self._rename(upper, path)
+                trees.rename(upper, path, self.idmap)
         return path
 
     def unpacked(self) -> set[str]:
@@ -139,7 +139,7 @@ class Layers:
         path = self.path(diff_id)
         with self._home.lock(_lock_name(path)), self._home.scratch("gone-") as scratch:
             with contextlib.suppress(FileNotFoundError):
-                self._rename(path, scratch / "tree")
+                trees.rename(path, scratch / "tree", self.idmap)
             trees.remove(scratch / "tree", self.idmap)
         self._drop_lock(path)
 
@@ -153,7 +153,7 @@ class Layers:
             with self._home.lock(_ALL_LAYERS):
                 doomed = self.unreferenced(needed())
                 for diff_id in doomed:
-                    self._rename(self.path(diff_id), scratch / self.path(diff_id).name)
+                    trees.rename(self.path(diff_id), scratch / self.path(diff_id).name, self.idmap)
             for diff_id in doomed:
                 self._drop_lock(self.path(diff_id))
             for entry in os.scandir(scratch):
@@ -213,18 +213,11 @@ class Layers:
                 try:
                     with self._blobs.open(descriptor) as blob:
                         report = unpacking.fill(tree, blob, descriptor, diff_id)
-                    self._rename(tree, path)
+                    trees.rename(tree, path, self.idmap)
                 except BaseException:
                     trees.remove(tree, self.idmap)
                     raise
                 return report.notices
-
-    def _rename(self, old: Path, new: Path) -> None:
-        """Move a directory that may belong to another id, or forbid its owner to write."""
-        try:
-            old.rename(new)
-        except PermissionError:
-            trees.perform(self.idmap, trees.__name__, ["rename", os.fspath(old), os.fspath(new)])
 
 
 def _bring_to_medium(directory: Path) -> None:

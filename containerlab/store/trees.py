@@ -20,7 +20,7 @@ from containerlab.linux.idmap import IdMap
 if TYPE_CHECKING:
     import subprocess
 
-__all__ = ["inside", "killed_on_error", "last_line", "main", "own", "perform", "remove"]
+__all__ = ["inside", "killed_on_error", "last_line", "main", "own", "perform", "remove", "rename"]
 
 _PACKAGE = __file__.removesuffix("/containerlab/store/trees.py")
 _START = f"""
@@ -101,6 +101,17 @@ def own(path: Path, idmap: IdMap, owner: tuple[int, int], mode: int) -> None:
         _own(*words)
     else:
         perform(idmap, __name__, ["own", *words])
+
+
+def rename(old: Path, new: Path, idmap: IdMap) -> None:
+    """Move a directory that may belong to another id of the map, or forbid its owner to write.
+
+    Raises: OSError, NotPermitted.
+    """
+    try:
+        old.rename(new)
+    except PermissionError:
+        perform(idmap, __name__, ["rename", os.fspath(old), os.fspath(new)])
 
 
 def _own(path: str, uid: str, gid: str, mode: str) -> None:

@@ -18,8 +18,10 @@ from containerlab.backends.embedded.describing import describe_start
 from containerlab.backends.embedded.session import EmbeddedSession
 from containerlab.backends.embedded_images import EmbeddedImages
 from containerlab.errors import LabError, Unavailable
-from containerlab.oci.image import Config
+from containerlab.oci.image import Config, History, ImageConfig, RootFS
+from containerlab.oci.platform import Platform
 from containerlab.store import snapshots, stubs
+from containerlab.store.assemble import Layer, assemble
 from containerlab.store.layer_writer import Committed
 from containerlab.store.records import Record
 
@@ -27,14 +29,15 @@ if TYPE_CHECKING:
     from containerlab.build.building import Outcome, Workshop
     from containerlab.build.kept import CacheEntry
     from containerlab.build.layered import Lines
+    from containerlab.build.ops import Run
     from containerlab.build.order import Order
     from containerlab.build.record import LintWarning, Watcher
     from containerlab.build.running import Program
-    from containerlab.oci.platform import Platform
     from containerlab.store.images import Image
 
 __all__ = ["BuildingVerbs"]
 
+_IDLE = ("/bin/sh", "-c", "while :; do sleep 3600; done")
 _HOSTNAME = "buildkitsandbox"
 """As BuildKit names the host, for builds should not differ by it."""
 
@@ -101,7 +104,22 @@ class BuildingVerbs(ContainerVerbs, EmbeddedImages):
             return self.store.get(name, str(platform))
 
         self._repair()
-        return Workshop(self.store, self.layers, BuildRunner(self), find)
+        return Workshop(self.store, self.layers, BuildRunner(self), find, self._keep_failed)
+
+    def _keep_failed(self, run: Run, layers: tuple[Committed, ...]) -> str:
+        """Start a container that does nothing on what a failed RUN left; return its name."""
+        config = Config(env=run.environment, working_dir=run.directory, user=run.user)
+        platform = Platform.host()
+        stack = [Layer(layer.descriptor, layer.diff_id, History(created_by="--debug")) for layer in layers]
+        image = ImageConfig(
+            architecture=platform.architecture, os=platform.os, config=config, rootfs=RootFS()
+        )
+        descriptor = assemble(self.store.blobs, stack, image)
+        self.store.put(None, descriptor)
+        name = f"debug-{os.urandom(3).hex()}"
+        self.create(descriptor.digest, _IDLE, {"name": name, "init": True, "network": "host"})
+        self.start(name)
+        return name
 
 
 class BuildRunner:
