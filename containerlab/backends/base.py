@@ -41,6 +41,8 @@ __all__ = [
     "Process",
     "Pruned",
     "Repairing",
+    "Reworked",
+    "Reworking",
     "Session",
     "Sink",
     "Sizing",
@@ -438,6 +440,26 @@ class ImageMaker(Protocol):
     def save_directory(self, names: Sequence[str], path: str) -> None: ...
     def prune_images(self, *, every: bool = False, among: Collection[str] | None = None) -> Pruned:
         """Remove images without a name, or every one that no container uses; only digests of `among`."""
+
+
+class Reworked(msgspec.Struct, frozen=True):
+    """An image that was made of another's layers; notices: sentences about what to look at."""
+
+    info: ImageInfo
+    notices: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Reworking(Protocol):
+    """Can make images of the layers of others, without a build. `tag`: empty for the name of the image."""
+
+    def rebase_image(
+        self, name: str, tag: str = "", *, onto: str = "", old: str = "", drop: Sequence[str] = ()
+    ) -> Reworked:
+        """Put the layers above the base `old` on the base `onto`, and take files out of all layers."""
+
+    def squash_image(self, name: str, tag: str = "", *, base: str = "") -> Reworked:
+        """Make one layer of those above the base, of all without one."""
 
 
 @runtime_checkable

@@ -25,6 +25,7 @@ from containerlab.views.table import Table
 
 if TYPE_CHECKING:
     from containerlab.engine.engine import Engine
+    from containerlab.engine.reworking import ReworkedImage
 
 __all__ = ["USUAL", "Image", "Images"]
 
@@ -216,6 +217,22 @@ class Images:
     def tag(self, name: ImageName, target: NewName) -> None:
         """Give an image another name."""
         self._backend.tag(name, target)
+
+    @command("image rebase")
+    def rebase(self, name: ImageName, **options: Unpack[verbs.RebaseOptions]) -> ReworkedImage:
+        """Put an image on another base, or take leaked files out of all its layers, without a build."""
+        from containerlab.engine import reworking
+
+        with self._engine.showing(f"rebase {name}"):
+            return reworking.rebase(self._backend, name, normalise(verbs.RebaseOptions, options))
+
+    @command("image squash")
+    def squash(self, name: ImageName, **options: Unpack[verbs.SquashOptions]) -> ReworkedImage:
+        """Make one layer of those of an image: what a later one deletes is then in none."""
+        from containerlab.engine import reworking
+
+        with self._engine.showing(f"squash {name}"):
+            return reworking.squash(self._backend, name, normalise(verbs.SquashOptions, options))
 
     @command("image rm", "image remove", "rmi", each=True)
     def remove(self, name: ImageName, **options: Unpack[verbs.ImageRemoveOptions]) -> tuple[str, ...]:

@@ -28,9 +28,11 @@ __all__ = [
     "LoadOptions",
     "LogOptions",
     "PruneOptions",
+    "RebaseOptions",
     "RemoveOptions",
     "ResumeOptions",
     "SaveOptions",
+    "SquashOptions",
     "StatsOptions",
     "StopOptions",
     "SystemPruneOptions",
@@ -168,6 +170,18 @@ class DebootstrapOptions(TypedDict, total=False):
     mirror: Annotated[str, Flag("--mirror", v.text, "Where to get packages", "URL")]
     include: Annotated[Words, Flag("--include", v.text, "Package to add", "PACKAGE", "", tuple)]
     variant: Annotated[str, Flag("--variant", v.text, "minbase or buildd", "NAME", completes="minbase buildd")]
+
+
+class RebaseOptions(TypedDict, total=False):
+    onto: Annotated[str, Flag("--onto", v.text, "The new base", "IMAGE", completes="image")]
+    old: Annotated[str, Flag("--from", v.text, "The base it has; else the image in the store that is", "IMAGE", completes="image")]
+    drop: Annotated[Words, Flag("--drop", v.text, "A file or directory to take out of every layer", "PATH", "", tuple)]
+    tag: Annotated[str, Flag("-t --tag", v.text, "Name of the new image, if it is not to take the old one's", "NAME[:TAG]")]
+
+
+class SquashOptions(TypedDict, total=False):
+    base: Annotated[str, Flag("--from", v.text, "Leave the layers of this base as they are", "IMAGE", completes="image")]
+    tag: Annotated[str, Flag("-t --tag", v.text, "Name of the new image, if it is not to take the old one's", "NAME[:TAG]")]
 
 
 class ImageRemoveOptions(TypedDict, total=False):

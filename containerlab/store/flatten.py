@@ -20,7 +20,7 @@ from containerlab.store.tar_copy import Change
 from containerlab.store.tar_read import Entry, Reader
 from containerlab.store.unpack import name_inside
 
-__all__ = ["Found", "Merged", "Own", "flattened", "merge", "read_own"]
+__all__ = ["Found", "Merged", "Own", "flattened", "merge", "read_own", "with_paths"]
 
 _MOST_LINKS = 40
 
@@ -95,8 +95,7 @@ def read_own(reader: Reader) -> Own:
     Raises: CorruptContent, HostileArchive.
     """
     own = Own({}, set(), set())
-    for number, entry in enumerate(reader):
-        path = _in_layer(own.entries, name_inside(entry.name))
+    for number, (path, entry) in enumerate(with_paths(reader)):
         above, _, name = path.rpartition(b"/")
         if name == overlay.OPAQUE_NAME:
             own.opaque.add(above)
@@ -108,6 +107,43 @@ def read_own(reader: Reader) -> Own:
     return own
 
 
+def with_paths(reader: Reader) -> Iterator[tuple[bytes, Entry]]:
+    """Go through a layer; give each entry with its path, links of the layer in its parents followed.
+
+    The `link` of a hard link is such a path too. Raises: CorruptContent, HostileArchive.
+    """
+    links: dict[bytes, bytes] = {}
+    for entry in reader:
+        path = _followed(links, name_inside(entry.name))
+        if entry.kind == tar.HARD_LINK:
+            entry = entry._replace(link=_followed(links, name_inside(entry.link)))
+        if entry.kind == tar.SYMLINK:
+            links[path] = entry.link
+        else:
+            links.pop(path, None)
+        yield path, entry
+
+
+def _followed(links: dict[bytes, bytes], path: bytes) -> bytes:
+    """Return a path as it is after links in its parents, as unpacking follows them within the root."""
+    if not links:
+        return path
+    done, pending, count = b"", path.split(b"/")[::-1], 0
+    while len(pending) > 1:
+        name = pending.pop()
+        if name in (b"", b".", b".."):
+            done = done.rpartition(b"/")[0] if name == b".." else done
+            continue
+        target = links.get(_join(done, name))
+        if target is None or count == _MOST_LINKS:
+            done = _join(done, name)
+            continue
+        count += 1
+        done = b"" if target.startswith(b"/") else done
+        pending += target.split(b"/")[::-1]
+    return _join(done, pending[0])
+
+
 def _put(entries: dict[bytes, tuple[int, Entry]], path: bytes, number: int, entry: Entry) -> None:
     old = entries.get(path)
     if old and old[1].kind == tar.DIRECTORY and entry.kind != tar.DIRECTORY:
@@ -115,29 +151,10 @@ def _put(entries: dict[bytes, tuple[int, Entry]], path: bytes, number: int, entr
             del entries[below]
     if entry.kind != tar.HARD_LINK:
         entries[path] = number, entry
-        return
-    target = _in_layer(entries, name_inside(entry.link))
-    if target not in entries:
+    elif entry.link in entries:
+        entries[path] = entries[entry.link]
+    else:
         raise errors.HostileArchive(f"the archive's {entry.name!r} is a hard link to nothing in its layer")
-    entries[path] = entries[target]
-
-
-def _in_layer(entries: dict[bytes, tuple[int, Entry]], path: bytes) -> bytes:
-    """Return a path as it is after links of the same layer in its parents, as unpacking follows them."""
-    done, pending, links = b"", path.split(b"/")[::-1], 0
-    while len(pending) > 1:
-        name = pending.pop()
-        if name in (b"", b".", b".."):
-            done = done.rpartition(b"/")[0] if name == b".." else done
-            continue
-        found = entries.get(_join(done, name))
-        if found is None or found[1].kind != tar.SYMLINK or links == _MOST_LINKS:
-            done = _join(done, name)
-            continue
-        links += 1
-        done = b"" if found[1].link.startswith(b"/") else done
-        pending += found[1].link.split(b"/")[::-1]
-    return _join(done, pending[0])
 
 
 class _Merger:

@@ -8,6 +8,7 @@ from containerlab.backends.embedded.building import BuildingVerbs
 from containerlab.backends.embedded.containers import ContainerVerbs
 from containerlab.backends.embedded.files import FileVerbs
 from containerlab.backends.embedded.ground import Ground
+from containerlab.backends.embedded.reworking import ReworkingVerbs
 from containerlab.backends.embedded.seeing import SeeingVerbs
 from containerlab.backends.embedded.sizing import SizingVerbs
 from containerlab.backends.embedded.volumes import VolumeVerbs
@@ -19,7 +20,14 @@ __all__ = ["Embedded"]
 
 
 class Embedded(
-    BuildingVerbs, FileVerbs, SeeingVerbs, SizingVerbs, VolumeVerbs, ContainerVerbs, EmbeddedImages
+    BuildingVerbs,
+    ReworkingVerbs,
+    FileVerbs,
+    SeeingVerbs,
+    SizingVerbs,
+    VolumeVerbs,
+    ContainerVerbs,
+    EmbeddedImages,
 ):
     """Implements `base.Backend` and its optional protocols on one home."""
 
