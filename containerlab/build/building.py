@@ -20,6 +20,7 @@ from containerlab.build.folder import Context
 from containerlab.build.graph import Compiled, Wanted
 from containerlab.build.instructions import Dockerfile
 from containerlab.build.leaks import Finder
+from containerlab.build.lint import BaseImage, Known
 from containerlab.build.lint_rules import Checks
 from containerlab.build.masking import Masker
 from containerlab.build.mounting import Mounting
@@ -98,15 +99,31 @@ def check(order: Order, workshop: Workshop) -> tuple[LintWarning, ...]:
     """
     with folder.opened(order.context, order.dockerfile, order.options) as context:
         file = parser.parse(context.dockerfile, context.dockerfile_name)
-        return _findings(file, order)
+        return _findings(file, order, context, workshop.images)
 
 
-def _findings(file: Dockerfile, order: Order) -> tuple[LintWarning, ...]:
+def _findings(file: Dockerfile, order: Order, context: Context, images: Images) -> tuple[LintWarning, ...]:
     given = order.arguments
     checks = lint.checks_of(file)
     if text := given.get("BUILDKIT_DOCKERFILE_CHECK"):
         checks = Checks.parse(text)
-    return tuple(lint.lint(file, checks, given))
+    known = Known(
+        build_args=given,
+        base_image=lambda name, platform: _known_image(images, name, platform),
+        ignore=context.source.ignore,
+        platform=order.platforms[0] if order.platforms else None,
+    )
+    return tuple(lint.lint(file, checks, known))
+
+
+def _known_image(images: Images, name: str, platform: Platform) -> BaseImage | None:
+    """Return what the checks need of an image, if it is here; for another platform if it must be."""
+    for wanted in (str(platform), None):
+        with contextlib.suppress(errors.LabError):
+            config = images.get(name, wanted).config
+            environment = dict(variable.partition("=")[::2] for variable in config.config.env)
+            return BaseImage(environment, bool(config.config.shell), config.platform)
+    return None
 
 
 class _Build:
@@ -126,7 +143,7 @@ class _Build:
         self._file = parser.parse(context.dockerfile, context.dockerfile_name)
 
     def run(self) -> Outcome:
-        self._warnings = _findings(self._file, self._order)
+        self._warnings = _findings(self._file, self._order, self._context, self._workshop.images)
         images, options = self._workshop.images, self._order.options
         with contextlib.ExitStack() as stack:
             stack.enter_context(removal.leased(images))

@@ -1,11 +1,11 @@
 """Checks a Dockerfile by the published rules: what its text and what is known of its base images show.
 
-Not found here, but by who knows the base image and the context: InvalidBaseImagePlatform, CopyIgnoredFile.
+Nothing is built or loaded for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 
 from containerlab.build import lines
 from containerlab.build.instructions import (
@@ -18,16 +18,18 @@ from containerlab.build.instructions import (
     Instruction,
     Label,
     Maintainer,
+    Place,
     Stage,
 )
 from containerlab.build.lint_rules import Checks, Reporter, wanted
-from containerlab.build.lint_variables import BaseImage, Variables
+from containerlab.build.lint_variables import BaseImage, Known, Variables
 from containerlab.build.record import LintWarning
 from containerlab.build.secret_names import looks_secret
 
-__all__ = ["BaseImage", "checks_of", "lint"]
+__all__ = ["BaseImage", "Known", "checks_of", "lint"]
 
 _Findings = Iterator[LintWarning]
+_NOTHING = Known()
 _RESERVED = ("context", "scratch")
 
 
@@ -42,13 +44,11 @@ def checks_of(dockerfile: Dockerfile) -> Checks:
 def lint(
     dockerfile: Dockerfile,
     checks: Checks | None = None,
-    build_args: Mapping[str, str] | None = None,
-    base_image: Callable[[str], BaseImage | None] | None = None,
+    known: Known = _NOTHING,
 ) -> list[LintWarning]:
     """Check a Dockerfile, all of its stages; what it skips by its own `check` is left out.
 
-    `base_image` says what is known of an image that a stage begins with; where that is nothing, all variables
-    may be defined there.
+    Where nothing is known of an image that a stage begins with, all variables may be defined there.
     Raises: InvalidInput for a wrong `check` directive.
     """
     report = Reporter(dockerfile)
@@ -57,7 +57,7 @@ def lint(
         *_about_casing(report),
         *_about_stage_names(report),
         *(found for stage in dockerfile.stages for found in _about_stage(report, stage)),
-        *Variables(report, build_args or {}, base_image).findings(),
+        *Variables(report, known).findings(),
     ]
     return wanted(findings, checks or checks_of(dockerfile))
 
@@ -65,8 +65,7 @@ def lint(
 def _about_lines(report: Reporter) -> _Findings:
     for line in lines.read(report.dockerfile.text, report.dockerfile.escape):
         if line.gap:
-            place = line.place.__class__(line.gap, line.gap)
-            yield report.warning("NoEmptyContinuation", place)
+            yield report.warning("NoEmptyContinuation", Place(line.gap, line.gap))
         names = _described_names(line)
         if names and line.comments and line.comments[-1].split(" ")[0] not in names:
             command = line.statement.keyword.upper()

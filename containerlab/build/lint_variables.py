@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from containerlab.build import run_mounts
@@ -27,13 +27,14 @@ from containerlab.build.instructions import (
     Volume,
     Workdir,
 )
+from containerlab.build.lint_ignored import IgnoredSources
 from containerlab.build.lint_rules import Reporter
 from containerlab.build.record import LintWarning
 from containerlab.errors import InvalidInput, nearest
 from containerlab.oci.platform import Platform
 from containerlab.oci.reference import Reference
 
-__all__ = ["BaseImage", "Variables"]
+__all__ = ["BaseImage", "Known", "Variables"]
 
 _Findings = Iterator[LintWarning]
 _MOST_COMPARED = 200
@@ -47,6 +48,19 @@ class BaseImage(NamedTuple):
     environment: Mapping[str, str]
     has_shell: bool = False
     """Whether its configuration names a shell."""
+    platform: Platform | None = None
+
+
+class Known(NamedTuple):
+    """What is known beside the text of a Dockerfile."""
+
+    build_args: Mapping[str, str] = {}
+    base_image: Callable[[str, Platform], BaseImage | None] = lambda name, platform: None
+    """What is known of an image that a stage begins with, by its name and the platform that is wanted."""
+    ignore: Sequence[str] = ()
+    """The patterns of the .dockerignore, as `ignore.read` returns them."""
+    platform: Platform | None = None
+    """What is built for; None for this machine's."""
 
 
 class _Scope:
@@ -79,16 +93,13 @@ class _Names:
 class Variables:
     """One run through a Dockerfile."""
 
-    def __init__(
-        self,
-        report: Reporter,
-        build_args: Mapping[str, str],
-        base_image: Callable[[str], BaseImage | None] | None,
-    ) -> None:
+    def __init__(self, report: Reporter, known: Known) -> None:
         self._report = report
         self._dockerfile = report.dockerfile
-        self._build_args = build_args
-        self._base_image = base_image
+        self._known = known
+        self._build_args = known.build_args
+        self._platform = known.platform or Platform.host()
+        self._ignored = IgnoredSources(known.ignore)
         self._suggestions_left = _MOST_SUGGESTIONS
         self._scopes: dict[str, _Scope] = {}
 
@@ -115,7 +126,11 @@ class Variables:
         return f" (did you mean {prefix}{hint.removeprefix('did you mean ')})" if hint else ""
 
     def _globals(self, build_args: Mapping[str, str]) -> tuple[dict[str, str], set[str]]:
-        values = {**_platform_args(), "TARGETSTAGE": self._dockerfile.stages[-1].name}
+        values = {
+            **_of_platform("BUILD", Platform.host()),
+            **_of_platform("TARGET", self._platform),
+            "TARGETSTAGE": self._dockerfile.stages[-1].name,
+        }
         values = {name: build_args.get(name, value) for name, value in values.items()}
         declared: set[str] = set()
         for arg in self._dockerfile.global_args:
@@ -174,18 +189,26 @@ class Variables:
             yield self._report.warning("FromPlatformFlagConstDisallowed", place, platform=platform)
 
     def _about_stage(self, stage: Stage, global_args: Mapping[str, str]) -> _Findings:
-        scope = self._begin(expand(stage.from_.image, global_args, self._dockerfile.escape))
+        scope = yield from self._begin(stage.from_, global_args)
         for name in (stage.name, str(stage.index)):
             self._scopes[name] = scope
         for each in stage.instructions:
             yield from self._about(each, scope, global_args)
 
-    def _begin(self, image: str) -> _Scope:
+    def _begin(self, from_: From, global_args: Mapping[str, str]) -> Generator[LintWarning, None, _Scope]:
+        image = expand(from_.image, global_args, self._dockerfile.escape)
         if image.lower() in self._scopes:
             return self._scopes[image.lower()].copy()
         if image == "scratch":
             return _Scope(BaseImage({}))
-        return _Scope(self._base_image(image) if self._base_image else None)
+        platform = expand(from_.platform, global_args, self._dockerfile.escape)
+        expected = Platform.parse(platform) if platform else self._platform
+        base = self._known.base_image(image, expected)
+        actual = base.platform if base else None
+        if actual and (actual.os, actual.architecture) != (expected.os, expected.architecture):
+            values = {"image": image, "actual": str(actual), "expected": str(expected)}
+            yield self._report.warning("InvalidBaseImagePlatform", from_.place, **values)
+        return _Scope(base)
 
     def _about(self, each: Instruction, scope: _Scope, global_args: Mapping[str, str]) -> _Findings:
         missing = _Names()
@@ -209,12 +232,16 @@ class Variables:
             scope.has_shell = True
         elif isinstance(each, (Cmd, Entrypoint)):
             yield from self._about_command(each, scope)
+        elif isinstance(each, Copy):
+            yield from self._about_sources(each, [expanded(source) for source in each.sources])
+            for text in _texts(each):
+                expanded(text)
+            for document in each.heredocs:
+                if document.expands:
+                    expand_document(document.content, scope.environment, missing.add)
         else:
             for text in _texts(each):
                 expanded(text)
-            for document in each.heredocs if isinstance(each, Copy) else ():
-                if document.expands:
-                    expand_document(document.content, scope.environment, missing.add)
         for name in missing.names if scope.is_known else ():
             if (name not in scope.declared or isinstance(each, Arg)) and name not in _NOT_VARIABLES:
                 values = {"name": name, "suggestion": self._suggestion(name, scope.environment, "$")}
@@ -232,6 +259,13 @@ class Variables:
             if value is not None and name not in _NOT_VARIABLES:
                 scope.environment[name] = value
             scope.declared.add(name)
+
+    def _about_sources(self, each: Copy, sources: Iterable[str]) -> _Findings:
+        command = "Add" if isinstance(each, Add) else "Copy"
+        for source in sources if not each.from_ else ():
+            path = self._ignored.path_of(source)
+            if path:
+                yield self._report.warning("CopyIgnoredFile", each.place, command=command, path=path)
 
     def _about_workdir(self, each: Workdir, scope: _Scope, path: str, missing: _Names) -> _Findings:
         is_unsure = bool(missing.names) and not scope.is_known
@@ -255,10 +289,8 @@ class Variables:
 
 def _texts(each: Instruction) -> tuple[str, ...]:
     """What of an instruction is expanded, where that is all there is to say about it."""
-    if isinstance(each, Add):
-        return (each.chown, each.chmod, each.checksum, *each.sources, each.destination)
     if isinstance(each, Copy):
-        return (each.chown, each.chmod, *each.sources, each.destination)
+        return (each.destination, each.chown, each.chmod, each.checksum if isinstance(each, Add) else "")
     if isinstance(each, User):
         return (each.user,)
     if isinstance(each, Volume):
@@ -266,13 +298,11 @@ def _texts(each: Instruction) -> tuple[str, ...]:
     return (each.signal,) if isinstance(each, StopSignal) else ()
 
 
-def _platform_args() -> dict[str, str]:
-    host = Platform.host()
-    parts = {
-        "PLATFORM": str(host),
-        "OS": host.os,
-        "OSVERSION": host.os_version,
-        "ARCH": host.architecture,
-        "VARIANT": host.variant,
+def _of_platform(side: str, platform: Platform) -> dict[str, str]:
+    return {
+        f"{side}PLATFORM": str(platform),
+        f"{side}OS": platform.os,
+        f"{side}OSVERSION": platform.os_version,
+        f"{side}ARCH": platform.architecture,
+        f"{side}VARIANT": platform.variant,
     }
-    return {f"{side}{part}": value for side in ("BUILD", "TARGET") for part, value in parts.items()}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from containerlab.build.instructions import Place
-from containerlab.build.lint import BaseImage, checks_of, lint
+from containerlab.build.lint import BaseImage, Known, checks_of, lint
 from containerlab.build.lint_rules import RULES, Checks, warning
 from containerlab.build.parser import parse
 from containerlab.errors import InvalidInput
@@ -18,33 +18,43 @@ _HOST = str(Platform.host())
 CASES = Path(__file__).parent / "lint"
 
 
-def _known(image: str) -> BaseImage | None:
-    return BaseImage({"a": "1"}) if image == "known" else None
+def _base_image(name: str, platform: Platform) -> BaseImage | None:
+    if name == "elsewhere":
+        return BaseImage({}, platform=Platform("riscv64", "linux"))
+    return BaseImage({"a": "1"}, platform=platform) if name == "known" else None
+
+
+_KNOWN = Known(
+    base_image=_base_image,
+    ignore=("*.md", "!keep.md", "out", "!out/*/kept", "tmp"),
+    platform=Platform("amd64", "linux"),
+)
 
 
 @pytest.mark.parametrize("case", sorted(CASES.iterdir()), ids=lambda case: case.name)
 def test_rule(case: Path) -> None:
     rule = case.name.partition("-")[0]
-    findings = lint(parse((case / "Dockerfile").read_text()), base_image=_known)
+    findings = lint(parse((case / "Dockerfile").read_text()), known=_KNOWN)
     shown = "".join(f"{each.line}: {each.message}\n" for each in findings if each.rule == rule)
     assert shown == (case / "result").read_text()
 
 
-def test_all_rules_but_two_have_a_case() -> None:
+def test_all_rules_have_a_case() -> None:
     with_case = {case.name.partition("-")[0] for case in CASES.iterdir() if (case / "result").read_text()}
-    assert set(RULES) - with_case == {"InvalidBaseImagePlatform", "CopyIgnoredFile"}
+    assert with_case == set(RULES)
     assert len(RULES) == 22
 
 
 def test_a_shell_of_the_base_image_counts() -> None:
     dockerfile = parse("FROM a\nCMD b")
     assert [each.rule for each in lint(dockerfile)] == ["JSONArgsRecommended"]
-    assert lint(dockerfile, base_image=lambda image: BaseImage({}, has_shell=True)) == []
+    known = Known(base_image=lambda name, platform: BaseImage({}, has_shell=True))
+    assert lint(dockerfile, known=known) == []
 
 
 def test_build_arguments_are_values() -> None:
     text = "ARG BASE\nFROM $BASE\nARG W=x\nWORKDIR $W"
-    assert [each.rule for each in lint(parse(text), build_args={"BASE": "scratch", "W": "/x"})] == [
+    assert [each.rule for each in lint(parse(text), known=Known({"BASE": "scratch", "W": "/x"}))] == [
         "InvalidDefaultArgInFrom"
     ]
 
