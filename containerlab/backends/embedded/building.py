@@ -18,10 +18,9 @@ from containerlab.backends.embedded.describing import describe_start
 from containerlab.backends.embedded.session import EmbeddedSession
 from containerlab.backends.embedded_images import EmbeddedImages
 from containerlab.errors import LabError, Unavailable
-from containerlab.oci.image import Config, History, ImageConfig, RootFS
+from containerlab.oci.image import Config
 from containerlab.oci.platform import Platform
 from containerlab.store import snapshots, stubs
-from containerlab.store.assemble import Layer, assemble
 from containerlab.store.layer_writer import Committed
 from containerlab.store.records import Record
 
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BuildingVerbs"]
 
-_IDLE = ("/bin/sh", "-c", "while :; do sleep 3600; done")
 _HOSTNAME = "buildkitsandbox"
 """As BuildKit names the host, for builds should not differ by it."""
 
@@ -107,19 +105,9 @@ class BuildingVerbs(ContainerVerbs, EmbeddedImages):
         return Workshop(self.store, self.layers, BuildRunner(self), find, self._keep_failed)
 
     def _keep_failed(self, run: Run, layers: tuple[Committed, ...]) -> str:
-        """Start a container that does nothing on what a failed RUN left; return its name."""
-        config = Config(env=run.environment, working_dir=run.directory, user=run.user)
-        platform = Platform.host()
-        stack = [Layer(layer.descriptor, layer.diff_id, History(created_by="--debug")) for layer in layers]
-        image = ImageConfig(
-            architecture=platform.architecture, os=platform.os, config=config, rootfs=RootFS()
-        )
-        descriptor = assemble(self.store.blobs, stack, image)
-        self.store.put(None, descriptor)
-        name = f"debug-{os.urandom(3).hex()}"
-        self.create(descriptor.digest, _IDLE, {"name": name, "init": True, "network": "host"})
-        self.start(name)
-        return name
+        from containerlab.backends.embedded import failed_step
+
+        return failed_step.keep(self, run, layers)
 
 
 class BuildRunner:
