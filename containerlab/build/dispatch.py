@@ -66,18 +66,8 @@ def dispatch(stage: Stage, instruction: Instruction, around: Around) -> None:
 
     Raises: DockerfileError at its line.
     """
-    try:
+    with located.within(around.dockerfile, instruction):
         _ACTIONS[type(instruction)](stage, instruction, around)
-    except located.DockerfileError:
-        raise
-    except errors.LabError as error:
-        raise fail(around, instruction, error.message, error.hint) from error
-
-
-def fail(around: Around, instruction: Instruction, message: str, hint: str = "") -> located.DockerfileError:
-    """Make the error of an instruction."""
-    file = around.dockerfile
-    return located.at(file.name, file.text, instruction.place, message, hint)
 
 
 class _Words:

@@ -12,7 +12,7 @@ from containerlab.build.instructions import Dockerfile, Place
 from containerlab.build.record import LintWarning
 from containerlab.errors import InvalidInput, nearest
 
-__all__ = ["RULES", "Checks", "Reporter", "Rule", "wanted", "warning"]
+__all__ = ["RULES", "Checks", "Reporter", "Rule", "wanted"]
 
 
 class Rule(NamedTuple):
@@ -165,11 +165,6 @@ class Reporter:
             url=found.url,
             text=self._lines[place.first - 1].rstrip("\r"),
         )
-
-
-def warning(rule: str, dockerfile: Dockerfile, place: Place, **values: str) -> LintWarning:
-    """Make a single finding; `values` fill in the rule's message."""
-    return Reporter(dockerfile).warning(rule, place, **values)
 
 
 class Checks(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from containerlab.build.instructions import Instruction, Place
-from containerlab.errors import InvalidInput
+from containerlab.build.instructions import Dockerfile, Instruction, Place
+from containerlab.errors import InvalidInput, LabError
 
 __all__ = ["DockerfileError", "at", "excerpt", "within"]
 
@@ -41,8 +41,8 @@ def at(name: str, text: str, place: Place, message: str, hint: str = "") -> Dock
 
 
 @contextmanager
-def within(name: str, text: str, instruction: Instruction) -> Iterator[None]:
-    """Give the errors about wrong values that are raised inside the place of `instruction`.
+def within(dockerfile: Dockerfile, instruction: Instruction) -> Iterator[None]:
+    """Give the errors that are raised inside the place and the name of `instruction`.
 
     Raises: DockerfileError.
     """
@@ -50,9 +50,10 @@ def within(name: str, text: str, instruction: Instruction) -> Iterator[None]:
         yield
     except DockerfileError:
         raise
-    except InvalidInput as error:
-        message = f"{instruction.keyword.upper()}: {error.message}"
-        raise at(name, text, instruction.place, message, error.hint) from error
+    except LabError as error:
+        keyword, message = instruction.keyword.upper(), error.message
+        shown = message if message.startswith(keyword) else f"{keyword}: {message}"
+        raise at(dockerfile.name, dockerfile.text, instruction.place, shown, error.hint) from error
 
 
 def excerpt(text: str, place: Place) -> str:

@@ -33,20 +33,21 @@ def test_what_a_terminal_would_obey_is_not_shown() -> None:
     assert len(excerpt("x" * 1_000, Place(1, 1))) < 200
 
 
-def test_errors_inside_an_instruction_get_its_place() -> None:
+def test_errors_inside_an_instruction_get_its_place_and_name() -> None:
     dockerfile = parse(TEXT)
     run = dockerfile.stages[0].instructions[0]
-    with pytest.raises(DockerfileError) as error, within("Dockerfile", dockerfile.text, run):
-        raise InvalidInput("it is wrong", "make it right")
+    with pytest.raises(DockerfileError) as error, within(dockerfile, run):
+        raise NotFound("there is none", "make one")
     assert error.value.place == Place(2, 3)
-    assert str(error.value).splitlines()[0] == "Dockerfile:2: RUN: it is wrong"
-    assert str(error.value).splitlines()[-1] == "  hint: make it right"
+    assert str(error.value).splitlines()[0] == "Dockerfile:2: RUN: there is none"
+    assert str(error.value).splitlines()[-1] == "  hint: make one"
+    with pytest.raises(DockerfileError) as error, within(dockerfile, run):
+        raise InvalidInput("RUN is wrong")
+    assert str(error.value).splitlines()[0] == "Dockerfile:2: RUN is wrong"
 
 
-def test_errors_with_a_place_keep_it_and_others_pass() -> None:
-    run = parse(TEXT).stages[0].instructions[0]
-    with pytest.raises(DockerfileError) as error, within("Dockerfile", TEXT, run):
+def test_errors_with_a_place_keep_it() -> None:
+    dockerfile = parse(TEXT)
+    with pytest.raises(DockerfileError) as error, within(dockerfile, dockerfile.stages[0].from_):
         raise at("Other", "FROM x", Place(1, 1), "wrong")
     assert error.value.message.startswith("Other:1: wrong")
-    with pytest.raises(NotFound), within("Dockerfile", TEXT, run):
-        raise NotFound("there is none")
