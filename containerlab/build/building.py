@@ -21,7 +21,7 @@ from containerlab.build.graph import Compiled, Wanted
 from containerlab.build.instructions import Dockerfile
 from containerlab.build.leaks import Finder
 from containerlab.build.lint import BaseImage, Known
-from containerlab.build.lint_rules import Checks
+from containerlab.build.lint_rules import Checks, refuse
 from containerlab.build.masking import Masker
 from containerlab.build.mounting import Mounting
 from containerlab.build.ops import Base, Fetch, Run, Vertex
@@ -99,21 +99,21 @@ def check(order: Order, workshop: Workshop) -> tuple[LintWarning, ...]:
     """
     with folder.opened(order.context, order.dockerfile, order.options) as context:
         file = parser.parse(context.dockerfile, context.dockerfile_name)
-        return _findings(file, order, context, workshop.images)
+        return tuple(lint.lint(file, _checks(file, order), _known(order, context, workshop.images)))
 
 
-def _findings(file: Dockerfile, order: Order, context: Context, images: Images) -> tuple[LintWarning, ...]:
-    given = order.arguments
-    checks = lint.checks_of(file)
-    if text := given.get("BUILDKIT_DOCKERFILE_CHECK"):
-        checks = Checks.parse(text)
-    known = Known(
-        build_args=given,
+def _checks(file: Dockerfile, order: Order) -> Checks:
+    text = order.arguments.get("BUILDKIT_DOCKERFILE_CHECK")
+    return Checks.parse(text) if text else lint.checks_of(file)
+
+
+def _known(order: Order, context: Context, images: Images) -> Known:
+    return Known(
+        build_args=order.arguments,
         base_image=lambda name, platform: _known_image(images, name, platform),
         ignore=context.source.ignore,
         platform=order.platforms[0] if order.platforms else None,
     )
-    return tuple(lint.lint(file, checks, known))
 
 
 def _known_image(images: Images, name: str, platform: Platform) -> BaseImage | None:
@@ -143,7 +143,7 @@ class _Build:
         self._file = parser.parse(context.dockerfile, context.dockerfile_name)
 
     def run(self) -> Outcome:
-        self._warnings = _findings(self._file, self._order, self._context, self._workshop.images)
+        self._check()
         images, options = self._workshop.images, self._order.options
         with contextlib.ExitStack() as stack:
             stack.enter_context(removal.leased(images))
@@ -165,6 +165,12 @@ class _Build:
         layers = built[0].layers if delivered.descriptor else ()
         size = sum(layer.descriptor.size for layer in layers) if delivered.descriptor else None
         return Outcome(record, size, len(layers), delivered.places)
+
+    def _check(self) -> None:
+        checks = _checks(self._file, self._order)
+        known = _known(self._order, self._context, self._workshop.images)
+        self._warnings = tuple(lint.lint(self._file, checks, known))
+        refuse(self._warnings, checks)
 
     def _tell(self, event: Warned) -> None:
         if self._watch is not None:

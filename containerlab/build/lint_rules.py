@@ -6,13 +6,14 @@ Source: https://docs.docker.com/reference/build-checks/ and BuildKit's frontend/
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from containerlab.build.instructions import Dockerfile, Place
 from containerlab.build.record import LintWarning
 from containerlab.errors import InvalidInput, nearest
 
-__all__ = ["RULES", "Checks", "Reporter", "Rule", "wanted"]
+__all__ = ["RULES", "Checks", "Reporter", "Rule", "refuse", "wanted"]
 
 
 class Rule(NamedTuple):
@@ -221,3 +222,13 @@ def wanted(warnings: list[LintWarning], checks: Checks) -> list[LintWarning]:
     """Leave out what a Dockerfile does not want to hear, and what is said twice; sorted by line."""
     kept = {each: None for each in warnings if checks.wants(RULES[each.rule])}
     return sorted(kept, key=lambda each: each.line)
+
+
+def refuse(warnings: Sequence[LintWarning], checks: Checks) -> None:
+    """End the build where the Dockerfile says that a finding is an error.
+
+    Raises: InvalidInput.
+    """
+    if warnings and checks.are_errors:
+        rules = ", ".join(dict.fromkeys(each.rule for each in warnings))
+        raise InvalidInput(f"lint violation found for rules: {rules}", "`build --check` shows the lines")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from containerlab.build.lint import BaseImage, Known, checks_of, lint
-from containerlab.build.lint_rules import RULES, Checks
+from containerlab.build.lint_rules import RULES, Checks, refuse
 from containerlab.build.parser import parse
 from containerlab.errors import InvalidInput
 from containerlab.oci.platform import Platform
@@ -80,9 +80,13 @@ def test_a_dockerfile_says_what_it_is_checked_by(check: str, rules: list[str]) -
     assert [each.rule for each in lint(dockerfile)] == rules
 
 
-def test_findings_can_be_errors() -> None:
-    assert checks_of(parse("# check=error=true\nFROM a")).are_errors
-    assert not checks_of(parse("FROM a")).are_errors
+def test_findings_are_errors_where_the_dockerfile_says_so() -> None:
+    dockerfile = parse("# check=error=true\nFROM a\nMAINTAINER b\nENV c d\nENV e f")
+    findings = lint(dockerfile)
+    with pytest.raises(InvalidInput, match=": MaintainerDeprecated, LegacyKeyValueFormat "):
+        refuse(findings, checks_of(dockerfile))
+    refuse(findings, Checks())
+    refuse([], checks_of(dockerfile))
 
 
 @pytest.mark.parametrize("check", ["skip", "skp=all", "error=yes", "a=b;error=true"])
