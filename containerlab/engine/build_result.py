@@ -9,6 +9,7 @@ import msgspec
 from containerlab import units
 from containerlab.build.record import BuildRecord, LintWarning, StepRecord
 from containerlab.views import html
+from containerlab.views.build.order import as_written
 from containerlab.views.table import Column, Table
 
 if TYPE_CHECKING:
@@ -66,7 +67,10 @@ class BuildResult(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
     @property
     def steps(self) -> Table[StepRecord]:
         """How each step went, in the order of the Dockerfile."""
-        return Table(self.record.steps, _STEP_COLUMNS)
+        return Table(self._as_written(), _STEP_COLUMNS)
+
+    def _as_written(self) -> list[StepRecord]:
+        return as_written(self.record.steps, lambda record: record.step)
 
     @property
     def cached(self) -> int:
@@ -76,7 +80,7 @@ class BuildResult(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
     def explain_cache(self) -> Table[StepRecord]:
         """Say of each step that was done why it was not in the cache."""
         return Table(
-            [step for step in self.record.steps if step.missed or step.status == "cached"], _CACHE_COLUMNS
+            [step for step in self._as_written() if step.missed or step.status == "cached"], _CACHE_COLUMNS
         )
 
     def timeline(self) -> Picture:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from containerlab.views.build.display import Finding, Step
 from containerlab.views.build.log import Log
+from containerlab.views.build.order import as_written
 
 __all__ = ["Board", "Row"]
 
@@ -38,7 +39,7 @@ class Row:
 
 
 class Board:
-    """The rows of a build, in the order of its plan."""
+    """The rows of a build, in the order of the Dockerfile."""
 
     def __init__(self) -> None:
         self.rows: dict[int, Row] = {}
@@ -49,8 +50,8 @@ class Board:
         self._ended_s: float | None = None
 
     def planned(self, steps: Sequence[Step]) -> None:
-        for step in steps:
-            self.rows[step.id] = Row(step)
+        rows = [*self.rows.values(), *map(Row, steps)]
+        self.rows = {row.step.id: row for row in as_written(rows, lambda row: row.step)}
 
     def begin(self, step: int, time_s: float) -> Row:
         """Note that a step runs; one that ended without having run, as what was cached, begins then too."""

@@ -21,6 +21,9 @@ class Step(Protocol):
     def kind(self) -> str: ...
     @property
     def inputs(self) -> tuple[int, ...]: ...
+    @property
+    def line(self) -> int:
+        """In the Dockerfile; 0 for none."""
 
 
 class Ended(Protocol):

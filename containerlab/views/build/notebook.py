@@ -135,8 +135,6 @@ def _lines(row: Row, now_s: float) -> Iterator[html.Line]:
     time = units.format_seconds(row.duration_s(now_s)) if _ran(row) else ""
     bar = _bar(row, now_s) if _ran(row) else ""
     yield [_state(row.status), html.breakable(row.step.name), html.text(time), bar]
-    if row.status == "failed" and row.error:
-        yield html.Remark(html.breakable(row.error))
     if row.status == "running" and (written := row.log.tail(_LOG_LINES)):
         yield html.Remark(html.pre("\n".join(written)))
     elif row.status == "failed" and row.log.last:
@@ -145,7 +143,8 @@ def _lines(row: Row, now_s: float) -> Iterator[html.Line]:
 
 def _ran(row: Row) -> bool:
     """Say whether it took time; what is canceled before it begins ends when it begins."""
-    return row.status in ("running", "done", "failed") or row.finished_s > row.started_s
+    is_canceled = row.status == "canceled" and row.finished_s > row.started_s
+    return is_canceled or row.status in ("running", "done", "failed")
 
 
 def _state(status: str) -> str:

@@ -28,6 +28,7 @@ from containerlab.views.build.lines import PlainDisplay
 from containerlab.views.build.live import Live
 from containerlab.views.build.log import Log, clean
 from containerlab.views.build.notebook import board_html, board_text
+from containerlab.views.build.order import as_written
 from containerlab.views.build.rawjson import RawJsonDisplay
 from containerlab.views.build.terminal import frame
 from tests.views.build.events import FAILING, STEPS, WELL, many
@@ -301,6 +302,8 @@ def test_notebook_says_each_state_in_words() -> None:
     assert "gcc -c main.c" in shown
     last = board_html(board(WELL), is_last=True)
     assert "<progress" not in last
+    assert last.count("</span> cached</th><td") == 1
+    assert last.count("margin-left:") == 5
     assert "StageNameCasing" in last
 
 
@@ -319,6 +322,16 @@ def test_notebook_keeps_long_builds_to_a_screen() -> None:
     assert running.count("<tr>") <= 27
     assert "38 more" in running
     assert "<details><summary>62 steps" in board_html(board(many(10, 5), 99), is_last=True)
+
+
+def test_steps_stand_in_the_order_of_the_dockerfile() -> None:
+    steps = (
+        Step(id=1, name="FROM base", stage="last", kind="source"),
+        Step(id=2, name="RUN a", stage="first", kind="run", line=2),
+        Step(id=3, name="exporting", stage="", kind="export"),
+        Step(id=4, name="COPY", stage="last", kind="copy", line=5),
+    )
+    assert [step.id for step in as_written(steps, lambda step: step)] == [2, 1, 4, 3]
 
 
 # --- output -------------------------------------------------------------------------------------
