@@ -31,13 +31,16 @@ def read(text: str) -> dict[str, str]:
     Raises: Wrong for a second one, and for an escape that is neither \ nor `.
     """
     directives: dict[str, str] = {}
+    seen: set[str] = set()
     lines = text.split("\n")
     for number, (name, value) in enumerate(_leading((line.lstrip(SPACES) for line in lines), "#"), 1):
-        if name in directives:
+        if name in seen:
             raise Wrong(number, f"only one {name} parser directive can be used")
         if name == "escape" and value not in ("\\", "`"):
             raise Wrong(number, f"invalid escape token {value[:80]!r}", "it is \\ or `")
-        directives[name] = value
+        seen.add(name)
+        if name == "escape":
+            directives[name] = value
     shebang = lines[0].startswith("#!")
     for name, value in reversed(list(_leading(lines[shebang:], "#"))):
         if name != "escape":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from containerlab.build import lines
+from containerlab.build import directives, lines
 from containerlab.build.instructions import (
     Arg,
     Cmd,
@@ -23,8 +23,10 @@ from containerlab.build.instructions import (
 )
 from containerlab.build.lint_rules import Checks, Reporter, wanted
 from containerlab.build.lint_variables import BaseImage, Known, Variables
+from containerlab.build.located import at
 from containerlab.build.record import LintWarning
 from containerlab.build.secret_names import looks_secret
+from containerlab.errors import InvalidInput
 
 __all__ = ["BaseImage", "Known", "checks_of", "lint"]
 
@@ -36,9 +38,21 @@ _RESERVED = ("context", "scratch")
 def checks_of(dockerfile: Dockerfile) -> Checks:
     """Return which rules the Dockerfile wants to be checked by.
 
-    Raises: InvalidInput for a wrong `check` directive.
+    Raises: DockerfileError for a wrong `check` directive.
     """
-    return Checks.parse(dockerfile.directives.get("check", "").partition(" ")[0])
+    try:
+        return Checks.parse(dockerfile.directives.get("check", "").partition(" ")[0])
+    except InvalidInput as error:
+        place = _place_of_check(dockerfile.text)
+        raise at(dockerfile.name, dockerfile.text, place, error.message, error.hint) from error
+
+
+def _place_of_check(text: str) -> Place:
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
+        name, _ = directives.value_of(line) or ("", "")
+        if name == "check":
+            return Place(number, number)
+    return Place(1, 1)
 
 
 def lint(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from containerlab.build import directives, lines, statements
 from containerlab.build.instructions import Arg, Dockerfile, From, Instruction, Place, Stage
 from containerlab.build.located import DockerfileError, at
+from containerlab.build.words import SPACES
 from containerlab.errors import InvalidInput
 
 __all__ = ["parse", "parse_instructions"]
@@ -24,9 +25,9 @@ def parse(text: str | bytes, name: str = "Dockerfile") -> Dockerfile:
     source = _decoded(text)
     shown = _shown(source)
     found = _directives(source, name, shown)
-    instructions = _read(source, name, found.get("escape", "\\"))
+    instructions = _read(source, name, found.get("escape", "\\"), _hint(source, found))
     if not instructions:
-        raise DockerfileError(f"{name}: there are no instructions in it", _hint(found))
+        raise DockerfileError(f"{name}: there are no instructions in it")
     global_args: list[Arg] = []
     stages: list[tuple[From, list[Instruction]]] = []
     for instruction in instructions:
@@ -67,13 +68,13 @@ def parse_instructions(text: str, name: str = "Dockerfile", escape: str = "\\") 
     return instructions
 
 
-def _read(source: str, name: str, escape: str) -> tuple[Instruction, ...]:
+def _read(source: str, name: str, escape: str, hint: str = "") -> tuple[Instruction, ...]:
     try:
         return tuple(_instruction(line, escape) for line in lines.read(source, escape))
     except lines.Misplaced as error:
         cause = error.cause
         message = f"{error.keyword.upper()}: {cause.message}" if error.keyword else cause.message
-        raise at(name, _shown(source), error.place, message, cause.hint) from None
+        raise at(name, _shown(source), error.place, message, cause.hint or hint) from None
 
 
 def _instruction(line: lines.Line, escape: str) -> Instruction:
@@ -92,8 +93,10 @@ def _directives(source: str, name: str, shown: str) -> dict[str, str]:
         raise at(name, shown, Place(error.line, error.line), error.message, error.hint) from None
 
 
-def _hint(found: dict[str, str]) -> str:
-    return f"it asks to be read by {found['syntax']}, and is no Dockerfile" if "syntax" in found else ""
+def _hint(source: str, found: dict[str, str]) -> str:
+    """Explain a file that says, not in a comment of Dockerfiles, what else it is."""
+    is_foreign = "syntax" in found and source.lstrip("\ufeff" + SPACES).startswith(("//", "{"))
+    return f"it asks to be read by {found['syntax']}, and is no Dockerfile" if is_foreign else ""
 
 
 def _decoded(text: str | bytes) -> str:

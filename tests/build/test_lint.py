@@ -8,6 +8,7 @@ import pytest
 
 from containerlab.build.lint import BaseImage, Known, checks_of, lint
 from containerlab.build.lint_rules import RULES, Checks, refuse
+from containerlab.build.located import DockerfileError
 from containerlab.build.parser import parse
 from containerlab.errors import InvalidInput
 from containerlab.oci.platform import Platform
@@ -93,6 +94,12 @@ def test_findings_are_errors_where_the_dockerfile_says_so() -> None:
 def test_wrong_checks(check: str) -> None:
     with pytest.raises(InvalidInput, match="invalid check option"):
         Checks.parse(check)
+
+
+def test_wrong_checks_of_a_dockerfile_show_their_line() -> None:
+    with pytest.raises(DockerfileError, match="Dockerfile:3: invalid check option 'skp=all'") as error:
+        lint(parse("#!/x\n# syntax=a\n#check = skp=all\nFROM a"))
+    assert error.value.hint == "did you mean skip?"
 
 
 def test_what_cannot_be_expanded_ends_the_check_of_its_stage_only() -> None:
