@@ -18,7 +18,7 @@ from containerlab.build.tar_stream import TarStream
 from containerlab.errors import CorruptContent, HostileArchive
 from containerlab.store import overlay
 from containerlab.store import tar_write as tar
-from containerlab.store.tar_read import Entry, Reader
+from containerlab.store.tar_read import Entry, Reader, is_header
 from containerlab.store.tar_write import Member
 from containerlab.store.unpack import name_inside
 
@@ -34,12 +34,7 @@ _ZEROS = bytes(1 << 16)
 def is_archive(file: BinaryIO) -> bool:
     """Tell whether a file is a tar archive, compressed or not; it is at its start afterwards."""
     try:
-        start = file.read(_START)
-        file.seek(0)
-        if not start.startswith(_MAGICS) and len(start) < _START:
-            return False
-        read = _reader(file)  # in small pieces: what comes behind the first header may be damaged
-        return next(iter(Reader(lambda count: read(_START))), None) is not None
+        return is_header(_reader(file)(_START))
     except CorruptContent:
         return False
     finally:

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import msgspec
 
 from containerlab import errors
-from containerlab.build import carried, folder, graph, lint, located, parser, secrets, ssh
+from containerlab.build import carried, contexts, graph, lint, located, parser, secrets, ssh
 from containerlab.build.built import Built
 from containerlab.build.cache import BuildCache
 from containerlab.build.carried import Place
+from containerlab.build.contexts import Context
 from containerlab.build.delivery import Delivered, deliver, read_outputs, tell_files
-from containerlab.build.folder import Context
 from containerlab.build.graph import Compiled, Wanted
 from containerlab.build.instructions import Dockerfile
 from containerlab.build.leaks import Finder
@@ -24,11 +24,13 @@ from containerlab.build.lint import BaseImage, Known
 from containerlab.build.lint_rules import Checks, refuse
 from containerlab.build.masking import Masker
 from containerlab.build.mounting import Mounting
-from containerlab.build.ops import Base, Fetch, Run, Vertex
+from containerlab.build.named_contexts import NamedContexts
+from containerlab.build.ops import Base, Run, Vertex
 from containerlab.build.order import Order
 from containerlab.build.perform import Ground, Perform, told
 from containerlab.build.record import BuildRecord, LintWarning, StepRecord, Warned, Watcher
 from containerlab.build.redaction import keyed_hash
+from containerlab.build.remote import Remotes
 from containerlab.build.running import Runner
 from containerlab.build.secrets import Secret
 from containerlab.build.selection import Source
@@ -88,7 +90,8 @@ def build(order: Order, workshop: Workshop, watch: Watcher | None = None) -> Out
     Raises: DockerfileError, BuildFailed, and others for what cannot be done; the cache keeps what was done.
     """
     order.check()
-    with folder.opened(order.context, order.dockerfile, order.options) as context:
+    home = workshop.images.home
+    with contexts.opened(order.context, order.dockerfile, order.options, home) as context:
         return _Build(order, workshop, context, watch).run()
 
 
@@ -97,7 +100,8 @@ def check(order: Order, workshop: Workshop) -> tuple[LintWarning, ...]:
 
     Raises: DockerfileError for one that cannot be read.
     """
-    with folder.opened(order.context, order.dockerfile, order.options) as context:
+    home = workshop.images.home
+    with contexts.opened(order.context, order.dockerfile, order.options, home) as context:
         file = parser.parse(context.dockerfile, context.dockerfile_name)
         return tuple(lint.lint(file, _checks(file, order), _known(order, context, workshop.images)))
 
@@ -149,10 +153,14 @@ class _Build:
             stack.enter_context(removal.leased(images))
             values = secrets.read_secrets(options.get("secret", ()))
             agents = stack.enter_context(ssh.agents(options.get("ssh", ())))
-            compiled = [self._compiled(each) for each in self._order.platforms or [Platform.host()]]
+            remotes = stack.enter_context(Remotes(images.home))
+            given, find_image = options.get("build_context", ()), self._workshop.find_image
+            named = stack.enter_context(NamedContexts(given, images, find_image))
+            platforms = self._order.platforms or [Platform.host()]
+            compiled = [self._compiled(each, named.of(each)) for each in platforms]
             targets = [each.vertex for each in compiled if each.vertex is not None]
             hidden = _hidden(targets, values)
-            performer = Perform(self._ground(self._mounting(values, agents), hidden))
+            performer = Perform(self._ground(self._mounting(values, agents), remotes, hidden))
             states, steps = self._solved(targets, performer)
             built = [self._built(each, states, Finder(self._sought(hidden))) for each in compiled]
             performer.note_hits()
@@ -183,7 +191,7 @@ class _Build:
         overlays = snapshots.trial(home, layers.idmap).kind == "overlay"
         return Mounting(home, layers.idmap, values, agents, overlays)
 
-    def _ground(self, mounting: Mounting, hidden: Mapping[str, bytes]) -> Ground:
+    def _ground(self, mounting: Mounting, remotes: Remotes, hidden: Mapping[str, bytes]) -> Ground:
         workshop, options = self._workshop, self._order.options
         home = workshop.images.home
         return Ground(
@@ -191,7 +199,7 @@ class _Build:
             layers=workshop.layers,
             runner=workshop.runner,
             mounting=mounting,
-            fetch=_refuse_to_fetch,
+            fetch=lambda it: remotes.fetch(it.url, it.checksum, keeps_git_dir=it.keeps_git_dir),
             keyed=lambda value: keyed_hash(home, value.encode(errors="surrogateescape")),
             compression=options.get("compression", "gzip"),
             newest_s=self._order.epoch,
@@ -207,7 +215,7 @@ class _Build:
         """Return the secrets that are looked for in what is made."""
         return {} if self._order.options.get("allow_secret_in_layer") else hidden
 
-    def _compiled(self, platform: Platform) -> Compiled:
+    def _compiled(self, platform: Platform, named: Mapping[str, Image | Source]) -> Compiled:
         order, context = self._order, self._context
         return graph.compile_target(
             Wanted(
@@ -217,7 +225,7 @@ class _Build:
                 platform=platform,
                 build_platform=Platform.host(),
                 given=order.arguments,
-                named={},
+                named=named,
                 find_image=self._workshop.find_image,
                 uncached=order.uncached,
                 network=order.options.get("network", "default"),
@@ -322,10 +330,6 @@ def _stack(target: Vertex | None) -> Iterator[Vertex]:
 def _base_layers(target: Vertex | None) -> int:
     lowest = [*_stack(target)][-1:]
     return sum(len(vertex.op.image.layers) for vertex in lowest if isinstance(vertex.op, Base))
-
-
-def _refuse_to_fetch(fetch: Fetch) -> Source:
-    raise errors.Unsupported(f"ADD {fetch.url} is not there yet", "COPY it")
 
 
 def _history(line: Line, created: str) -> History:

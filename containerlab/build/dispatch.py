@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from containerlab import errors, units
-from containerlab.build import expand, exposed, go_format, heredocs, instructions, located, run_mounts
+from containerlab.build import expand, exposed, go_format, heredocs, instructions, located, remote, run_mounts
 from containerlab.build.instructions import Instruction
 from containerlab.build.ops import Copy, Fetch, MakeDirectory, Mounted, Op, Origin, Run, Vertex
 from containerlab.build.redaction import redact, shown_value
@@ -237,26 +237,21 @@ def _parts(
     stage: Stage, it: instructions.Copy, sources: list[str], arrive: Selection, origin: Origin
 ) -> Iterator[tuple[Origin, Selection]]:
     """Give the sources that lie together as one part, each remote one as a part of its own."""
-    remote = [source for source in sources if fetches(source)]
+    elsewhere = [source for source in sources if remote.is_remote(source)]
     if not isinstance(it, instructions.Add):
-        if remote and not it.from_:
-            raise errors.InvalidInput(f"COPY cannot fetch {remote[0]}", "use ADD")
+        if elsewhere and not it.from_:
+            raise errors.InvalidInput(f"COPY cannot fetch {elsewhere[0]}", "use ADD")
         if sources:
             yield origin, arrive._replace(paths=tuple(sources))
         return
-    if it.checksum and (len(sources) != 1 or not remote):
+    if it.checksum and (len(sources) != 1 or not elsewhere):
         raise errors.InvalidInput("--checksum is for one remote source", "ADD each source by itself")
-    if local := tuple(source for source in sources if source not in remote):
+    if local := tuple(source for source in sources if source not in elsewhere):
         yield origin, arrive._replace(paths=local, unpacks=it.unpacks is not False)
-    for source in remote:
+    for source in elsewhere:
         fetch = Fetch(source, it.checksum, bool(it.keeps_git_dir))
         vertex = Vertex(fetch, None, f"fetch {source}", stage.name, f"{stage.name}/{source}", it.place)
-        yield vertex, arrive._replace(paths=("*",), unpacks=bool(it.unpacks))
-
-
-def fetches(source: str) -> bool:
-    """Tell whether ADD has to get a source from elsewhere."""
-    return source.startswith(("http://", "https://", "git://", "git@", "ssh://"))
+        yield vertex, arrive._replace(paths=(remote.selected(source),), unpacks=bool(it.unpacks))
 
 
 def _documents(it: instructions.Copy, words: _Words, arrive: Selection) -> Iterator[tuple[Origin, Selection]]:

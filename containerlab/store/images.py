@@ -119,16 +119,16 @@ class Images:
             offered = lookup.platforms(connection, match)
         return self._image(match.image, names, _choose(name, offered, wanted))
 
-    def at(self, descriptor: Descriptor, name: str = "") -> Image:
+    def at(self, descriptor: Descriptor, name: str = "", platform: Platform | None = None) -> Image:
         """Return the image that a descriptor leads to, in the store by its blobs alone, as `get` does.
 
-        name: how messages call it.
+        name: how messages call it. platform: of an index, that which is taken.
 
         Raises: NotFound, CorruptContent.
         """
         found = self._complete(descriptor)
         offered = [(each.digest, each.platform or read.config.platform) for each, read in found]
-        return self._image(descriptor, (), _choose(name or descriptor.digest, offered, None))
+        return self._image(descriptor, (), _choose(name or descriptor.digest, offered, platform))
 
     def list(self) -> tuple[Image, ...]:
         """Return every image by name, of an index that for this machine or else the first."""

@@ -26,6 +26,7 @@ __all__ = [
     "Entry",
     "Reader",
     "Stream",
+    "is_header",
 ]
 
 FILE, HARD_LINK, SYMLINK, CHARACTER, BLOCK, DIRECTORY, FIFO = b"0", b"1", b"2", b"3", b"4", b"5", b"6"
@@ -110,6 +111,17 @@ class Stream:
     def _fill(self) -> None:
         self._buffer = self._read(_CHUNK)
         self._at = 0
+
+
+def is_header(block: bytes) -> bool:
+    """Tell whether a block of 512 bytes is the header of a member: an archive begins with one."""
+    if len(block) != _BLOCK or block == _ZERO_BLOCK:
+        return False
+    try:
+        _check_sum(block, _HEADER.unpack(block)[6])
+    except CorruptContent:
+        return False
+    return True
 
 
 class Reader:

@@ -1,0 +1,82 @@
+"""What ADD gets from elsewhere: files and repositories at URLs.
+
+Source: Dockerfile reference, "ADD".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+from types import TracebackType
+from urllib.parse import urlsplit
+
+from containerlab.build import git
+from containerlab.build.download import download, name_of
+from containerlab.build.selection import Source
+from containerlab.store.home import Home
+
+__all__ = ["Remotes", "is_remote", "selected", "shown"]
+
+
+def is_remote(text: str) -> bool:
+    """Tell whether a source of ADD is to be fetched.
+
+    >>> is_remote("https://example.com/x"), is_remote("git@example.com:me/it.git"), is_remote("src")
+    (True, True, False)
+    """
+    return text.startswith(("http://", "https://")) or git.parse(text) is not None
+
+
+def selected(text: str) -> str:
+    """Return the path that stands for all of what comes from a URL: a repository's files, or the one file."""
+    return "/" if git.parse(text) is not None else "*"
+
+
+def shown(url: str) -> str:
+    """Return a URL without the password that may be in it.
+
+    >>> shown("https://me:secret@example.com/x.git")
+    'https://example.com/x.git'
+    """
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.scheme else url
+
+
+class Remotes:
+    """Fetches for one build; what was fetched goes away when the `with` block ends."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Remotes:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def fetch(self, url: str, checksum: str = "", *, keeps_git_dir: bool = False) -> Source:
+        """Return the files at a URL as a tree; `selected` says which of them are meant.
+
+        Raises: NotFound, NotPermitted, Unavailable, DigestMismatch, InvalidInput, Unsupported.
+        """
+        scratch = self._stack.enter_context(self._home.scratch("fetch-"))
+        repository = git.parse(url)
+        if repository is not None:
+            found = git.fetch(repository, scratch, keeps_git_dir=keeps_git_dir, commit=checksum)
+            return Source((str(found.root),), is_context=True)
+        file = download(url, self._home, checksum)
+        _place(file.path, scratch / name_of(url))
+        return Source((str(scratch),), is_context=True)
+
+
+def _place(file: Path, name: Path) -> None:
+    """Give a file of the cache its name for this build."""
+    try:
+        os.link(file, name)
+    except OSError:  # too many links
+        shutil.copy2(file, name)
