@@ -77,6 +77,26 @@ def test_stop_button_ends_the_container_and_run_all(notebook: Open, engine: Engi
     assert len(engine.containers.list(all=True)) == 0
 
 
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_build_is_seen_while_it_runs(notebook: Open, engine: Engine, theme: str) -> None:
+    lines = [f"FROM {IMAGE} AS Part", "RUN echo first step", "RUN echo going on; sleep 1000"]
+    seen = notebook("\n".join(["%%container build --no-cache", *lines]), "print('went on')", theme=theme)
+    seen.run_all()
+    _see(seen, 1, "going on")
+    states = seen.output(1).get_by_role("rowheader")
+    assert [text.split()[-1] for text in states.all_inner_texts()] == ["cached", "done", "running"]
+    assert (
+        seen.output(1).get_by_role("progressbar").get_attribute("aria-label").startswith("building · 2 of 3")
+    )
+    assert seen.faint_texts() == []
+    seen.stop()
+    _see(seen, 1, "Interrupted: stopped build")
+    seen.wait_until_idle()
+    assert [text.split()[-1] for text in states.all_inner_texts()] == ["cached", "done", "canceled"]
+    assert len(engine.containers.list(all=True)) == 0
+    assert seen.cell(2).locator(".jp-OutputArea-output").count() == 0
+
+
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [

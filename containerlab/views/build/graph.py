@@ -15,6 +15,7 @@ from containerlab import units
 from containerlab.errors import wanted
 from containerlab.views.build.display import Ended
 from containerlab.views.build.log import clean
+from containerlab.views.build.order import as_written
 from containerlab.views.picture import Picture
 from containerlab.views.plot import INK
 
@@ -108,7 +109,7 @@ def placed(steps: Sequence[Ended]) -> dict[int, Cell]:
 def _groups(steps: Sequence[Ended], rows: Mapping[int, int]) -> list[list[int]]:
     """Return the steps that stand in a column together: stages from the top, then what belongs to none."""
     stages: dict[str, list[int]] = {}
-    for ended in steps:
+    for ended in as_written(steps, lambda ended: ended.step):
         stages.setdefault(ended.step.stage, []).append(ended.step.id)
     alone = [[each] for each in stages.pop("", [])]
     return [*sorted(stages.values(), key=lambda group: min(rows[each] for each in group)), *alone]
@@ -161,7 +162,7 @@ def _slowest_chain(steps: Sequence[Ended]) -> list[int]:
     ended = {each.step.id: each for each in steps}
     last = max(steps, key=lambda each: each.finished_s, default=None)
     chain: list[int] = []
-    while last is not None and last.duration_s > 0:
+    while last is not None and last.status != "cached" and last.duration_s > 0:
         chain.append(last.step.id)
         inputs = [ended[each] for each in last.step.inputs if each in ended]
         last = max(inputs, key=lambda each: each.finished_s, default=None)

@@ -12,6 +12,7 @@ from containerlab import units
 from containerlab.errors import wanted
 from containerlab.views.build.display import Ended
 from containerlab.views.build.log import clean
+from containerlab.views.build.order import as_written
 from containerlab.views.picture import Picture
 from containerlab.views.plot import BLUE, GREEN, INK, PURPLE, VERMILLION
 
@@ -74,7 +75,8 @@ def _linear_s(steps: Sequence[Ended]) -> float:
 
 def _colours(steps: Sequence[Ended]) -> dict[str, str]:
     """Give each stage a colour, in the order in which they stand in the Dockerfile."""
-    stages = dict.fromkeys(step.step.stage for step in steps if step.step.stage)
+    ordered = as_written(steps, lambda step: step.step)
+    stages = dict.fromkeys(step.step.stage for step in ordered if step.step.stage)
     return {stage: _COLOURS[number % len(_COLOURS)] for number, stage in enumerate(stages)} | {"": INK}
 
 
@@ -157,7 +159,7 @@ def _draw_sums(ax: Axes, steps: Sequence[Ended], wall_s: float, colours: dict[st
     _bare(ax, max(linear_s, wall_s) / _SHARE)
     ax.barh(0, wall_s, height=0.6, color=INK)
     left = 0.0
-    for step in sorted(steps, key=lambda step: step.step.id):
+    for step in as_written(steps, lambda step: step.step):
         ax.barh(1, step.duration_s, left=left, height=0.6, color=colours[step.step.stage])
         left += step.duration_s
     for number, length_s in enumerate((wall_s, linear_s)):
