@@ -39,7 +39,7 @@ from containerlab.build.stage import COMMENT, Line
 from containerlab.oci import image as documents
 from containerlab.oci.image import History, ImageConfig, RootFS, format_time
 from containerlab.oci.platform import Platform
-from containerlab.store import removal, snapshots
+from containerlab.store import removal, snapshots, workshop
 from containerlab.store.images import Image, Images
 from containerlab.store.layer_writer import Committed
 from containerlab.store.layers import Layers
@@ -151,6 +151,7 @@ class _Build:
         images, options = self._workshop.images, self._order.options
         with contextlib.ExitStack() as stack:
             stack.enter_context(removal.leased(images))
+            stack.enter_context(workshop.opened(self._workshop.layers.idmap))
             values = secrets.read_secrets(options.get("secret", ()))
             agents = stack.enter_context(ssh.agents(options.get("ssh", ())))
             remotes = stack.enter_context(Remotes(images.home))

@@ -23,7 +23,7 @@ from containerlab.linux.files import write_all
 from containerlab.linux.idmap import IdMap
 
 if TYPE_CHECKING:
-    import subprocess
+    pass
 
 __all__ = ["content_digest", "copy_layer", "main"]
 
@@ -67,7 +67,7 @@ def _inside(idmap: IdMap, job: tuple[Any, ...], write: Callable[[bytes], object]
 
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = trees.inside(idmap, __name__, _places(), **pipes)
-    with process, _killed_on_error(process):
+    with process, trees.killed_on_error(process):
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
@@ -80,15 +80,6 @@ def _inside(idmap: IdMap, job: tuple[Any, ...], write: Callable[[bytes], object]
         if process.wait():
             raise _error_of(answer, process.returncode)
         return answer
-
-
-@contextlib.contextmanager
-def _killed_on_error(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        process.kill()
-        raise
 
 
 def _places() -> list[str]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import subprocess
 
     from containerlab.store.layer_writer import Committed
+    from containerlab.store.workshop import Worker
 
 __all__ = ["FileVerbs"]
 
@@ -68,7 +69,7 @@ class FileVerbs(Ground):
     @contextlib.contextmanager
     def _reaching(
         self, name: str, operation: str, request: dict[str, Any], *, alone: bool = False
-    ) -> Iterator[subprocess.Popen[bytes]]:
+    ) -> Iterator[subprocess.Popen[bytes] | Worker]:
         """Give the process that does it inside the container, then see whether it could.
 
         Raises: NotFound, NotPermitted, Conflict and what else it met with.
@@ -88,7 +89,7 @@ class FileVerbs(Ground):
 
     def _joining_process(
         self, state: State, operation: str, request: dict[str, Any], *, alone: bool
-    ) -> subprocess.Popen[bytes]:
+    ) -> subprocess.Popen[bytes] | Worker:
         try:
             pidfd = procfs.open_pidfd(state.identity)
         except ProcessLookupError as error:
@@ -103,7 +104,7 @@ class FileVerbs(Ground):
 
     def _mounting_process(
         self, container_id: str, operation: str, request: dict[str, Any], *, alone: bool
-    ) -> subprocess.Popen[bytes]:
+    ) -> subprocess.Popen[bytes] | Worker:
         record = self.records.record(container_id)
         snapshot = self._snapshot(record)
         view = {
@@ -210,7 +211,7 @@ class FileVerbs(Ground):
 
 def _process(
     idmap: idmaps.IdMap, operation: str, view: Mapping[str, Any], request: Mapping[str, Any], **popen: Any
-) -> subprocess.Popen[bytes]:
+) -> subprocess.Popen[bytes] | Worker:
     import json  # unlike msgspec, it writes names that are not UTF-8
     import subprocess
 
@@ -221,7 +222,9 @@ def _process(
     return trees.inside(idmap, inside.__name__, words, **pipes, **popen)
 
 
-def _attended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+def _attended(
+    process: subprocess.Popen[bytes] | Worker,
+) -> Iterator[subprocess.Popen[bytes] | Worker]:
     """Give a process to work with, then wait for its end and raise what it complains of."""
     from containerlab.runtime import inside
 
