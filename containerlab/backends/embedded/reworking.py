@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -11,8 +12,10 @@ from containerlab.backends.embedded_images import image_info, now
 from containerlab.oci.image import History, RootFS, encode_config, format_time
 from containerlab.store import removal
 from containerlab.store.images import Image, Images
-from containerlab.store.layer_writer import Committed
-from containerlab.store.rebase import Stack
+
+if TYPE_CHECKING:
+    from containerlab.store.layer_writer import Committed
+    from containerlab.store.rebase import Stack
 
 __all__ = ["ReworkingVerbs"]
 
@@ -66,7 +69,8 @@ class ReworkingVerbs:
                 rootfs=RootFS(diff_ids=(*(layer.diff_id for layer in kept), squashed.diff_id)),
                 history=history,
             )
-            return self._put(image, Stack((*kept, squashed), config), tag or _own_name(image, name), [], None)
+            stack = rebase.Stack((*kept, squashed), config)
+            return self._put(image, stack, tag or _own_name(image, name), [], None)
 
     def _base_of(self, image: Image) -> Image:
         from containerlab.store.rebase import find_base
@@ -108,7 +112,9 @@ def _own_name(image: Image, words: str) -> str:
 def _with_layers(stack: Stack, layers: tuple[Committed, ...], line: str) -> Stack:
     history = (*stack.config.history, History(created=format_time(now()), created_by=line, empty_layer=True))
     rootfs = RootFS(diff_ids=tuple(layer.diff_id for layer in layers))
-    return Stack(layers, msgspec.structs.replace(stack.config, rootfs=rootfs, history=history))
+    return stack._replace(
+        layers=layers, config=msgspec.structs.replace(stack.config, rootfs=rootfs, history=history)
+    )
 
 
 def _collisions(paths: Sequence[str]) -> list[str]:
