@@ -14,7 +14,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from containerlab.build.building import BuildFailed
+    from containerlab.build.located import DockerfileError
     from containerlab.default import default_engine, run, start
+    from containerlab.engine.build_result import BuildResult
+    from containerlab.engine.builder import Builder
     from containerlab.engine.container import Container
     from containerlab.engine.containers import Containers
     from containerlab.engine.engine import Engine
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     )
     from containerlab.magics import load_ipython_extension, unload_ipython_extension
 
+    builder: Builder
     containers: Containers
     images: Images
     volumes: Volumes
@@ -55,6 +60,9 @@ last: Any = None
 """What the last magic gave."""
 
 _HOME_OF = {
+    "BuildFailed": "build.building",
+    "BuildResult": "engine.build_result",
+    "DockerfileError": "build.located",
     "default_engine": "default",
     "run": "default",
     "start": "default",
@@ -71,10 +79,12 @@ _ERRORS = (
     *("DigestMismatch", "HostileArchive", "InvalidInput", "LabError", "NotFound", "NotPermitted"),
     *("SetupFailed", "TimedOut", "Unavailable", "Unsupported"),
 )
-_NOUNS = ("containers", "images", "see", "system", "volumes")
+_NOUNS = ("builder", "containers", "images", "see", "system", "volumes")
 
 __all__ = [
     "AlreadyExists",
+    "BuildFailed",
+    "BuildResult",
     "CannotExecute",
     "CommandNotFound",
     "Conflict",
@@ -82,6 +92,7 @@ __all__ = [
     "ContainerFailed",
     "CorruptContent",
     "DigestMismatch",
+    "DockerfileError",
     "Engine",
     "HostileArchive",
     "Image",
@@ -95,6 +106,7 @@ __all__ = [
     "TimedOut",
     "Unavailable",
     "Unsupported",
+    "builder",
     "containers",
     "default_engine",
     "images",
