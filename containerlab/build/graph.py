@@ -206,7 +206,7 @@ class _Stages:
         wanted = self._wanted
         return Around(
             dockerfile=self._file,
-            global_arguments={**self._arguments, "TARGETSTAGE": written.name},
+            global_arguments=self._arguments,
             given=wanted.given,
             context=wanted.context,
             find=lambda name, stage, where: self._origin(name, where, written.index),
@@ -270,7 +270,7 @@ def _global_arguments(wanted: Wanted) -> dict[str, str]:
     values = {
         **_of_platform("BUILD", wanted.build_platform),
         **_of_platform("TARGET", wanted.platform),
-        "TARGETSTAGE": wanted.target or "default",
+        "TARGETSTAGE": wanted.target or wanted.dockerfile.stages[-1].name,
     }
     values = {name: wanted.given.get(name, value) for name, value in values.items()}
     for argument in wanted.dockerfile.global_args:
