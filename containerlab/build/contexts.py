@@ -183,11 +183,12 @@ class _Opening:
                     f"-f {self._file}: a Dockerfile came instead of files", "leave -f out, or send an archive"
                 )
             return "Dockerfile", None, files.dockerfile or b""
-        place = self._place(files.root, is_here=not files.origin and not self._is_scratch(files.root))
+        place = self._place(files.root, is_here=self._is_here(files.root))
         return self._file or place.name, place, _read(place)
 
-    def _is_scratch(self, root: Path) -> bool:
-        return root.is_relative_to(self._home.temporary)
+    def _is_here(self, root: Path) -> bool:
+        """Tell whether the files are the user's own: links of what was fetched must not lead out of it."""
+        return not root.is_relative_to(self._home.temporary)
 
     def _place(self, root: Path, *, is_here: bool) -> Path:
         """Find the Dockerfile: as the path is written, or else in the context, where alone others may lie."""
@@ -214,7 +215,7 @@ class _Opening:
         places = [dockerfile.with_name(f"{dockerfile.name}.dockerignore")] if dockerfile else []
         places += [files.root / ".dockerignore"] if files.root else []
         for place in places:
-            if place.is_file() and not (files.origin and place.is_symlink()):
+            if place.is_file() and (not place.is_symlink() or self._is_here(place)):
                 return ignore.read(_read(place).decode(errors="surrogateescape")), place.name
         return (), ""
 

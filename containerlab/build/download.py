@@ -7,6 +7,7 @@ Source: BuildKit, source/http; Dockerfile reference, "ADD"; RFC 9110, "Condition
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import http.client
@@ -122,7 +123,7 @@ def _fetched(url: str, home: Home, place: Path, known: _Known | None) -> _Known:
 def _opened(url: str, headers: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
     opener = urllib.request.build_opener(_OnlyHttp)
     try:
-        with opener.open(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_S) as response:
+        with opener.open(_request(url, headers), timeout=_TIMEOUT_S) as response:
             yield response
     except urllib.error.HTTPError:
         raise
@@ -132,12 +133,25 @@ def _opened(url: str, headers: dict[str, str]) -> Iterator[http.client.HTTPRespo
         raise errors.Unavailable(f"cannot fetch {_shown(url)}: {error or 'cut off'}", "try again") from error
 
 
+def _request(url: str, headers: dict[str, str]) -> urllib.request.Request:
+    """Return a request; a user and a password in the URL are for its own host, not for where it leads."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        raise errors.InvalidInput(f"{url} is no http URL")
+    request = urllib.request.Request(_shown(url), headers=headers)
+    if parts.username is not None:
+        account = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        encoded = base64.b64encode(account.encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {encoded}")
+    return request
+
+
 class _OnlyHttp(urllib.request.HTTPRedirectHandler):
     """Follows redirects, but not to files of this machine or to other protocols."""
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
         if urlsplit(newurl).scheme not in ("http", "https"):
-            raise errors.NotPermitted(f"{_shown(req.full_url)} leads to {newurl}, which is not followed")
+            raise errors.NotPermitted(f"{_shown(req.full_url)} leads to what is not followed: {newurl}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -182,6 +196,10 @@ def _time(last_modified: str) -> float:
 
 
 def _refused(url: str, error: urllib.error.HTTPError) -> errors.LabError:
+    if error.code // 100 == 3:
+        return errors.NotPermitted(
+            f"{_shown(url)} leads to what is not followed: {error.headers['Location']}"
+        )
     said = f"cannot fetch {_shown(url)}: {error.code} {error.reason}"
     if error.code in (404, 410):
         return errors.NotFound(said)
