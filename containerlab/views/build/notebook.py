@@ -55,7 +55,8 @@ def _is_watched() -> bool:
 
 def board_text(board: Board) -> str:
     """Write the state of a build: a line for each step that was begun."""
-    lines = [_title(board), *(_text_line(row, board.now_s()) for row in board.started)]
+    begun = [row for row in board.rows.values() if row.number]
+    lines = [_title(board), *(_text_line(row, board.now_s()) for row in begun)]
     return "\n".join([*lines, *findings_text(board.findings)])
 
 
