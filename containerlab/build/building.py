@@ -34,7 +34,7 @@ from containerlab.build.remote import Remotes
 from containerlab.build.running import Runner
 from containerlab.build.secrets import Secret
 from containerlab.build.selection import Source
-from containerlab.build.solve import Reporter, State, StepFailed, ordered, solve
+from containerlab.build.solve import Reporter, State, StepFailed, needed, ordered, solve
 from containerlab.build.stage import COMMENT, Line
 from containerlab.oci import image as documents
 from containerlab.oci.image import History, ImageConfig, RootFS, format_time
@@ -161,7 +161,8 @@ class _Build:
             compiled = [self._compiled(each, named.of(each)) for each in platforms]
             targets = [each.vertex for each in compiled if each.vertex is not None]
             hidden = _hidden(targets, values)
-            performer = Perform(self._ground(self._mounting(values, agents), remotes, hidden))
+            ground = self._ground(self._mounting(values, agents), remotes, hidden)
+            performer = Perform(ground._replace(unpacked=needed(targets)))
             states, steps = self._solved(targets, performer)
             built = [self._built(each, states, Finder(self._sought(hidden))) for each in compiled]
             performer.note_hits()

@@ -36,8 +36,9 @@ class Ground(NamedTuple):
     """What performing stands on.
 
     fetch: gets what an ADD names from elsewhere. keyed: turns a secret value into what may stand in a key.
-    newest_s: no time in a layer is later (SOURCE_DATE_EPOCH). masker: hides secret values in output. finder:
-    finds them in layers. keep: makes a container of what a RUN that failed left, returns its name; or None.
+    unpacked: whose layers others will need unpacked. newest_s: no time in a layer is later
+    (SOURCE_DATE_EPOCH). masker: hides secret values in output. finder: finds them in layers.
+    keep: makes a container of what a RUN that failed left, returns its name; or None.
     """
 
     images: Images
@@ -48,6 +49,7 @@ class Ground(NamedTuple):
     keyed: Callable[[str], str]
     compression: str = "gzip"
     newest_s: int | None = None
+    unpacked: frozenset[Vertex] = frozenset()
     carried: tuple[Carried, ...] = ()
     masker: Masker = Masker(())
     finder: Finder = Finder({})
@@ -216,18 +218,32 @@ class Perform:
         lowers = () if is_link else tuple(map(str, self._ground.layers.ensure(Stack(below))))
         target = Target(lowers, self._ground.newest_s)
         finder = self._ground.finder.another()
-        with layer_writer(self._ground.images.blobs, self._ground.compression, finder.feed) as writer:
-            if isinstance(vertex.op, MakeDirectory):
-                account = owner.owner(vertex.op.owner, lowers) if vertex.op.owner else None
-                wanted = Selection((), f"{vertex.op.path}/", owner=account)
-                files.copy_layer(Source(), wanted, target, self._ground.layers.idmap, writer.write)
-            else:
-                assert isinstance(vertex.op, Copy)
-                self._copy(vertex.op, states, target, writer.write)
+        with contextlib.ExitStack() as stack:
+            growth = None
+            if vertex in self._ground.unpacked:
+                growth = stack.enter_context(self._ground.layers.growing())
+            watch = _each(finder.feed, growth.feed) if growth else finder.feed
+            blobs, compression = self._ground.images.blobs, self._ground.compression
+            writer = stack.enter_context(layer_writer(blobs, compression, watch))
+            self._write(vertex, states, target, writer.write)
             layer = writer.commit()
-        if not vertex.is_internal:
-            self._check(finder, layer)
+            if not vertex.is_internal:
+                self._check(finder, layer)
+            if growth:
+                growth.settle(layer.diff_id)
         return layer
+
+    def _write(
+        self, vertex: Vertex, states: Mapping[Vertex, State], target: Target, write: Callable[[bytes], object]
+    ) -> None:
+        """Write the layer of a COPY, an ADD or a WORKDIR."""
+        if isinstance(vertex.op, MakeDirectory):
+            account = owner.owner(vertex.op.owner, target.lowers) if vertex.op.owner else None
+            wanted = Selection((), f"{vertex.op.path}/", owner=account)
+            files.copy_layer(Source(), wanted, target, self._ground.layers.idmap, write)
+        else:
+            assert isinstance(vertex.op, Copy)
+            self._copy(vertex.op, states, target, write)
 
     def _copy(
         self, copy: Copy, states: Mapping[Vertex, State], target: Target, write: Callable[[bytes], object]
@@ -296,6 +312,16 @@ def _masked(say: _Say, masker: Masker) -> _Say:
             say(stream, shown)
 
     return show
+
+
+def _each(*takers: Callable[[bytes], object]) -> Callable[[bytes], object]:
+    """Return what hands bytes to several."""
+
+    def take(data: bytes) -> None:
+        for taker in takers:
+            taker(data)
+
+    return take
 
 
 class _Joined:

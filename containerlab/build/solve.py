@@ -19,7 +19,18 @@ from containerlab.build.selection import Source
 from containerlab.errors import LabError
 from containerlab.store.layer_writer import Committed
 
-__all__ = ["Done", "Performer", "Reporter", "Solved", "State", "StepFailed", "ordered", "solve", "steps_of"]
+__all__ = [
+    "Done",
+    "Performer",
+    "Reporter",
+    "Solved",
+    "State",
+    "StepFailed",
+    "needed",
+    "ordered",
+    "solve",
+    "steps_of",
+]
 
 _LOG_LINES = 200
 _DEFAULT_JOBS = 64
@@ -77,6 +88,11 @@ def ordered(targets: Sequence[Vertex]) -> list[Vertex]:
                 found.setdefault(vertex)
                 pending.pop()
     return list(found)
+
+
+def needed(targets: Sequence[Vertex]) -> frozenset[Vertex]:
+    """Return the vertices whose file systems others look into."""
+    return frozenset(below for vertex in ordered(targets) for below in inputs(vertex))
 
 
 def steps_of(vertices: Sequence[Vertex]) -> dict[Vertex, Step]:

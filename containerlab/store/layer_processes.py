@@ -19,7 +19,7 @@ from containerlab.oci.image import Descriptor
 from containerlab.store import compression, trees, unpacker
 from containerlab.store.unpack import GENEROUS, Limits, Report
 
-__all__ = ["Unpacking", "unpack_plain"]
+__all__ = ["Growth", "Unpacking", "unpack_plain"]
 
 _CHUNK = 1 << 18
 _F_SETPIPE_SZ = 1031
@@ -81,6 +81,38 @@ class Unpacking:
                 write_all(pipe.fileno(), chunk)
         except BrokenPipeError:
             pass  # it has something to say
+
+
+class Growth:
+    """Unpacks a layer that is just being made, for whose stream is to be trusted; a context manager."""
+
+    def __init__(self, tree: Path, idmap: IdMap) -> None:
+        words = ["layer", os.fspath(tree), *unpacker.limits_to_words(GENEROUS)]
+        self._process = trees.inside(idmap, "containerlab.store.unpacker", words, **_PIPES)
+        self.diff_id = ""
+
+    def __enter__(self) -> Growth:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        with self._process:
+            if kind is not None or not self.diff_id:
+                self._process.kill()
+                return
+            answer, complaint = self._process.communicate()
+        if self._process.returncode:
+            raise errors.NotPermitted(f"unpacking a new layer failed: {trees.last_line(complaint)}")
+        unpacker.parse(answer)
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the tar stream."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it has something to say
+            write_all(self._process.stdin.fileno(), data)
+
+    def settle(self, diff_id: str) -> None:
+        """Say which layer it was; without that nothing remains."""
+        self.diff_id = diff_id
 
 
 def unpack_plain(directory: Path, pieces: Iterable[bytes]) -> Report:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,7 +25,7 @@ from containerlab.store.blobs import Blobs
 from containerlab.store.home import Home
 
 if TYPE_CHECKING:
-    from containerlab.store.layer_processes import Unpacking
+    from containerlab.store.layer_processes import Growth, Unpacking
     from containerlab.store.layer_writer import Committed, Watch
     from containerlab.store.unpack import Limits
 
@@ -124,6 +124,28 @@ class Layers:
                 _bring_to_medium(upper)
                 trees.rename(upper, path, self.idmap)
         return path
+
+    @contextlib.contextmanager
+    def growing(self) -> Iterator[Growth]:
+        """Unpack a layer while it is made: give what takes its tar stream, and at the end its diff id.
+
+        Raises: NotPermitted, HostileArchive; and then nothing remains.
+        """
+        from containerlab.store.layer_processes import Growth
+
+        with self._home.scratch("layer-") as scratch:
+            tree = scratch / "tree"
+            tree.mkdir(mode=0o755)
+            tree.chmod(0o755)  # whatever the umask is
+            try:
+                with Growth(tree, self.idmap) as growth:
+                    yield growth
+                path = self.path(growth.diff_id)
+                with self._home.lock(_lock_name(path)):
+                    if not path.exists():
+                        trees.rename(tree, path, self.idmap)
+            finally:
+                trees.remove(tree, self.idmap)
 
     def unpacked(self) -> set[str]:
         """Return the hexadecimal digits of the diff ids of all unpacked layers."""
