@@ -7,7 +7,7 @@ Source: OCI image-spec 1.1, layer.md, "Applying Changesets" and "Whiteouts".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from containerlab import errors
@@ -20,9 +20,12 @@ from containerlab.store.tar_copy import Change
 from containerlab.store.tar_read import Entry, Reader
 from containerlab.store.unpack import name_inside
 
-__all__ = ["Found", "Merged", "Own", "flattened", "merge", "read_own", "with_paths"]
+__all__ = ["Found", "Merged", "Merger", "Own", "Visit", "flattened", "merge", "read_own", "with_paths"]
 
 _MOST_LINKS = 40
+
+Visit = Callable[[int, bytes, Entry], None]
+"""Takes the number of an entry of a layer, its path and itself."""
 
 
 class Found(NamedTuple):
@@ -57,7 +60,7 @@ def merge(blobs: Blobs, layers: Sequence[Descriptor]) -> Merged:
 
     Raises: NotFound, DigestMismatch, CorruptContent, HostileArchive.
     """
-    merger = _Merger()
+    merger = Merger()
     for index, layer in reversed(list(enumerate(layers))):
         with layer_reader(blobs, layer) as reader:
             merger.add_below(index, read_own(reader))
@@ -89,13 +92,17 @@ def flattened(
                 yield from _contents(reader, wanted, change)
 
 
-def read_own(reader: Reader) -> Own:
+def read_own(reader: Reader, visit: Visit | None = None) -> Own:
     """Read the headers of a layer; of entries with the same name the last one counts.
+
+    visit: is shown each entry, and may read its content.
 
     Raises: CorruptContent, HostileArchive.
     """
     own = Own({}, set(), set())
     for number, (path, entry) in enumerate(with_paths(reader)):
+        if visit is not None:
+            visit(number, path, entry)
         above, _, name = path.rpartition(b"/")
         if name == overlay.OPAQUE_NAME:
             own.opaque.add(above)
@@ -157,8 +164,8 @@ def _put(entries: dict[bytes, tuple[int, Entry]], path: bytes, number: int, entr
         raise errors.HostileArchive(f"the archive's {entry.name!r} is a hard link to nothing in its layer")
 
 
-class _Merger:
-    """Takes layers from the topmost down."""
+class Merger:
+    """Takes layers from the topmost down; `nodes`, `whiteouts` and `opaque` are as those of `Merged`."""
 
     def __init__(self) -> None:
         self.nodes: dict[bytes, Found] = {}
@@ -171,6 +178,7 @@ class _Merger:
         """Directories of which no content is seen in the layers below."""
 
     def add_below(self, index: int, own: Own) -> None:
+        """Take the next lower layer."""
         hidden: set[bytes] = set()
         seen = {path: each for path, each in own.entries.items() if not self._is_hidden(path)}
         for path, (number, entry) in seen.items():

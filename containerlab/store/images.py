@@ -214,6 +214,7 @@ class Images:
 
     def _insert(self, connection: sqlite3.Connection, root: Descriptor, manifests: _Manifests) -> None:
         contents = {(root.digest, found.digest, "blob") for found, _ in self.walk(root)}
+        contents |= {(root.digest, blob.digest, "blob") for blob in self._statements(root)}
         rows = []
         for position, (found, read) in enumerate(manifests):
             config, platform = read.manifest.config, found.platform or read.config.platform
@@ -224,6 +225,14 @@ class Images:
         connection.execute("INSERT OR IGNORE INTO images VALUES (?, ?, ?)", plain)
         connection.executemany("INSERT OR IGNORE INTO contents VALUES (?, ?, ?)", contents)
         connection.executemany("INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?, ?)", rows)
+
+    def _statements(self, root: Descriptor) -> Iterator[Descriptor]:
+        """Yield what the attestations of an index consist of, as far as it is in the store."""
+        for found, document in self.walk(root):
+            if isinstance(document, Manifest) and documents.is_attestation(found):
+                yield from (
+                    each for each in (document.config, *document.layers) if self.blobs.has(each.digest)
+                )
 
     def _restore(self, connection: sqlite3.Connection) -> None:
         """Fill a new database from index.json: the way back when state.db was lost."""

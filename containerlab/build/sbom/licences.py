@@ -1,0 +1,81 @@
+"""Licences as SPDX writes them: expressions of known ids, and references for all other names.
+
+Source: SPDX 2.3, Annex D, "SPDX license expressions", and clause 10.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any, NamedTuple
+
+from containerlab import errors
+
+__all__ = ["Licence", "spdx", "wanted"]
+
+_SPLIT = re.compile(r"(\(|\)|\s+(?:AND|OR)\s+)", re.IGNORECASE)
+_ID = re.compile(r"[a-z0-9.+-]+(?: with [a-z0-9.+-]+)?", re.IGNORECASE)
+_LONGEST = 200
+
+
+class Licence(NamedTuple):
+    """An expression; references: the names that its `LicenseRef-…` stand for."""
+
+    expression: str
+    references: dict[str, str]
+
+
+def wanted(module: str) -> Any:
+    """Import a package of the extra `sbom`. Raises: Unsupported."""
+    try:
+        return errors.wanted(module, "a list of packages")
+    except errors.Unsupported as error:
+        raise errors.Unsupported(error.message, "pip install 'containerlab[sbom]'") from error
+
+
+@functools.cache
+def _licensing() -> Any:
+    return wanted("license_expression").get_spdx_licensing()
+
+
+@functools.cache
+def spdx(text: str) -> Licence:
+    """Return what a package says of its licence as an expression that is valid.
+
+    >>> spdx("mit AND Sleepycat-like").expression
+    'MIT AND LicenseRef-Sleepycat-like'
+
+    Raises: Unsupported without the extra `sbom`.
+    """
+    text = " ".join(text.split())[:_LONGEST]
+    references: dict[str, str] = {}
+    parts = [_part(part, references) for part in _SPLIT.split(text) if part.strip()]
+    expression = " ".join(parts).replace("( ", "(").replace(" )", ")")
+    if text and _is_valid(expression, references):
+        return Licence(expression, references)
+    if not text:
+        return Licence("", {})
+    reference = _reference(text)
+    return Licence(reference, {reference: text})
+
+
+def _part(part: str, references: dict[str, str]) -> str:
+    word = part.strip()
+    if word in ("(", ")") or word.upper() in ("AND", "OR"):
+        return word.upper()
+    if _ID.fullmatch(word) and not (info := _licensing().validate(word)).errors:
+        return str(info.normalized_expression)
+    reference = _reference(word)
+    references[reference] = word
+    return reference
+
+
+def _reference(name: str) -> str:
+    return "LicenseRef-" + (re.sub(r"[^A-Za-z0-9.-]+", "-", name).strip("-") or "unnamed")
+
+
+def _is_valid(expression: str, references: dict[str, str]) -> bool:
+    """Tell whether the expression is one, the references in it taken for granted."""
+    for reference in sorted(references, key=len, reverse=True):
+        expression = expression.replace(reference, "MIT")
+    return not _licensing().validate(expression).errors
