@@ -16,6 +16,7 @@ from containerlab.options.container import ExecOptions, RunOptions
 from containerlab.views import html
 
 if TYPE_CHECKING:
+    from containerlab.build.audit.finding import Finding
     from containerlab.build.building import Outcome
     from containerlab.build.kept import CacheEntry
     from containerlab.build.layered import Lines
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from containerlab.build.record import LintWarning, Watcher
 
 __all__ = [
+    "Auditing",
     "Backend",
     "Building",
     "Change",
@@ -460,6 +462,14 @@ class Reworking(Protocol):
 
     def squash_image(self, name: str, tag: str = "", *, base: str = "") -> Reworked:
         """Make one layer of those above the base, of all without one."""
+
+
+@runtime_checkable
+class Auditing(Protocol):
+    """Can search images for secrets."""
+
+    def audit_image(self, name: str, platform: str | None = None) -> list[Finding]:
+        """Return what was found, the severest first."""
 
 
 @runtime_checkable

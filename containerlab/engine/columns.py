@@ -13,6 +13,7 @@ __all__ = [
     "CONTAINERS",
     "EVENTS",
     "FACILITIES",
+    "FINDINGS",
     "HISTORY",
     "IMAGES",
     "LIMITS",
@@ -111,6 +112,18 @@ HISTORY = (
     Column("size_bytes", "SIZE", lambda row: row.size_bytes, "size", "Size"),
     Column("comment", "COMMENT", lambda row: row.comment, "text", "Comment"),
     Column("created_at", "CREATED AT", lambda row: row.created, "time", "CreatedAt", is_visible=False),
+)
+
+FINDINGS = (
+    Column("severity", "SEVERITY", lambda row: row.severity, "text", "Severity"),
+    Column("kind", "KIND", lambda row: row.kind, "text", "Kind"),
+    Column("layer", "LAYER", lambda row: row.layer or None, "number", "Layer"),
+    Column("value", "VALUE", lambda row: row.value, "text", "Value"),
+    Column("place", "WHERE", lambda row: f"{row.path}:{row.line}" if row.line else row.path, "code"),
+    Column("path", "PATH", lambda row: row.path, "path", "Path", is_visible=False),
+    Column("line", "LINE", lambda row: row.line or None, "number", "Line", is_visible=False),
+    Column("note", "NOTE", lambda row: row.note, "below", "Note"),
+    Column("instruction", "BY", lambda row: row.instruction, "remark", "Instruction"),
 )
 
 PROCESSES = (

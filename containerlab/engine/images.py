@@ -24,6 +24,7 @@ from containerlab.views.progress import Bar, Counted
 from containerlab.views.table import Table
 
 if TYPE_CHECKING:
+    from containerlab.engine.auditing import Audit
     from containerlab.engine.engine import Engine
     from containerlab.engine.reworking import ReworkedImage
 
@@ -123,6 +124,15 @@ class Images:
             for column in columns.HISTORY
         ]
         return Table(self._maker().history(name), shown)
+
+    @command("image audit")
+    def audit(self, name: ImageName, **options: Unpack[verbs.AuditOptions]) -> Audit:
+        """Look for secrets in all layers, the configuration and the history of an image."""
+        from containerlab.engine import auditing
+
+        total_bytes = self._backend.image(name).size_bytes
+        with self._engine.showing(f"audit {name}", total_bytes):
+            return auditing.audit(self._backend, name, normalise(verbs.AuditOptions, options))
 
     # in and out
 

@@ -10,6 +10,7 @@ from containerlab.options.flag import Flag
 
 __all__ = [
     "AttachOptions",
+    "AuditOptions",
     "CommitOptions",
     "ContainerPruneOptions",
     "CopyOptions",
@@ -170,6 +171,14 @@ class DebootstrapOptions(TypedDict, total=False):
     mirror: Annotated[str, Flag("--mirror", v.text, "Where to get packages", "URL")]
     include: Annotated[Words, Flag("--include", v.text, "Package to add", "PACKAGE", "", tuple)]
     variant: Annotated[str, Flag("--variant", v.text, "minbase or buildd", "NAME", completes="minbase buildd")]
+
+
+class AuditOptions(TypedDict, total=False):
+    severity: Annotated[str, Flag("--severity", v.choice("low", "medium", "high"), "The least that is shown and counts (medium)", "LEVEL", completes="low medium high")]
+    ignore: Annotated[Words, Flag("--ignore", v.text, "A kind or a path, as *.pem, that is meant to be there", "KIND|PATH", "", tuple)]
+    ignore_file: Annotated[str, Flag("--ignore-file", v.file_path, "A file of such, one a line", "FILE", completes="file")]
+    exit_code: Annotated[int, Flag("--exit-code", v.whole(0, 255), "Exit code when something is found (1)", "NUMBER")]
+    platform: Annotated[str, Flag("--platform", v.text, "Which one of several", "OS/ARCH")]
 
 
 class RebaseOptions(TypedDict, total=False):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from containerlab.backends.embedded.auditing import AuditingVerbs
 from containerlab.backends.embedded.building import BuildingVerbs
 from containerlab.backends.embedded.containers import ContainerVerbs
 from containerlab.backends.embedded.files import FileVerbs
@@ -20,6 +21,7 @@ __all__ = ["Embedded"]
 
 
 class Embedded(
+    AuditingVerbs,
     BuildingVerbs,
     ReworkingVerbs,
     FileVerbs,

@@ -1,0 +1,1 @@
+"""What should not be in an image: secrets in its files, its configuration and its papers."""
