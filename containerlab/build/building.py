@@ -6,12 +6,13 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from containerlab import errors
 from containerlab.build import carried, contexts, graph, lint, located, parser, secrets, ssh
+from containerlab.build.attestations import requests
 from containerlab.build.built import Built
 from containerlab.build.cache import BuildCache
 from containerlab.build.carried import Place
@@ -43,6 +44,9 @@ from containerlab.store import removal, snapshots, workshop
 from containerlab.store.images import Image, Images
 from containerlab.store.layer_writer import Committed
 from containerlab.store.layers import Layers
+
+if TYPE_CHECKING:
+    from containerlab.build.attestations.attester import Attester
 
 __all__ = ["BuildFailed", "Outcome", "Workshop", "build", "check"]
 
@@ -144,6 +148,7 @@ class _Build:
         self._warnings: tuple[LintWarning, ...] = ()
         self._id = os.urandom(12).hex()
         self._outputs = read_outputs(order.options)
+        self._requests = requests.of(order.options)
         self._file = parser.parse(context.dockerfile, context.dockerfile_name)
 
     def run(self) -> Outcome:
@@ -169,8 +174,11 @@ class _Build:
             self._carry(performer, targets)
             for warning in self._warnings:
                 self._tell(Warned(warning))
-            delivered = deliver(self._outputs, built, images, self._names(), self._order.epoch)
-            tell_files(options, delivered, self._id, self._names(), self._warnings)
+            built = self._squashed(built)
+            attester = self._attester(compiled, steps)
+            delivered = deliver(self._outputs, built, images, self._names(), self._order.epoch, attester)
+            how = {str(each.platform): attester.told(each) for each in built} if attester else {}
+            tell_files(options, delivered, self._id, self._names(), self._warnings, how)
         record = self._record(steps, delivered)
         layers = built[0].layers if delivered.descriptor else ()
         size = sum(layer.descriptor.size for layer in layers) if delivered.descriptor else None
@@ -292,6 +300,28 @@ class _Build:
             base_layers=_base_layers(compiled.vertex),
             config=config,
         )
+
+    def _squashed(self, built: list[Built]) -> list[Built]:
+        if not self._order.options.get("squash"):
+            return built
+        from containerlab.build.squash import squash
+
+        compression, newest_s = self._order.options.get("compression", "gzip"), self._order.epoch
+        blobs = self._workshop.images.blobs
+        return [squash(blobs, each, compression=compression, newest_s=newest_s) for each in built]
+
+    def _attester(self, compiled: Sequence[Compiled], steps: Sequence[StepRecord]) -> Attester | None:
+        """Return what makes the statements about the images, if any are asked for."""
+        if not self._requests and not self._order.options.get("metadata_file"):
+            return None
+        from containerlab.build.attestations.attester import Attester
+        from containerlab.build.attestations.gathering import Gathered
+
+        targets = {each.platform: each.vertex for each in compiled}
+        gathered = Gathered(
+            self._order, self._file, self._context, targets, steps, self._started_at, self._id
+        )
+        return Attester(self._workshop.images.blobs, self._requests, gathered.facts)
 
     def _names(self) -> tuple[str, ...]:
         return tuple(self._order.options.get("tag", ()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -16,6 +16,9 @@ from containerlab.build.outputs import Output
 from containerlab.build.record import LintWarning
 from containerlab.oci.image import Descriptor
 from containerlab.store.images import Images
+
+if TYPE_CHECKING:
+    from containerlab.build.attestations.attester import Attester
 
 __all__ = ["Delivered", "deliver", "read_outputs", "tell_files"]
 
@@ -54,12 +57,17 @@ def deliver(
     images: Images,
     names: Sequence[str],
     epoch_s: int | None,
+    attester: Attester | None = None,
 ) -> Delivered:
-    """Write every output; the caller holds a lease.
+    """Write every output, with the statements that are asked for; the caller holds a lease.
 
     Raises: InvalidInput, Conflict, NotPermitted, Unsupported.
     """
-    descriptors = [writing.write(output, built, images, names, epoch_s=epoch_s) for output in wanted]
+    attest, beside = (attester.attest, attester.beside) if attester else (None, None)
+    descriptors = [
+        writing.write(output, built, images, names, epoch_s=epoch_s, attest=attest, beside=beside)
+        for output in wanted
+    ]
     descriptor = next((each for each in descriptors if each), None)
     image_id = metadata.image_id(images, descriptor) if descriptor else ""
     places = tuple(output.destination for output in wanted if output.destination not in ("", "-"))
@@ -72,8 +80,9 @@ def tell_files(
     ref: str,
     names: Sequence[str],
     warnings: Sequence[LintWarning],
+    provenance: Mapping[str, Any] = {},
 ) -> None:
-    """Write --iidfile and --metadata-file.
+    """Write --iidfile and --metadata-file. provenance: predicates by platform.
 
     Raises: NotPermitted, Unavailable.
     """
@@ -86,5 +95,6 @@ def tell_files(
             image_id=delivered.image_id,
             names=names,
             warnings=warnings,
+            provenance=provenance,
         )
         metadata.write_metadata_file(Path(path), known)

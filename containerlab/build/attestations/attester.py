@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
 
 from containerlab.build.attestations.facts import Facts
 from containerlab.build.attestations.provenance import provenance
-from containerlab.build.attestations.requests import Requests, Sbom
+from containerlab.build.attestations.requests import Provenance, Requests, Sbom
 from containerlab.build.attestations.statement import Predicate, encode, write_attestation
 from containerlab.build.built import Built
 from containerlab.build.sbom import catalogue as packages
@@ -40,7 +44,8 @@ class Attester:
         facts: Callable[[Platform], Facts],
         notice: Callable[[str], None] = lambda sentence: None,
     ) -> None:
-        self._blobs, self._requests, self._facts, self._notice = blobs, requests, facts, notice
+        self._blobs, self._requests, self._notice = blobs, requests, notice
+        self._facts = functools.cache(facts)  # all statements tell the same end
 
     def attest(self, built: Built, of: Descriptor, names: Sequence[str]) -> Descriptor | None:
         """Write the attestation manifest of an image: what `export` asks for."""
@@ -63,6 +68,11 @@ class Attester:
             for each in (layer.descriptor for layer in built.layers)
         ]
         return provenance(self._facts(built.platform), self._requests.provenance, layers)
+
+    def told(self, built: Built) -> Any:
+        """Return the least of how an image was built: what a metadata file tells."""
+        how = provenance(self._facts(built.platform), self._requests.provenance or Provenance())
+        return msgspec.Raw(how.body)
 
     def _predicates(self, built: Built, digest: str, names: Sequence[str]) -> list[Predicate]:
         found = [self._sbom(self._requests.sbom, built, digest, names)] if self._requests.sbom else []

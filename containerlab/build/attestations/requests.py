@@ -6,14 +6,15 @@ Source: Docker documentation, "Build attestations"; BuildKit, docs/attestations.
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from containerlab import errors, units
+from containerlab.build.sbom import licences
 
-__all__ = ["Provenance", "Requests", "Sbom", "read"]
+__all__ = ["Provenance", "Requests", "Sbom", "of", "read"]
 
 _GENERATORS = {"": "spdx", "true": "spdx", "spdx": "spdx", "spdx-json": "spdx"} | dict.fromkeys(
     ("cyclonedx", "cyclonedx-json"), "cyclonedx"
@@ -47,6 +48,17 @@ class Requests(msgspec.Struct, frozen=True, kw_only=True):
 
     def __bool__(self) -> bool:
         return self.sbom is not None or self.provenance is not None
+
+
+def of(options: Mapping[str, Any]) -> Requests:
+    """Read what the options of a build ask for, and see that it can be made.
+
+    Raises: InvalidInput; Unsupported, also without the extra `sbom` where that is needed.
+    """
+    found = read(options.get("sbom", ""), options.get("provenance", ""), options.get("attest", ()))
+    if found.sbom:
+        licences.wanted("cyclonedx" if found.sbom.format == "cyclonedx" else "license_expression")
+    return found
 
 
 def read(sbom: str | bool = "", provenance: str | bool = "", attest: Sequence[str] = ()) -> Requests:
