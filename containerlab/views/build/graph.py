@@ -190,7 +190,17 @@ def _draw_stages(ax: Axes, steps: Sequence[Ended], cells: Mapping[int, Cell], st
         box.set(facecolor=INK, alpha=0.16, zorder=0)
         ax.add_patch(box)
         title = textwrap.shorten(_title(stage), max(8, int(style.column * 12)), placeholder="…")
-        ax.text(left + 0.06, y - 0.03, title, color=INK, fontsize=9, fontweight="bold", va="bottom", zorder=4)
+        ax.text(
+            left + 0.06,
+            y - 0.03,
+            title,
+            color=INK,
+            fontsize=9,
+            fontweight="bold",
+            va="bottom",
+            zorder=4,
+            parse_math=False,
+        )
 
 
 def _title(stage: str) -> str:
@@ -226,7 +236,7 @@ def _letters(column: float) -> int:
 
 
 def _write(ax: Axes, at: tuple[float, float], text: str, side: str) -> None:
-    ax.text(*at, text, color="white", fontsize=7.5, ha=side, va="center", zorder=4)
+    ax.text(*at, text, color="white", fontsize=7.5, ha=side, va="center", zorder=4, parse_math=False)
 
 
 def _name(ended: Ended) -> str:

@@ -130,7 +130,7 @@ def _draw_lanes(ax: Axes, lanes: Sequence[_Lane], wall_s: float, colours: dict[s
         _draw_lane(ax, number, lane, colours[lane.stage])
         end_s = lane.started_s + lane.duration_s
         _note(ax, lane.note, (end_s, number), 7 if lane.status == "cached" else 4, small)
-    ax.set_yticks(range(len(lanes)), [lane.label for lane in lanes], fontsize=small)
+    ax.set_yticks(range(len(lanes)), [lane.label for lane in lanes], fontsize=small, parse_math=False)
     ax.grid(axis="x", color=INK, alpha=0.25, linewidth=0.6)
     ax.set_title("What ran when", loc="left", color=INK, fontsize=10, fontweight="bold")
     ax.set_title("seconds", loc="right", color=INK, fontsize=9)

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.transforms import Bbox
 
-from containerlab.build.record import BuildRecord, Event, Planned
+from containerlab.build.record import BuildRecord, Event, Finished, Planned, Step
 from containerlab.views.build.graph import graph as drawn_graph
 from containerlab.views.build.graph import placed
 from containerlab.views.build.timeline import timeline
@@ -97,6 +97,14 @@ def test_cached_neighbours_share_a_lane() -> None:
 def test_graph_says_how_each_step_went() -> None:
     words = {text.get_text() for text in drawn_graph(of(FAILING).steps).figure.axes[0].texts}
     assert {"compile", "stage 1", "RUN make", "FAILED 0.8 s", "CACHED", "COPY /a /a", "CANCELED"} <= words
+
+
+def test_dollars_of_a_shell_are_no_mathematics() -> None:
+    name = "RUN echo $A_{ $B > /$C $D"
+    step = Step(id=1, name=f"[x 1/1] {name}", stage="$x$", kind="run", line=1)
+    build = record((Planned((step,)), Finished(1, "done", 1.0)), (step,))
+    assert any(name in word for word in boxes(drawn_graph(build.steps)))
+    assert any(name in word for word in boxes(timeline(build.steps, 1.0)))
 
 
 def test_build_of_nothing_has_pictures() -> None:
