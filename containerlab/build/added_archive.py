@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from containerlab.build.landing import Landing
 from containerlab.build.tar_stream import TarStream
+from containerlab.build.tree import join
 from containerlab.errors import CorruptContent, HostileArchive
 from containerlab.store import overlay
 from containerlab.store import tar_write as tar
@@ -94,7 +95,7 @@ class Unpacking:
             return
         if path.rpartition(b"/")[2].startswith(overlay.WHITEOUT_PREFIX):
             raise HostileArchive(f"the archive's {os.fsdecode(path)} would delete something from the image")
-        full = _join(self._place, path)
+        full = join(self._place, path)
         self._need(full.rpartition(b"/")[0])
         if is_directory:
             if self._landing.comes_after_a_file(full):
@@ -130,7 +131,7 @@ class Unpacking:
             self._content(entry, reader)
 
     def _first_name(self, entry: Entry) -> bytes:
-        first = _join(self._place, self._in_parent(name_inside(entry.link)))
+        first = join(self._place, self._in_parent(name_inside(entry.link)))
         if not self._landing.has_written_file(first):
             raise CorruptContent(
                 f"the archive's {os.fsdecode(entry.name)} is a hard link to {os.fsdecode(entry.link)}, "
@@ -159,7 +160,7 @@ class Unpacking:
         above, _, last = name.rpartition(b"/")
         if above not in self._parents:
             self._parents[above] = self._resolve(above) if above else b""
-        return _join(self._parents[above], last)
+        return join(self._parents[above], last)
 
     def _resolve(self, name: bytes) -> bytes:
         """Return where a path leads, links followed, with the destination as the root.
@@ -184,7 +185,7 @@ class Unpacking:
     def _link(self, path: bytes) -> bytes | None:
         if path in self._links:
             return self._links[path]
-        full = _join(self._place, path)
+        full = join(self._place, path)
         return None if self._landing.has_written(full) else self._landing.link(full)
 
     @staticmethod
@@ -196,7 +197,3 @@ class Unpacking:
         if target == b".." or target.startswith(b"../"):
             raise HostileArchive(f"the archive writes through {os.fsdecode(path)}, a link that leads out")
         return b"" if target == b"." else target
-
-
-def _join(above: bytes, name: bytes) -> bytes:
-    return above + b"/" + name if above and name else above or name

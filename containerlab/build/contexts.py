@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from containerlab import errors
-from containerlab.build import git, ignore, remote
+from containerlab.build import git, ignore
 from containerlab.build.download import download
 from containerlab.build.selection import Source
+from containerlab.build.urls import shown
 from containerlab.store.compression import Readable, begun
 from containerlab.store.compression import opened as decompressed
 from containerlab.store.home import Home
@@ -134,11 +135,11 @@ class _Opening:
         repository = git.parse(context, is_context=True)
         if repository is not None:
             fetched = git.fetch(repository, self._scratch(), keeps_git_dir=self._keeps_git_dir)
-            return _Files(fetched.root, remote.shown(context), fetched.commit)
+            return _Files(fetched.root, shown(context), fetched.commit)
         if context.startswith(("http://", "https://")):
             found = download(context, self._home)
             with open(found.path, "rb") as file:
-                return self._from_stream(file, context)._replace(origin=remote.shown(context))
+                return self._from_stream(file, context)._replace(origin=shown(context))
         raise _no_folder(context)
 
     def _from_stream(self, stream: Readable, shown: str) -> _Files:

@@ -24,6 +24,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from containerlab import errors
+from containerlab.build.urls import shown
 from containerlab.store.home import Home
 
 __all__ = ["Download", "checked", "download", "name_of"]
@@ -84,7 +85,7 @@ def download(url: str, home: Home, checksum: str = "") -> Download:
         if known is None or not wanted or _digest(place, known, wanted) != wanted:
             known = _fetched(url, home, place, known)
         if wanted and (found := _digest(place, known, wanted)) != wanted:
-            raise errors.DigestMismatch(f"{_shown(url)} is {found}, not {wanted}")
+            raise errors.DigestMismatch(f"{shown(url)} is {found}, not {wanted}")
     return Download(place / "content", known.sha256)
 
 
@@ -128,9 +129,9 @@ def _opened(url: str, headers: dict[str, str]) -> Iterator[http.client.HTTPRespo
     except urllib.error.HTTPError:
         raise
     except urllib.error.URLError as error:
-        raise errors.Unavailable(f"cannot fetch {_shown(url)}: {error.reason}", "try again") from error
+        raise errors.Unavailable(f"cannot fetch {shown(url)}: {error.reason}", "try again") from error
     except (http.client.HTTPException, TimeoutError, ConnectionError) as error:
-        raise errors.Unavailable(f"cannot fetch {_shown(url)}: {error or 'cut off'}", "try again") from error
+        raise errors.Unavailable(f"cannot fetch {shown(url)}: {error or 'cut off'}", "try again") from error
 
 
 def _request(url: str, headers: dict[str, str]) -> urllib.request.Request:
@@ -138,7 +139,7 @@ def _request(url: str, headers: dict[str, str]) -> urllib.request.Request:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https"):
         raise errors.InvalidInput(f"{url} is no http URL")
-    request = urllib.request.Request(_shown(url), headers=headers)
+    request = urllib.request.Request(shown(url), headers=headers)
     if parts.username is not None:
         account = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         encoded = base64.b64encode(account.encode()).decode()
@@ -151,7 +152,7 @@ class _OnlyHttp(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
         if urlsplit(newurl).scheme not in ("http", "https"):
-            raise errors.NotPermitted(f"{_shown(req.full_url)} leads to what is not followed: {newurl}")
+            raise errors.NotPermitted(f"{shown(req.full_url)} leads to what is not followed: {newurl}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -182,9 +183,7 @@ def _stored(url: str, home: Home, place: Path, response: http.client.HTTPRespons
 def _refuse_short(url: str, size: int, response: http.client.HTTPResponse) -> None:
     length = response.headers.get("Content-Length", "")
     if length.isdigit() and int(length) != size:
-        raise errors.Unavailable(
-            f"cannot fetch {_shown(url)}: it was cut off after {size} bytes", "try again"
-        )
+        raise errors.Unavailable(f"cannot fetch {shown(url)}: it was cut off after {size} bytes", "try again")
 
 
 def _time(last_modified: str) -> float:
@@ -197,16 +196,8 @@ def _time(last_modified: str) -> float:
 
 def _refused(url: str, error: urllib.error.HTTPError) -> errors.LabError:
     if error.code // 100 == 3:
-        return errors.NotPermitted(
-            f"{_shown(url)} leads to what is not followed: {error.headers['Location']}"
-        )
-    said = f"cannot fetch {_shown(url)}: {error.code} {error.reason}"
+        return errors.NotPermitted(f"{shown(url)} leads to what is not followed: {error.headers['Location']}")
+    said = f"cannot fetch {shown(url)}: {error.code} {error.reason}"
     if error.code in (404, 410):
         return errors.NotFound(said)
     return errors.NotPermitted(said) if error.code in (401, 403) else errors.Unavailable(said, "try again")
-
-
-def _shown(url: str) -> str:
-    """Return a URL without the password that may be in it."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

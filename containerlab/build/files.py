@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from containerlab import errors
 from containerlab.build.content import digest
@@ -21,9 +21,6 @@ from containerlab.build.copier import Copied, copy
 from containerlab.build.selection import Selection, Source, Target
 from containerlab.linux.files import write_all
 from containerlab.linux.idmap import IdMap
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["content_digest", "copy_layer", "main"]
 

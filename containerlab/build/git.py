@@ -14,9 +14,10 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlsplit
 
 from containerlab import errors
+from containerlab.build.urls import shown
 from containerlab.linux.files import remove_tree
 
 __all__ = ["Repository", "fetch", "parse"]
@@ -211,8 +212,8 @@ class _Checkout:
         said = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
         reason = next((line for line in said if line.startswith("fatal:")), said[-1]).removeprefix("fatal: ")
         if "find remote ref" in reason or "not our ref" in reason or "unknown revision" in reason:
-            return errors.NotFound(f"{_shown(self._remote)} has no {ref}")
-        return errors.Unavailable(f"cannot fetch {ref} of {_shown(self._remote)}: {reason}")
+            return errors.NotFound(f"{shown(self._remote)} has no {ref}")
+        return errors.Unavailable(f"cannot fetch {ref} of {shown(self._remote)}: {reason}")
 
     def _run(self, *words: str) -> subprocess.CompletedProcess[bytes]:
         done = self._try(*words)
@@ -237,11 +238,3 @@ class _Checkout:
             capture_output=True,
             umask=0o022,
         )
-
-
-def _shown(remote: str) -> str:
-    """Return a URL without the password that may be in it."""
-    url = urlsplit(remote)
-    if "@" not in url.netloc or not url.scheme:
-        return remote
-    return urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))

@@ -8,12 +8,17 @@ Source: Go, path/filepath.Match.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from containerlab.errors import InvalidInput
 
-__all__ = ["compile", "has_wildcards", "may_match_below", "plain"]
+__all__ = ["ANY", "FOLDERS", "compile", "has_wildcards", "joined", "may_match_below", "plain"]
 
 _WILD = frozenset("*?[")
+ANY = "[^/]*"
+"""What `*` is as a regular expression."""
+FOLDERS = "(?:.*/)?"
+"""What `**/` is: any number of folders, also none."""
 
 
 def has_wildcards(text: str) -> bool:
@@ -45,7 +50,7 @@ def compile(pattern: str) -> re.Pattern[str]:
         char = pattern[at]
         at += 1
         if char == "*":
-            pieces.append("[^/]*")
+            pieces.append(ANY)
         elif char == "?":
             pieces.append("[^/]")
         elif char == "[":
@@ -58,7 +63,43 @@ def compile(pattern: str) -> re.Pattern[str]:
             at += 1
         else:
             pieces.append(re.escape(char))
-    return re.compile("".join(pieces))
+    return re.compile(joined(pieces))
+
+
+def joined(pieces: Sequence[str]) -> str:
+    """Join the pieces of an expression so that a match takes no more than quadratic time.
+
+    What stands between two wildcards of a kind is taken where it comes first, and that is not tried again:
+    the second of them covers whatever a later place would leave. Not so with classes that may be a slash.
+    """
+    done: list[str] = []
+    at = 0
+    while at < len(pieces):
+        end = _next(pieces, at) if pieces[at] in (ANY, FOLDERS) else 0
+        if end:
+            lazy = "[^/]*?" if pieces[at] == ANY else "(?:.*?/)??"
+            done += ["(?>", lazy, joined(pieces[at + 1 : end]), ")"]
+            at = end
+        else:
+            done.append(pieces[at])
+            at += 1
+    return "".join(done)
+
+
+def _next(pieces: Sequence[str], at: int) -> int:
+    """Return where the next wildcard of the same kind is that can take over, 0 if there is none."""
+    for index in range(at + 1, len(pieces)):
+        piece = pieces[index]
+        if piece.startswith("[^") and piece not in (ANY, "[^/]"):
+            return 0
+        if pieces[at] == ANY:
+            if piece == ANY:
+                return index
+            if "/" in piece.replace("[^/]", "").replace("(?!/)", ""):
+                return 0
+        elif piece == FOLDERS:
+            return index if pieces[index - 1] == "/" else 0
+    return 0
 
 
 def _class(pattern: str, at: int) -> tuple[str, int]:

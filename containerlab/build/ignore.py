@@ -128,16 +128,16 @@ def _expression(text: str) -> str:
     while at < len(text):
         piece, at = _piece(text, at)
         pieces.append(piece)
-    return "".join(pieces)
+    return glob.joined(pieces)
 
 
 def _piece(text: str, at: int) -> tuple[str, int]:
     char = text[at]
     if text.startswith("**", at):
         at += 3 if text.startswith("**/", at) else 2
-        return ("(?s:.*)" if at >= len(text) else "(?:.*/)?"), at
+        return ("(?s:.*)" if at >= len(text) else glob.FOLDERS), at
     if char == "*":
-        return "[^/]*", at + 1
+        return glob.ANY, at + 1
     if char == "?":
         return "[^/]", at + 1
     if char == "[":

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from containerlab.build.select import Match, Pick
 from containerlab.build.selection import Selection, Target
-from containerlab.build.tree import Node, Tree
+from containerlab.build.tree import Node, Tree, join
 from containerlab.errors import Conflict, InvalidInput
 
 __all__ = ["Arrival", "Landing"]
@@ -69,7 +69,7 @@ class Landing:
             if not pick.path:
                 target = self._target(pick.match)
                 yield from self._prepared(target, pick)
-            path = _join(target, pick.path)
+            path = join(target, pick.path)
             if pick.status is not None and stat.S_ISDIR(pick.status.st_mode):
                 if pick.path:
                     self._refuse_file(path)
@@ -92,7 +92,7 @@ class Landing:
         if match.is_directory:
             return place
         if self._is_folder or self.is_folder(place):
-            return _join(place, match.name)
+            return join(place, match.name)
         return place
 
     def _prepared(self, target: bytes, pick: Pick) -> Iterator[Arrival]:
@@ -205,7 +205,3 @@ def _one_name(path: bytes) -> InvalidInput:
         f"cannot copy several files to the one name /{os.fsdecode(path)}",
         "end the destination with a slash to copy into a folder",
     )
-
-
-def _join(above: bytes, name: bytes) -> bytes:
-    return above + b"/" + name if above and name else above or name

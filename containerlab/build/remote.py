@@ -10,14 +10,13 @@ import os
 import shutil
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import urlsplit
 
 from containerlab.build import git
 from containerlab.build.download import download, name_of
 from containerlab.build.selection import Source
 from containerlab.store.home import Home
 
-__all__ = ["Remotes", "is_remote", "selected", "shown"]
+__all__ = ["Remotes", "is_remote", "selected"]
 
 
 def is_remote(text: str) -> bool:
@@ -32,16 +31,6 @@ def is_remote(text: str) -> bool:
 def selected(text: str) -> str:
     """Return the path that stands for all of what comes from a URL: a repository's files, or the one file."""
     return "/" if git.parse(text) is not None else "*"
-
-
-def shown(url: str) -> str:
-    """Return a URL without the password that may be in it.
-
-    >>> shown("https://me:secret@example.com/x.git")
-    'https://example.com/x.git'
-    """
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.scheme else url
 
 
 class Remotes:

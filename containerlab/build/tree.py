@@ -17,7 +17,7 @@ from containerlab.build.ignore import NONE, Matcher, Verdict
 from containerlab.linux import syscalls
 from containerlab.store import overlay
 
-__all__ = ["Entry", "Filter", "Node", "Tree"]
+__all__ = ["Entry", "Filter", "Node", "Tree", "join"]
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _WITHOUT_LINKS = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
@@ -109,7 +109,7 @@ class Tree:
         """Return where a path leads, relative to the root; what is not there is taken as it is written."""
         node, at, rest = self._follow(path)
         for name in rest if node is None else ():
-            at = at.rpartition(b"/")[0] if name == b".." else _join(at, name)
+            at = at.rpartition(b"/")[0] if name == b".." else join(at, name)
         return at
 
     def _follow(self, path: bytes) -> tuple[Node | None, bytes, list[bytes]]:
@@ -148,7 +148,7 @@ class Tree:
 
     def step(self, above: Node, name: bytes) -> Node | None:
         """Return what a directory shows under a name, or None; links are not followed."""
-        path = _join(above.path, name)
+        path = join(above.path, name)
         merged: list[int] = []
         first: os.stat_result | None = None
         with self._opened(above.path, above.layers) as folders:
@@ -221,7 +221,7 @@ class Tree:
         """Return what a directory shows, by name; also directories of which only a part can be seen."""
         with self._opened(node.path, node.layers) as folders:
             listing = self._list(node, folders)
-        found = [Node(_join(node.path, name), status, layers) for name, status, layers in listing]
+        found = [Node(join(node.path, name), status, layers) for name, status, layers in listing]
         return [child for child in found if self._is_visible(child)] if self._ignore else found
 
     def _list(self, node: Node, folders: Sequence[int]) -> list[_Listed]:
@@ -322,7 +322,7 @@ class _Walk:
             for name, status, layers in tree._list(node, folders):
                 path = prefix + name
                 if stat.S_ISDIR(status.st_mode):
-                    below.append((path, Node(_join(node.path, name), status, layers)))
+                    below.append((path, Node(join(node.path, name), status, layers)))
                 elif not self._filters or not self._is_hidden(path, step.verdicts):
                     if step.held is not None:
                         yield from self._release(step.held)
@@ -367,5 +367,6 @@ class _Walk:
                 yield Entry(path, node.status, folder, b"")
 
 
-def _join(above: bytes, name: bytes) -> bytes:
-    return above + b"/" + name if above else name
+def join(above: bytes, name: bytes) -> bytes:
+    """Return the path of a name in a folder; either may be empty."""
+    return above + b"/" + name if above and name else above or name

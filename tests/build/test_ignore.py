@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from containerlab import errors
+from containerlab.build import glob, ignore
 from containerlab.build.ignore import Matcher, Verdict, read
 
 
@@ -149,3 +151,37 @@ def test_folders_that_cannot_hold_what_is_taken_back_are_pruned() -> None:
     assert matcher.may_keep_below("node_modules", matcher.judge_path("node_modules"))
     assert not matcher.may_keep_below("node_modules/x", matcher.judge_path("node_modules/x"))
     assert not Matcher(["a", "b"]).may_keep_below("a", matcher.judge_path("a"))
+
+
+@given(st.lists(PARTS, min_size=1, max_size=4), st.lists(st.text("abc/", max_size=6), max_size=4))
+def test_matching_without_going_back_finds_the_same(parts: list[str], names: list[str]) -> None:
+    path = re.sub("/+", "/", "/".join(names)).strip("/")
+    pattern = "/".join(parts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(glob, "joined", "".join)
+        plain = re.compile(ignore._expression(pattern))
+    assert bool(re.fullmatch(ignore._expression(pattern), path)) is bool(plain.fullmatch(path))
+
+
+@given(st.text("ab*?[]^-/c", min_size=1, max_size=12), st.text("abc/", max_size=12))
+def test_names_match_the_same_without_going_back(pattern: str, path: str) -> None:
+    try:
+        fast = glob.compile(pattern)
+    except errors.InvalidInput:
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(glob, "joined", "".join)
+        assert bool(fast.fullmatch(path)) is bool(glob.compile(pattern).fullmatch(path))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("*a" * 20 + "b", "a" * 200),
+        ("**/a/" * 12 + "b", "/".join("a" * 60)),
+        ("**/*a*a*a*a*b/" * 6 + "c", "/".join(["a" * 30] * 20)),
+    ],
+)
+def test_no_pattern_takes_long(pattern: str, path: str) -> None:
+    assert not is_ignored(path, pattern)
+    assert not glob.compile("*a" * 20 + "b").fullmatch(path)
