@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
-
-import msgspec
 
 from containerlab import errors
 from containerlab.build import carried, contexts, graph, lint, located, parser, secrets, ssh
+from containerlab.build.assembling import assembled, stack_below
 from containerlab.build.attestations import requests
 from containerlab.build.built import Built
 from containerlab.build.cache import BuildCache
@@ -26,7 +25,7 @@ from containerlab.build.lint_rules import Checks, refuse
 from containerlab.build.masking import Masker
 from containerlab.build.mounting import Mounting
 from containerlab.build.named_contexts import NamedContexts
-from containerlab.build.ops import Base, Run, Vertex
+from containerlab.build.ops import Run, Vertex
 from containerlab.build.order import Order
 from containerlab.build.perform import Ground, Perform, told
 from containerlab.build.record import BuildRecord, LintWarning, StepRecord, Warned, Watcher
@@ -36,9 +35,8 @@ from containerlab.build.running import Runner
 from containerlab.build.secrets import Secret
 from containerlab.build.selection import Source
 from containerlab.build.solve import Reporter, State, StepFailed, needed, ordered, solve
-from containerlab.build.stage import COMMENT, Line
 from containerlab.oci import image as documents
-from containerlab.oci.image import History, ImageConfig, RootFS, format_time
+from containerlab.oci.image import format_time
 from containerlab.oci.platform import Platform
 from containerlab.store import removal, snapshots, workshop
 from containerlab.store.images import Image, Images
@@ -120,7 +118,7 @@ def _known(order: Order, context: Context, images: Images) -> Known:
         build_args=order.arguments,
         base_image=lambda name, platform: _known_image(images, name, platform),
         ignore=context.source.ignore,
-        platform=order.platforms[0] if order.platforms else None,
+        platform=order.platforms[0] if order.options.get("platform") else None,
     )
 
 
@@ -162,8 +160,7 @@ class _Build:
             remotes = stack.enter_context(Remotes(images.home))
             given, find_image = options.get("build_context", ()), self._workshop.find_image
             named = stack.enter_context(NamedContexts(given, images, find_image))
-            platforms = self._order.platforms or [Platform.host()]
-            compiled = [self._compiled(each, named.of(each)) for each in platforms]
+            compiled = [self._compiled(each, named.of(each)) for each in self._order.platforms]
             targets = [each.vertex for each in compiled if each.vertex is not None]
             hidden = _hidden(targets, values)
             ground = self._ground(self._mounting(values, agents), remotes, hidden)
@@ -269,7 +266,7 @@ class _Build:
         """Write the steps of this build to where --cache-to says."""
         images = self._workshop.images
         for place in map(Place.parse, self._order.options.get("cache_to", ())):
-            own = (vertex for target in targets for vertex in _stack(target))
+            own = (vertex for target in targets for vertex in stack_below(target))
             wanted = performer.keys if place.everything else own
             keys = {performer.keys[vertex] for vertex in wanted if vertex in performer.keys}
             carried.write(place.directory, BuildCache(images.database).all(keys), images.blobs)
@@ -278,28 +275,13 @@ class _Build:
         layers = states[compiled.vertex] if compiled.vertex else ()
         assert not isinstance(layers, Source)
         created = format_time(self._started_at if self._order.epoch is None else self._order.epoch)
-        labels = {**compiled.config.labels, **self._order.options.get("label", {})}
-        config = ImageConfig(
-            created=created,
-            author=compiled.author,
-            architecture=compiled.platform.architecture,
-            os=compiled.platform.os,
-            variant=compiled.platform.variant,
-            config=msgspec.structs.replace(compiled.config, labels=labels),
-            rootfs=RootFS(diff_ids=tuple(layer.diff_id for layer in layers)),
-            history=tuple(_history(line, created) for line in compiled.lines),
-        )
-        if leaks := finder.search_config(documents.encode(config)):
+        built = assembled(compiled, layers, self._order.options.get("label", {}), created)
+        if leaks := finder.search_config(documents.encode(built.config)):
             raise errors.NotPermitted(
                 f"the image's configuration would have a secret in it: {told(leaks)}",
                 "keep it out of ENV and LABEL; or build with --allow-secret-in-layer",
             )
-        return Built(
-            platform=compiled.platform,
-            layers=layers,
-            base_layers=_base_layers(compiled.vertex),
-            config=config,
-        )
+        return built
 
     def _squashed(self, built: list[Built]) -> list[Built]:
         if not self._order.options.get("squash"):
@@ -349,22 +331,3 @@ def _hidden(targets: Sequence[Vertex], values: Mapping[str, Secret]) -> dict[str
     arguments = (argument.partition("=")[::2] for run in runs for argument in run.secret_arguments)
     given = {name: value.encode(errors="surrogateescape") for name, value in arguments}
     return given | {name: secret.value for name, secret in values.items()}
-
-
-def _stack(target: Vertex | None) -> Iterator[Vertex]:
-    """Yield a vertex and all below it."""
-    vertex = target
-    while vertex is not None:
-        yield vertex
-        vertex = vertex.below
-
-
-def _base_layers(target: Vertex | None) -> int:
-    lowest = [*_stack(target)][-1:]
-    return sum(len(vertex.op.image.layers) for vertex in lowest if isinstance(vertex.op, Base))
-
-
-def _history(line: Line, created: str) -> History:
-    if line.entry is not None:
-        return line.entry
-    return History(created=created, created_by=line.text, comment=COMMENT, empty_layer=line.vertex is None)

@@ -12,7 +12,17 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from containerlab import errors, units
-from containerlab.build import expand, exposed, go_format, heredocs, instructions, located, remote, run_mounts
+from containerlab.build import (
+    expand,
+    exposed,
+    go_format,
+    heredocs,
+    instructions,
+    located,
+    platforms,
+    remote,
+    run_mounts,
+)
 from containerlab.build.instructions import Instruction
 from containerlab.build.ops import Copy, Fetch, MakeDirectory, Mounted, Op, Origin, Run, Vertex
 from containerlab.build.redaction import redact, shown_value
@@ -281,6 +291,7 @@ def _below_workdir(stage: Stage, path: str) -> str:
 
 
 def _run(stage: Stage, it: instructions.Run, around: Around) -> None:
+    platforms.check_runs_here(stage.platform)
     if it.security == "insecure" and "security.insecure" not in around.allowed:
         raise errors.NotPermitted(
             "RUN --security=insecure is not allowed", "build with --allow security.insecure"

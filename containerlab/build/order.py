@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from containerlab.build import platforms
 from containerlab.errors import InvalidInput, Unsupported
 from containerlab.oci.platform import Platform
 
@@ -69,9 +70,9 @@ class Order(NamedTuple):
         return frozenset(name.lower() for name in _listed(self.options.get("no_cache_filter", ())))
 
     @property
-    def platforms(self) -> list[Platform]:
-        """Return what to build for; nothing when nothing was asked."""
-        return [Platform.parse(text) for text in _listed(self.options.get("platform", ()))]
+    def platforms(self) -> tuple[Platform, ...]:
+        """Return what to build for: this machine, when nothing was asked."""
+        return platforms.parse(self.options.get("platform", ())) or (Platform.host(),)
 
 
 def _listed(texts: Sequence[str]) -> list[str]:
