@@ -13,8 +13,8 @@ from containerlab.build.ops import Base, Fetch, Run, Vertex
 from containerlab.build.order import Order
 from containerlab.build.purl import of_image, purl
 from containerlab.build.record import StepRecord
-from containerlab.build.remote import shown
 from containerlab.build.solve import ordered
+from containerlab.build.urls import shown
 from containerlab.oci.platform import Platform
 
 __all__ = ["Gathered"]
