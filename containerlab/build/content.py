@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from containerlab.build import select
 from containerlab.build.copier import attributes, opened_file
 from containerlab.build.hash_cache import Folder, HashCache
+from containerlab.build.noted_owners import NotedOwners
 from containerlab.build.select import Pick
 from containerlab.build.selection import Selection, Source
 
@@ -59,6 +60,7 @@ class _Summary:
     def __init__(self, source: Source, selection: Selection, hashes: HashCache) -> None:
         self._is_context = source.is_context
         self._has_owners = not source.is_context and selection.owner is None
+        self._noted = NotedOwners()
         self._hashes = hashes
         self._records: list[bytes] = []
         self._late: list[_Late] = []
@@ -82,7 +84,7 @@ class _Summary:
             self._file(pick, name, pick.status)
         elif stat.S_ISDIR(pick.status.st_mode):
             if pick.path:
-                self._record(name, pick.status, self._attributes(pick.folder))
+                self._record(name, pick.status, self._attributes(pick.folder, pick.status))
             else:  # what it has itself is not copied
                 self._records.append(b"/%b\n" % name)
                 self._where = None
@@ -98,9 +100,15 @@ class _Summary:
         owner = b"%d:%d" % (status.st_uid, status.st_gid) if self._has_owners else b""
         return b"%b\0%o\0%b\0%d\0%b\n" % (name, status.st_mode, owner, len(rest), rest)
 
-    def _attributes(self, file: int) -> bytes:
+    def _attributes(self, file: int, status: os.stat_result) -> bytes:
+        """Return what is kept beside a file and is part of it; its owner too, where that is noted there."""
         found = attributes(file, is_context=self._is_context)
-        return repr(sorted(found.items())).encode("utf-8", "surrogateescape") if found else b""
+        noted = self._noted.of(file, status) if self._has_owners and self._noted.are_noted else ()
+        return (
+            repr((sorted(found.items()), *noted)).encode("utf-8", "surrogateescape")
+            if found or noted
+            else b""
+        )
 
     def _file(self, pick: Pick, name: bytes, status: os.stat_result) -> None:
         folder = self._folder_of(pick)
@@ -112,7 +120,7 @@ class _Summary:
         fd = opened_file(pick)
         try:
             status = os.fstat(fd)
-            extra = self._attributes(fd)
+            extra = self._attributes(fd, status)
             if status.st_size >= _THREADS_FROM_BYTES:
                 fd = self._later(
                     fd, name, status, functools.partial(_hash_and_put, folder, short, status, extra)

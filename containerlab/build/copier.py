@@ -18,6 +18,7 @@ from containerlab.build import select
 from containerlab.build.added_archive import Unpacking, is_archive
 from containerlab.build.chmod import parsed
 from containerlab.build.landing import Arrival, Landing
+from containerlab.build.noted_owners import NotedOwners
 from containerlab.build.select import Pick
 from containerlab.build.selection import Selection, Source, Target
 from containerlab.build.tar_stream import TarStream
@@ -79,6 +80,7 @@ class _Copier:
         self._is_context = source.is_context
         self._selection = selection
         self._chmod = parsed(selection.chmod) if selection.chmod else None
+        self._noted = NotedOwners()
         self._newest_s = target.newest_s
         self._now_s = now_s
         self._first_names: dict[tuple[int, int, int], bytes] = {}
@@ -141,8 +143,8 @@ class _Copier:
         status = arrival.node.status
         mtime = status.st_mtime_ns // 1_000_000_000 if arrival.mtime_s is None else arrival.mtime_s
         name, mode = arrival.path + b"/", stat.S_IMODE(status.st_mode)
-        member = Member(name, tar.DIRECTORY, mode, status.st_uid, status.st_gid)
         with landing.tree.open(arrival.node) as fd:
+            member = Member(name, tar.DIRECTORY, mode, *self._noted.of(fd, status))
             xattrs = attributes(fd, is_context=False)
         self._stream.add(member._replace(mtime=self._time(mtime), xattrs=xattrs))
 
@@ -188,7 +190,7 @@ class _Copier:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
                 return
-            member = self._member(path, tar.FILE, status, attributes(fd, is_context=self._is_context))
+            member = self._member(path, tar.FILE, status, fd)
             if status.st_nlink > 1:
                 member = self._linked(member, status)
             self._stream.add(member)
@@ -209,11 +211,10 @@ class _Copier:
     def _other(self, path: bytes, pick: Pick, status: os.stat_result) -> None:
         kind = _KINDS[stat.S_IFMT(status.st_mode)]
         if kind == tar.DIRECTORY:
-            xattrs = attributes(pick.folder, is_context=self._is_context)
-            self._stream.add(self._member(path + b"/", kind, status, xattrs))
+            self._stream.add(self._member(path + b"/", kind, status, pick.folder))
             return
         place = b"/proc/self/fd/%d/%s" % (pick.folder, pick.name)
-        member = self._member(path, kind, status, attributes(place, is_context=self._is_context))
+        member = self._member(path, kind, status, place)
         if kind == tar.SYMLINK:
             member = member._replace(link=os.readlink(pick.name, dir_fd=pick.folder))
         elif kind != tar.FIFO:
@@ -221,16 +222,21 @@ class _Copier:
         self._stream.add(member)
         self._count(0)
 
-    def _member(
-        self, name: bytes, kind: bytes, status: os.stat_result, xattrs: Mapping[str, bytes]
-    ) -> Member:
+    def _member(self, name: bytes, kind: bytes, status: os.stat_result, file: int | bytes) -> Member:
         mode = stat.S_IMODE(status.st_mode)
         if self._chmod is not None and kind != tar.SYMLINK:
             mode = self._chmod.apply(mode, is_directory=kind == tar.DIRECTORY)
-        uid, gid = self._selection.owner or ((0, 0) if self._is_context else (status.st_uid, status.st_gid))
+        uid, gid = self._selection.owner or self._owner(status, file)
         size = status.st_size if kind == tar.FILE else 0
         mtime = self._time(status.st_mtime_ns // 1_000_000_000)
+        xattrs = attributes(file, is_context=self._is_context)
         return Member(name, kind, mode, uid, gid, size, mtime, xattrs=xattrs)
+
+    def _owner(self, status: os.stat_result, file: int | bytes) -> tuple[int, int]:
+        """Return the owner in the image; what cannot be opened has no notes."""
+        if self._is_context:
+            return 0, 0
+        return self._noted.of(file, status) if isinstance(file, int) else (status.st_uid, status.st_gid)
 
 
 def _refuse_names_of_deletions(path: bytes) -> None:
