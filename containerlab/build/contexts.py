@@ -17,7 +17,6 @@ from typing import Any, BinaryIO, NamedTuple
 
 from containerlab import errors
 from containerlab.build import git, ignore
-from containerlab.build.download import download
 from containerlab.build.selection import Source
 from containerlab.build.urls import shown
 from containerlab.store.compression import Readable, begun
@@ -137,6 +136,8 @@ class _Opening:
             fetched = git.fetch(repository, self._scratch(), keeps_git_dir=self._keeps_git_dir)
             return _Files(fetched.root, shown(context), fetched.commit)
         if context.startswith(("http://", "https://")):
+            from containerlab.build.download import download  # half a build's start
+
             found = download(context, self._home)
             with open(found.path, "rb") as file:
                 return self._from_stream(file, context)._replace(origin=shown(context))

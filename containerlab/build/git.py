@@ -10,15 +10,17 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from containerlab import errors
 from containerlab.build.urls import shown
 from containerlab.linux.files import remove_tree
+
+if TYPE_CHECKING:
+    import subprocess
 
 __all__ = ["Repository", "fetch", "parse"]
 
@@ -230,6 +232,8 @@ class _Checkout:
             "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes"),
             "LC_ALL": "C",
         }
+        import subprocess
+
         return subprocess.run(
             [self._program, *_ALWAYS, *words],
             cwd=self._directory,

@@ -16,10 +16,8 @@ from containerlab.build import contexts
 from containerlab.build.selection import Source
 from containerlab.oci.image import Descriptor
 from containerlab.oci.platform import Platform
-from containerlab.store import oci_layout
 from containerlab.store.images import Image, Images
 from containerlab.store.index import NAME_ANNOTATION
-from containerlab.store.sources import Directory
 
 __all__ = ["NamedContexts"]
 
@@ -64,6 +62,9 @@ class NamedContexts:
 
     def _of_layout(self, place: str, platform: Platform) -> Image:
         """Bring in what a layout has, and return the image of a tag or digest."""
+        from containerlab.store import oci_layout
+        from containerlab.store.sources import Directory
+
         path, tag, digest = _layout_reference(place)
         if not (Path(path) / oci_layout.LAYOUT).is_file():
             raise errors.NotFound(

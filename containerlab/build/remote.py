@@ -12,7 +12,6 @@ from pathlib import Path
 from types import TracebackType
 
 from containerlab.build import git
-from containerlab.build.download import download, name_of
 from containerlab.build.selection import Source
 from containerlab.store.home import Home
 
@@ -58,6 +57,8 @@ class Remotes:
         if repository is not None:
             found = git.fetch(repository, scratch, keeps_git_dir=keeps_git_dir, commit=checksum)
             return Source((str(found.root),), is_context=True)
+        from containerlab.build.download import download, name_of  # loads http.client and ssl
+
         file = download(url, self._home, checksum)
         _place(file.path, scratch / name_of(url))
         return Source((str(scratch),), is_context=True)

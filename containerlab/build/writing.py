@@ -15,7 +15,7 @@ from containerlab.build.export import Attest, ExportOptions, to_blobs, to_store
 from containerlab.build.outputs import Output
 from containerlab.oci.image import Descriptor
 from containerlab.oci.reference import Reference
-from containerlab.store import archives, tar_copy
+from containerlab.store import tar_copy
 from containerlab.store import tar_write as tar
 from containerlab.store.flatten import flattened, merge
 from containerlab.store.images import Images
@@ -83,6 +83,8 @@ def _to_docker(
 
 
 def _to_archive(output: Output, images: Images, descriptor: Descriptor, names: Sequence[str]) -> Descriptor:
+    from containerlab.store import archives
+
     full = [Reference.parse(name).full() for name in names] or [""]
     chosen = [archives.Chosen("", name, descriptor) for name in full]
     if output.is_directory:

@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from containerlab import errors, units
-from containerlab.build.sbom import licences
 
 __all__ = ["Provenance", "Requests", "Sbom", "of", "read"]
 
@@ -57,6 +56,8 @@ def of(options: Mapping[str, Any]) -> Requests:
     """
     found = read(options.get("sbom", ""), options.get("provenance", ""), options.get("attest", ()))
     if found.sbom:
+        from containerlab.build.sbom import licences
+
         licences.wanted("cyclonedx" if found.sbom.format == "cyclonedx" else "license_expression")
     return found
 
