@@ -25,14 +25,16 @@ import msgspec
 
 from containerlab import errors
 from containerlab.build.urls import shown
+from containerlab.linux.files import remove_tree
 from containerlab.store.home import Home
 
-__all__ = ["Download", "checked", "download", "name_of"]
+__all__ = ["Download", "Kept", "checked", "download", "kept", "name_of", "remove"]
 
 _CHUNK = 1 << 18
 _TIMEOUT_S = 60.0
 _ALGORITHMS = {"sha256": 64, "sha384": 96, "sha512": 128}
 _UNNAMED = "__unnamed__"
+_FOLDER = "downloads"
 
 
 class Download(NamedTuple):
@@ -40,6 +42,16 @@ class Download(NamedTuple):
 
     path: Path
     digest: str
+
+
+class Kept(NamedTuple):
+    """A download that lies in the cache; used_s: when it last was of use, in seconds since the epoch."""
+
+    id: str
+    url: str
+    size_bytes: int
+    created_s: float
+    used_s: float
 
 
 class _Known(msgspec.Struct, frozen=True):
@@ -78,15 +90,43 @@ def download(url: str, home: Home, checksum: str = "") -> Download:
     Raises: NotFound, NotPermitted, Unavailable, DigestMismatch.
     """
     wanted = checked(checksum) if checksum else ""
-    place = home.cache / "downloads" / hashlib.sha256(url.encode()).hexdigest()
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with home.lock(f"download-{place.name[:40]}"):
+    place = home.cache / _FOLDER / hashlib.sha256(url.encode()).hexdigest()
+    with home.lock(_lock_name(place.name)):
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
         known = _known(place)
         if known is None or not wanted or _digest(place, known, wanted) != wanted:
             known = _fetched(url, home, place, known)
         if wanted and (found := _digest(place, known, wanted)) != wanted:
             raise errors.DigestMismatch(f"{shown(url)} is {found}, not {wanted}")
+        os.utime(place)
     return Download(place / "content", known.sha256)
+
+
+def kept(home: Home) -> list[Kept]:
+    """Return what is in the cache."""
+    folder = home.cache / _FOLDER
+    places = list(folder.iterdir()) if folder.is_dir() else []
+    return [found for place in places if (found := _kept(place)) is not None]
+
+
+def _kept(place: Path) -> Kept | None:
+    known = _known(place)
+    try:
+        content, created_s = (place / "content").stat(), (place / "known.json").stat().st_mtime
+        used_s = place.stat().st_mtime
+    except FileNotFoundError:
+        return None
+    return Kept(place.name, shown(known.url), content.st_size, created_s, used_s) if known else None
+
+
+def remove(home: Home, download_id: str) -> None:
+    """Remove a download from the cache; a build that has it keeps it to its end."""
+    with home.lock(_lock_name(download_id)):
+        remove_tree(home.cache / _FOLDER / download_id)
+
+
+def _lock_name(download_id: str) -> str:
+    return f"download-{download_id[:40]}"
 
 
 def _known(place: Path) -> _Known | None:

@@ -1,4 +1,4 @@
-"""What builds leave for later ones: the layers of steps, and the folders of cache mounts.
+"""What builds leave for later ones: the layers of steps, the folders of cache mounts, downloads.
 
 cache/build-mounts/<hash of the id>/id 0/ 1/ …
 """
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from containerlab import errors
-from containerlab.build import carried
+from containerlab.build import carried, download
 from containerlab.build.cache import BuildCache
 from containerlab.build.mounting import cache_folder
 from containerlab.store import removal, trees
@@ -28,13 +28,13 @@ __all__ = ["CacheEntry", "entries", "export_mounts", "import_mounts", "prune"]
 
 
 class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A step or a cache mount."""
+    """A step, a cache mount or a download."""
 
     id: str
     kind: str
-    """step or mount."""
+    """step, mount or download."""
     text: str
-    """The instruction, or the id of the mount."""
+    """The instruction, the id of the mount, or the URL."""
     size_bytes: int
     created: float
     used: float
@@ -59,7 +59,22 @@ def entries(images: Images, layers: Layers) -> list[CacheEntry]:
         )
         for step in BuildCache(images.database).all()
     ]
-    return sorted([*steps, *_mounts(images, layers)], key=lambda entry: entry.used, reverse=True)
+    found = [*steps, *_mounts(images, layers), *_downloads(images)]
+    return sorted(found, key=lambda entry: entry.used, reverse=True)
+
+
+def _downloads(images: Images) -> list[CacheEntry]:
+    return [
+        CacheEntry(
+            id=each.id,
+            kind="download",
+            text=each.url,
+            size_bytes=each.size_bytes,
+            created=each.created_s,
+            used=each.used_s,
+        )
+        for each in download.kept(images.home)
+    ]
 
 
 def prune(
@@ -75,15 +90,22 @@ def prune(
     for entry in reversed(found):
         if left <= keep_bytes and keep_bytes:
             break
-        if time.time() - entry.used >= unused_s and (every or (entry.kind == "step" and not entry.is_shared)):
+        if time.time() - entry.used >= unused_s and (every or _is_of_no_need(entry)):
             doomed.append(entry)
             left -= entry.size_bytes
     BuildCache(images.database).remove([entry.id for entry in doomed if entry.kind == "step"])
     for entry in doomed:
         if entry.kind == "mount":
             trees.remove(_folder(images, entry.id), layers.idmap)
+        elif entry.kind == "download":
+            download.remove(images.home, entry.id)
     removal.collect(images)
     return doomed
+
+
+def _is_of_no_need(entry: CacheEntry) -> bool:
+    """Tell whether something can be had again, and freeing it frees room."""
+    return entry.kind == "download" or (entry.kind == "step" and not entry.is_shared)
 
 
 def export_mounts(images: Images, layers: Layers, directory: str, ids: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from containerlab import errors
-from containerlab.build.download import download, name_of
+from containerlab.build.download import download, kept, name_of, remove
 from containerlab.build.remote import Remotes, is_remote, selected
 from containerlab.store.home import Home
 from tests.build import servers
@@ -125,6 +125,20 @@ def test_several_at_once(server: Server, home: Home) -> None:
     for thread in threads:
         thread.join()
     assert found == [b"content"] * 4
+
+
+def test_what_is_kept_can_be_seen_and_removed(server: Server, home: Home) -> None:
+    assert kept(home) == []
+    found = download(f"{server.url.replace('//', '//me:open-sesame@')}/f", home)
+    entry = kept(home)[0]
+    assert (entry.url, entry.size_bytes) == (f"{server.url}/f", 7)
+    with Remotes(home) as remotes:
+        source = remotes.fetch(f"{server.url}/f")
+        for each in kept(home):
+            remove(home, each.id)
+        assert (Path(source.roots[0]) / "f").read_bytes() == b"content"
+    assert kept(home) == []
+    assert not found.path.exists()
 
 
 def test_names() -> None:
