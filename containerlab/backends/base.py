@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from containerlab.build.layered import Lines
     from containerlab.build.order import Order
     from containerlab.build.record import LintWarning, Watcher
+    from containerlab.build.sbom.catalogue import Catalogue
+    from containerlab.build.sbom.subject import Subject
 
 __all__ = [
     "Auditing",
     "Backend",
     "Building",
+    "Cataloguing",
     "Change",
     "ContainerInfo",
     "DiskSize",
@@ -470,6 +473,14 @@ class Auditing(Protocol):
 
     def audit_image(self, name: str, platform: str | None = None) -> list[Finding]:
         """Return what was found, the severest first."""
+
+
+@runtime_checkable
+class Cataloguing(Protocol):
+    """Can list the packages in images."""
+
+    def packages_of_image(self, name: str, platform: str | None = None) -> tuple[Subject, Catalogue]:
+        """Return the packages, and which image they are in."""
 
 
 @runtime_checkable

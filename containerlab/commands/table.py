@@ -175,7 +175,7 @@ FACE_FLAGS: dict[str, Flag] = {
 }
 """Options of the faces, for every command that returns a table."""
 _FACES_OF = {
-    **dict.fromkeys(("Audit", "Findings", "Table"), tuple(FACE_FLAGS)),
+    **dict.fromkeys(("Audit", "Findings", "Packages", "Table"), tuple(FACE_FLAGS)),
     **dict.fromkeys(("Inspection", "Events", "Facts"), ("format", "json")),
 }
 """Which of them go with what a command returns."""

@@ -17,6 +17,7 @@ __all__ = [
     "HISTORY",
     "IMAGES",
     "LIMITS",
+    "PACKAGES",
     "PORTS",
     "PROCESSES",
     "REPAIRS",
@@ -56,6 +57,17 @@ def _network(info: ContainerInfo) -> str:
 
 def _sized(size: DiskSize) -> str:
     return f"{units.format_size(size.written_bytes)} (virtual {units.format_size(size.all_bytes)})"
+
+
+def _short(licence: str) -> str:
+    return licence if len(licence) <= _LICENCE_LENGTH else licence[: _LICENCE_LENGTH - 1] + "…"
+
+
+_LICENCE_LENGTH = 30
+
+
+def _short_digest(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:12]
 
 
 CONTAINERS = (
@@ -201,4 +213,17 @@ LIMITS = (
     Column("file", "FILE", lambda row: row.file, "path", "File"),
     Column("value", "VALUE", lambda row: row.value, "prose", "Value"),
     Column("means", "MEANS", lambda row: row.means, "text", "Means"),
+)
+
+PACKAGES = (
+    Column("name", "PACKAGE", lambda row: row.full_name, "name", "Name"),
+    Column("version", "VERSION", lambda row: row.version, "text", "Version"),
+    Column("kind", "KIND", lambda row: row.kind, "text", "Kind"),
+    Column("licence", "LICENCE", lambda row: row.licence or None, "text", "Licence", text=_short),
+    Column("layer", "LAYER", lambda row: row.layer, "digest", "Layer", text=_short_digest),
+    Column("architecture", "ARCHITECTURE", lambda row: row.architecture, "text", is_visible=False),
+    Column("purl", "PURL", lambda row: row.purl, "text", is_visible=False),
+    Column("source", "SOURCE", lambda row: row.source, "text", is_visible=False),
+    Column("supplier", "SUPPLIER", lambda row: row.supplier, "text", is_visible=False),
+    Column("path", "PATH", lambda row: row.path, "text", is_visible=False),
 )

@@ -26,6 +26,7 @@ from containerlab.views.table import Table
 if TYPE_CHECKING:
     from containerlab.engine.auditing import Audit
     from containerlab.engine.engine import Engine
+    from containerlab.engine.packages import Packages
     from containerlab.engine.reworking import ReworkedImage
 
 __all__ = ["USUAL", "Image", "Images"]
@@ -220,6 +221,15 @@ class Images:
         with self._engine.showing(f"debootstrap {suite}") as say:
             maker = self._maker()
             return Image(maker.from_debootstrap(name or f"debian:{suite}", suite, given, progress=say))
+
+    @command("image sbom")
+    def sbom(self, name: ImageName, **options: Unpack[verbs.SbomOptions]) -> Packages:
+        """List the packages in an image, with the layer that brought each, without running anything."""
+        from containerlab.engine import packages
+
+        total_bytes = self._backend.image(name, options.get("platform")).size_bytes
+        with self._engine.showing(f"look into {name}", total_bytes):
+            return packages.packages(self._backend, name, normalise(verbs.SbomOptions, options))
 
     # changing
 

@@ -15,6 +15,11 @@ def _jobs(value: int | str) -> int:
     return v.whole(0, 1024)(value)
 
 
+def _yes_or_keys(value: str | bool) -> str:
+    """Read what is a switch in Python and may say more in words."""
+    return str(value).lower() if isinstance(value, bool) else v.text(value)
+
+
 # fmt: off
 class What(TypedDict, total=False):
     """What is built, from what."""
@@ -65,8 +70,8 @@ class Result(TypedDict, total=False):
     output: Annotated[Words, Flag("-o --output", v.text, "Where to: DIRECTORY, -, type=image|local|tar|oci|docker|cacheonly[,dest=…]", "OUTPUT", "outputs", tuple, completes="file")]
     compression: Annotated[str, Flag("--compression", v.choice("gzip", "zstd", "none"), "Of layers: gzip, zstd, none", "KIND", completes="gzip zstd none")]
     squash: Annotated[bool, Flag("--squash", units.switch, "Make one layer of all new ones", "", "squash")]
-    sbom: Annotated[str | bool, Flag("--sbom", v.text, "Attach a list of its packages: true, generator=cyclonedx", "VALUE")]
-    provenance: Annotated[str | bool, Flag("--provenance", v.text, "Attach how it was built: true, mode=min|max", "VALUE")]
+    sbom: Annotated[str | bool, Flag("--sbom", _yes_or_keys, "Attach a list of its packages: true, generator=cyclonedx", "VALUE")]
+    provenance: Annotated[str | bool, Flag("--provenance", _yes_or_keys, "Attach how it was built: true, mode=min|max", "VALUE")]
     attest: Annotated[Words, Flag("--attest", v.text, "Attach: type=sbom, type=provenance,mode=max", "KEYS", collect=tuple)]
     iidfile: Annotated[str, Flag("--iidfile", v.file_path, "Write the image's id to this file", "FILE", completes="file")]
     metadata_file: Annotated[str, Flag("--metadata-file", v.file_path, "Write what was built to this file, as JSON", "FILE", completes="file")]

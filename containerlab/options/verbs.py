@@ -33,6 +33,7 @@ __all__ = [
     "RemoveOptions",
     "ResumeOptions",
     "SaveOptions",
+    "SbomOptions",
     "SquashOptions",
     "StatsOptions",
     "StopOptions",
@@ -186,6 +187,11 @@ class RebaseOptions(TypedDict, total=False):
     old: Annotated[str, Flag("--from", v.text, "The base it has; else the image in the store that is", "IMAGE", completes="image")]
     drop: Annotated[Words, Flag("--drop", v.text, "A file or directory to take out of every layer", "PATH", "", tuple)]
     tag: Annotated[str, Flag("-t --tag", v.text, "Name of the new image, if it is not to take the old one's", "NAME[:TAG]")]
+
+
+class SbomOptions(TypedDict, total=False):
+    format: Annotated[str, Flag("-f --format", v.choice("spdx-json", "cyclonedx-json"), "Write a document instead: spdx-json or cyclonedx-json", "KIND", completes="spdx-json cyclonedx-json")]
+    platform: Annotated[str, Flag("--platform", v.text, "Of an image for several platforms, the one for this", "PLATFORM")]
 
 
 class SquashOptions(TypedDict, total=False):

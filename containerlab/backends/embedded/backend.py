@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from containerlab.backends.embedded.auditing import AuditingVerbs
 from containerlab.backends.embedded.building import BuildingVerbs
+from containerlab.backends.embedded.cataloguing import CataloguingVerbs
 from containerlab.backends.embedded.containers import ContainerVerbs
 from containerlab.backends.embedded.files import FileVerbs
 from containerlab.backends.embedded.ground import Ground
@@ -24,6 +25,7 @@ class Embedded(
     AuditingVerbs,
     BuildingVerbs,
     ReworkingVerbs,
+    CataloguingVerbs,
     FileVerbs,
     SeeingVerbs,
     SizingVerbs,

@@ -71,7 +71,8 @@ class Attester:
 
     def told(self, built: Built) -> Any:
         """Return the least of how an image was built: what a metadata file tells."""
-        how = provenance(self._facts(built.platform), self._requests.provenance or Provenance())
+        asked = self._requests.provenance or Provenance()
+        how = provenance(self._facts(built.platform), msgspec.structs.replace(asked, mode="min"))
         return msgspec.Raw(how.body)
 
     def _predicates(self, built: Built, digest: str, names: Sequence[str]) -> list[Predicate]:

@@ -41,3 +41,8 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
     layer: str = ""
     """Diff id of the layer that brought it."""
     purl: str = ""
+
+    @property
+    def full_name(self) -> str:
+        """The name as its users write it: @scope/name of npm."""
+        return f"{self.namespace}/{self.name}" if self.kind == "npm" and self.namespace else self.name
