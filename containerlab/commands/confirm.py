@@ -27,13 +27,14 @@ def question(call: Call) -> str:
 _TOLD: dict[tuple[str, ...], tuple[str, ...]] = {
     ("container", "prune"): ("all stopped containers", ""),
     ("image", "prune"): ("all images without a name", "all images that no container uses"),
+    ("builder", "prune"): ("the build cache that no image needs", "all build cache, cache mounts too"),
     ("volume", "prune"): (
         "all anonymous volumes that no container has",
         "all volumes that no container has",
     ),
     ("system", "prune"): (
-        "all stopped containers and all images without a name",
-        "all stopped containers and all images that no container uses",
+        "all stopped containers, all images without a name and unused build cache",
+        "all stopped containers, all images that no container uses and all build cache",
         " and all anonymous volumes that no container has",
     ),
 }

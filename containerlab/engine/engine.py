@@ -11,14 +11,17 @@ from containerlab.errors import InvalidInput, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Unpack
 
     from containerlab.backends.base import Backend
+    from containerlab.engine.build_result import BuildResult
     from containerlab.engine.builder import Builder
     from containerlab.engine.containers import Containers
     from containerlab.engine.images import Images
     from containerlab.engine.see import See
     from containerlab.engine.system import System
     from containerlab.engine.volumes import Volumes
+    from containerlab.options.build import BuildOptions
     from containerlab.runtime.launching import LauncherProcess
     from containerlab.views.progress import Bar, Canvas
 
@@ -121,6 +124,12 @@ class Engine:
         from containerlab.engine.builder import Builder
 
         return Builder(self)
+
+    def build(
+        self, context: str = ".", *, dockerfile: str | None = None, **options: Unpack[BuildOptions]
+    ) -> BuildResult:
+        """Build an image from a Dockerfile; see `Builder.build`."""
+        return self.builder.build(context, dockerfile=dockerfile, **options)
 
     @property
     def volumes(self) -> Volumes:

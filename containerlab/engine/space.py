@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from containerlab import units
 from containerlab.backends import base
 from containerlab.backends.base import ContainerInfo, DiskSize, ImageInfo, VolumeInfo
+from containerlab.engine.columns import BUILD_CACHE
 from containerlab.views import html
 from containerlab.views.table import Column, Table
+
+if TYPE_CHECKING:
+    from containerlab.build.kept import CacheEntry
 
 __all__ = ["Details", "Space", "details", "summary"]
 
@@ -31,6 +35,7 @@ class _Found(NamedTuple):
     containers: list[ContainerInfo]
     container_sizes: dict[str, DiskSize]
     volumes: list[VolumeInfo]
+    build_cache: list[CacheEntry]
 
     @classmethod
     def of(cls, backend: base.Backend) -> _Found:
@@ -42,6 +47,7 @@ class _Found(NamedTuple):
             containers,
             dict(sizing.sizes([info.id for info in containers])) if sizing else {},
             backend.volumes() if isinstance(backend, base.VolumeKeeper) else [],
+            backend.build_cache() if isinstance(backend, base.Building) else [],
         )
 
     def image_size(self, info: ImageInfo) -> DiskSize:
@@ -56,7 +62,8 @@ class _Found(NamedTuple):
 def summary(backend: base.Backend) -> Table[Space]:
     """Return a line for each kind."""
     found = _Found.of(backend)
-    return Table([_images(backend, found), _containers(found), _volumes(found.volumes)], _SPACE)
+    kinds = [_images(backend, found), _containers(found), _volumes(found.volumes)]
+    return Table([*kinds, _build_cache(found.build_cache)], _SPACE)
 
 
 def _images(backend: base.Backend, found: _Found) -> Space:
@@ -87,6 +94,13 @@ def _volumes(volumes: Sequence[VolumeInfo]) -> Space:
     return Space("Local Volumes", len(volumes), active, total_bytes, idle_bytes)
 
 
+def _build_cache(entries: Sequence[CacheEntry]) -> Space:
+    """What an image has too would stay, whatever is pruned."""
+    idle_bytes = sum(entry.size_bytes for entry in entries if not entry.is_shared)
+    shared = sum(entry.is_shared for entry in entries)
+    return Space("Build Cache", len(entries), shared, sum(entry.size_bytes for entry in entries), idle_bytes)
+
+
 class Details(html.Shown):
     """A table for each kind, under a heading."""
 
@@ -110,7 +124,7 @@ class Details(html.Shown):
 
 
 def details(backend: base.Backend) -> Details:
-    """Return a line for each image, container and volume."""
+    """Return a line for each image, container, volume and step of a build."""
     found = _Found.of(backend)
     users = Counter(info.image_id for info in found.containers)
     images = [(info, found.image_size(info), users[info.id]) for info in found.images]
@@ -120,6 +134,7 @@ def details(backend: base.Backend) -> Details:
             "Images": Table(images, _IMAGES),
             "Containers": Table(containers, _CONTAINERS),
             "Local Volumes": Table(found.volumes, _VOLUMES),
+            "Build Cache": Table(found.build_cache, BUILD_CACHE),
         }
     )
 

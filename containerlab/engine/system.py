@@ -151,12 +151,13 @@ class System:
 
     @command("system prune")
     def prune(self, **options: Unpack[verbs.SystemPruneOptions]) -> base.Pruned:
-        """Remove containers that do not run, then images without a name (--all: unused), then --volumes."""
+        """Remove containers that do not run, images without a name, build cache; --all, --volumes: more."""
         given = normalise(verbs.SystemPruneOptions, options)
         with_volumes = given.pop("volumes", False)
         parts = [
             self._engine.containers.prune(**{key: value for key, value in given.items() if key != "all"}),
             self._engine.images.prune(**given),
+            self._engine.builder.prune(all=bool(given.get("all"))),
         ]
         if with_volumes:
             parts.append(self._engine.volumes.prune(**given))
