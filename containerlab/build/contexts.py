@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -113,16 +114,24 @@ class _Opening:
         files = self._files(context)
         name, place, content = self._found_dockerfile(files)
         patterns, ignore_name = self._ignored(files, place)
-        roots = (str(files.root),) if files.root else ()
-        source = Source(roots, patterns, is_context=True)
+        source = self._source(files, patterns)
         return Context(source, content, name, ignore_name, files.origin, files.commit)
+
+    def _source(self, files: _Files, patterns: tuple[str, ...]) -> Source:
+        """Return the tree of a context; a home in it, to which the build itself writes, is no part of it."""
+        if files.root is None:
+            return Source((), patterns, is_context=True)
+        home = os.path.relpath(os.path.realpath(self._home.root), os.path.realpath(files.root))
+        if self._is_here(files.root) and home != "." and not home.startswith("../"):
+            patterns = (*patterns, re.sub(r"([][*?\\!])", r"\\\1", home))
+        return Source((str(files.root),), patterns, is_context=True)
 
     def files(self, place: str) -> Source:
         """Open a context of which no Dockerfile is wanted."""
         files = self._files(place)
         if files.root is None:
             raise errors.InvalidInput(f"{place} is no archive, and so no context", "use ADD for a file")
-        return Source((str(files.root),), self._ignored(files, None)[0], is_context=True)
+        return self._source(files, self._ignored(files, None)[0])
 
     # --- the files ----------------------------------------------------------------------------------
 

@@ -41,7 +41,8 @@ def copy_layer(
     if idmap.kind == "none" or (source.is_context and not target.lowers):
         with _translated():
             return copy(source, selection, target, write, now_s)
-    answer = _inside(idmap, ("copy", source, selection, target, now_s), write)
+    further = _places() if selection.unpacks else []
+    answer = _inside(idmap, ("copy", source, selection, target, now_s), write, further)
     return Copied(*map(int, answer.split()))
 
 
@@ -56,14 +57,19 @@ def content_digest(source: Source, selection: Selection, idmap: IdMap, cache: st
     return _inside(idmap, ("digest", source, selection, cache), lambda data: None).decode()
 
 
-def _inside(idmap: IdMap, job: tuple[Any, ...], write: Callable[[bytes], object]) -> bytes:
-    """Have a job done in the namespace of a map; return its answer, which comes after all output."""
+def _inside(
+    idmap: IdMap, job: tuple[Any, ...], write: Callable[[bytes], object], further: Sequence[str] = ()
+) -> bytes:
+    """Have a job done in the namespace of a map; return its answer, which comes after all output.
+
+    further: where packages are that it needs beside the standard library.
+    """
     import subprocess
 
     from containerlab.store import trees
 
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = trees.inside(idmap, __name__, _places(), **pipes)
+    process = trees.inside(idmap, __name__, further, **pipes)
     with process, trees.killed_on_error(process):
         assert process.stdin is not None
         assert process.stdout is not None

@@ -64,6 +64,14 @@ def test_a_folder_by_a_relative_path(home: Home, tmp_path: Path, monkeypatch: py
         assert context.dockerfile_name == "dockerfile"
 
 
+def test_a_home_in_the_context_is_no_part_of_it(tmp_path: Path) -> None:
+    root = make(tmp_path / "c", {"Dockerfile": FROM, "sub/f": "", ".dockerignore": "!sub\n"})
+    inside = Home.open(root / "sub/!my [home]*")
+    with contexts.opened(str(root), None, {}, inside) as context:
+        copied = names(layer(context.source, ".", to="/n"))
+    assert copied == ["n", "n/.dockerignore", "n/Dockerfile", "n/sub", "n/sub/f"]
+
+
 def test_which_dockerfile_counts(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path / "c", {"Dockerfile": "default", "docker/web": "in the context", "both": "in the context"})
     make(tmp_path / "here", {"both": "here", "only": "here"})
