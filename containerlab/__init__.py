@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from containerlab.build.building import BuildFailed
     from containerlab.build.located import DockerfileError
-    from containerlab.default import build, default_engine, run, start
+    from containerlab.default import default_engine, run, start
     from containerlab.engine.build_result import BuildResult
     from containerlab.engine.builder import Builder
     from containerlab.engine.container import Container
@@ -63,7 +63,6 @@ _HOME_OF = {
     "BuildFailed": "build.building",
     "BuildResult": "engine.build_result",
     "DockerfileError": "build.located",
-    "build": "default",
     "default_engine": "default",
     "run": "default",
     "start": "default",
@@ -107,7 +106,6 @@ __all__ = [
     "TimedOut",
     "Unavailable",
     "Unsupported",
-    "build",
     "builder",
     "containers",
     "default_engine",

@@ -11,13 +11,11 @@ from containerlab.engine.engine import Engine
 
 if TYPE_CHECKING:
     from containerlab.backends.base import Sink
-    from containerlab.engine.build_result import BuildResult
     from containerlab.engine.container import Container
     from containerlab.engine.result import RunResult
-    from containerlab.options.build import BuildOptions
     from containerlab.options.container import RunOptions
 
-__all__ = ["build", "default_engine", "noun", "run", "start"]
+__all__ = ["default_engine", "noun", "run", "start"]
 
 _lock = threading.Lock()
 _engine: Engine | None = None
@@ -57,16 +55,6 @@ def start(image: str, command: str | Sequence[str] = (), **options: Unpack[RunOp
         print(container.exec(["hostname"]).stdout)
     """
     return default_engine().containers.start(image, command, **options)
-
-
-def build(
-    context: str = ".", *, dockerfile: str | None = None, **options: Unpack[BuildOptions]
-) -> BuildResult:
-    """Build an image from a Dockerfile.
-
-    lab.build(".", tag="app:v1").timeline()
-    """
-    return default_engine().builder.build(context, dockerfile=dockerfile, **options)
 
 
 def noun(name: str) -> Any:
