@@ -163,6 +163,7 @@ def _perform_one(engine: Engine, call: Call) -> int:
         for notice in value.notices:
             _complain(notice)
         return value.exit_code
+    from containerlab.engine.build_result import BuildResult
     from containerlab.engine.container import Container
     from containerlab.engine.logs import Logs
     from containerlab.printing import lines, write_logs
@@ -174,6 +175,9 @@ def _perform_one(engine: Engine, call: Call) -> int:
         with _output():
             write_logs(value)
         return 0
+    if isinstance(value, BuildResult) and not call.options.get("quiet"):
+        for notice in value.notices:
+            _complain(notice)
     for line in lines(value, {"ids": call.options.get("quiet"), **call.face}):
         _print(line)
     return int(getattr(value, "exit_code", 0))

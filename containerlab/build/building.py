@@ -322,7 +322,13 @@ class _Build:
             digest=descriptor.digest if descriptor else "",
             image_id=delivered.image_id if delivered else "",
             jobs=self._order.options.get("jobs", 0),
+            notices=_notices(self._file),
         )
+
+
+def _notices(file: Dockerfile) -> tuple[str, ...]:
+    syntax = file.directives.get("syntax", "")
+    return (f"# syntax={syntax} is not fetched: this builder reads the language itself",) if syntax else ()
 
 
 def _hidden(targets: Sequence[Vertex], values: Mapping[str, Secret]) -> dict[str, bytes]:

@@ -32,6 +32,10 @@ class Order(NamedTuple):
             raise Unsupported(
                 "--push: this version cannot reach a registry", "save the image, or leave it out"
             )
+        if self.options.get("pull"):
+            raise Unsupported(
+                "--pull: this version cannot reach a registry", "load the image, leave out --pull"
+            )
 
     @property
     def arguments(self) -> dict[str, str]:

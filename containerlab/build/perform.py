@@ -77,6 +77,8 @@ class Perform:
         self._ground = ground
         self._cache = BuildCache(ground.images.database)
         self._stopped = threading.Event()
+        self._cores = threading.BoundedSemaphore(os.cpu_count() or 1)
+        """Held while a layer is hashed and compressed: more at once would only take turns."""
         self.keys: dict[Vertex, str] = {}
         """The key of each step that was looked up or made."""
         self._hits: list[str] = []
@@ -218,7 +220,7 @@ class Perform:
         lowers = () if is_link else tuple(map(str, self._ground.layers.ensure(Stack(below))))
         target = Target(lowers, self._ground.newest_s)
         finder = self._ground.finder.another()
-        with contextlib.ExitStack() as stack:
+        with self._cores, contextlib.ExitStack() as stack:
             growth = None
             if vertex in self._ground.unpacked:
                 growth = stack.enter_context(self._ground.layers.growing())
@@ -281,7 +283,8 @@ class Perform:
 
     def _commit(self, ended: Ended) -> Committed:
         finder = self._ground.finder.another()
-        layer = ended.commit(self._ground.compression, self._ground.newest_s, finder.feed)
+        with self._cores:
+            layer = ended.commit(self._ground.compression, self._ground.newest_s, finder.feed)
         self._check(finder, layer)
         ended.adopt(layer)
         return layer

@@ -124,6 +124,8 @@ class BuildRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Of the manifest, or of the index; empty when no image was made."""
     image_id: str = ""
     jobs: int = 0
+    notices: tuple[str, ...] = ()
+    """What was asked and is done in another way, a sentence each."""
 
     @property
     def linear_s(self) -> float:

@@ -55,6 +55,11 @@ class BuildResult(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
         return self.record.names
 
     @property
+    def notices(self) -> tuple[str, ...]:
+        """What was asked and is done in another way."""
+        return self.record.notices
+
+    @property
     def digest(self) -> str:
         """Of the manifest, or of the index."""
         return self.record.digest
@@ -132,7 +137,8 @@ class BuildResult(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
         first, *rest = self.card()
         facts = " · ".join([f"<b>{html.text(first)}</b>", *map(html.text, rest)])
         explained = self.explain_cache().to_html() if self.explains_cache else ""
-        return html.line(html.mark(is_good=True) + facts, self.id) + explained
+        notices = "".join(html.line(html.text(notice)) for notice in self.notices)
+        return html.line(html.mark(is_good=True) + facts, self.id) + notices + explained
 
     def __repr__(self) -> str:
         return self.to_text()
