@@ -63,7 +63,7 @@ def deliver(
 
     Raises: InvalidInput, Conflict, NotPermitted, Unsupported.
     """
-    attest, beside = (attester.attest, attester.beside) if attester else (None, None)
+    attest, beside = (attester.attest, attester.beside) if attester and attester.requests else (None, None)
     descriptors = [
         writing.write(output, built, images, names, epoch_s=epoch_s, attest=attest, beside=beside)
         for output in wanted

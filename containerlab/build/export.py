@@ -31,7 +31,7 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
     annotations: tuple[Annotation, ...] = ()
     form: LayerForm = LayerForm()
     oci_types: bool = True
-    """Whether the documents are called as OCI calls them, not as Docker does."""
+    """Whether the documents are called as OCI calls them, not as Docker does; without, no annotations."""
     epoch_s: int | None = None
     """Nothing in the image says that it is later than this (SOURCE_DATE_EPOCH)."""
 
@@ -68,6 +68,8 @@ def to_blobs(
 
     Raises: InvalidInput for annotations of an index where there is none.
     """
+    if attest or options.annotations:  # which the documents of Docker have no place for
+        options = msgspec.structs.replace(options, oci_types=True)
     final = [converted(blobs, bounded(each, options.epoch_s), options.form) for each in built]
     manifests = [_manifest(blobs, each, options) for each in final]
     attested = [

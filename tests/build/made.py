@@ -6,14 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from containerlab.build.attestations.statement import Predicate, write_attestation
 from containerlab.build.built import Built
+from containerlab.build.export import Attest
 from containerlab.oci.image import Config, Healthcheck, History, ImageConfig, RootFS
 from containerlab.oci.platform import Platform
 from containerlab.store import removal
 from containerlab.store.home import Home
 from containerlab.store.images import Images
 from containerlab.store.layer_writer import Committed, layer_writer
+from tests.store.tars import archive, entry
 
+FILES = archive(entry("file", content=b"content"))
 CREATED = "2026-01-02T03:04:05Z"
 CONFIG = Config(
     cmd=("sh",),
@@ -54,3 +58,9 @@ def built(*layers: Committed, platform: str = "linux/amd64", base_layers: int = 
         history=(*lines, History(created=CREATED, created_by="CMD sh", empty_layer=True)),
     )
     return Built(platform=target, layers=layers, config=config, base_layers=base_layers)
+
+
+def attest_nothing(images: Images) -> Attest:
+    """Return what attaches a statement without content to an image."""
+    predicate = Predicate(type="https://example.org/nothing", body=b"{}", file_name="nothing.json")
+    return lambda built, of, names: write_attestation(images.blobs, of, names, [predicate])

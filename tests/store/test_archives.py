@@ -17,6 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from containerlab.build.export import to_store
+from containerlab.build.outputs import parse
+from containerlab.build.writing import write
 from containerlab.errors import (
     AlreadyExists,
     CorruptContent,
@@ -33,6 +36,7 @@ from containerlab.store import archives
 from containerlab.store.compression import zstd
 from containerlab.store.home import Home
 from containerlab.store.images import Images
+from tests.build import made
 from tests.store import pictures
 
 FORMATS = pytest.mark.parametrize("archive_format", archives.FORMATS)
@@ -402,3 +406,19 @@ def test_docker_reads_ours_and_we_read_its(
     with open(theirs, "rb") as file:
         assert sorted(archives.load(other, file)) == ["lab/base:latest", "quay.io/x:1"]
     assert [image.id for image in other.list()] == [image.id for image in images.list()]
+    _load_built(images, tmp_path, docker)
+
+
+def _load_built(images: Images, tmp_path: Path, docker: Callable[..., str]) -> None:
+    """Let Docker load what a build writes for it, and an image of the store that has attestations."""
+    with images.blobs.lease():
+        built = made.built(made.layer(images, made.FILES))
+        write(parse(f"type=docker,dest={tmp_path}/built.tar"), [built], images, ["built:1"])
+        to_store(images, [built], ["attested:1"], attest=made.attest_nothing(images))
+    assert "Loaded image: built:1" in docker("load", "-i", tmp_path / "built.tar")
+    (tmp_path / "attested.tar").write_bytes(saved(images, "attested:1"))
+    assert "Loaded image: attested:1" in docker("load", "-i", tmp_path / "attested.tar")
+    shown = json.loads(docker("image", "inspect", "built:1", "attested:1"))
+    assert [each["Id"] for each in shown] == [images.get("attested:1").id] * 2
+    assert shown[0]["Config"]["Shell"] == list(made.CONFIG.shell)
+    assert shown[0]["Config"]["Healthcheck"]["Test"] == ["CMD", "true"]

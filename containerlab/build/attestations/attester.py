@@ -33,19 +33,13 @@ _FORMATS = {
 class Attester:
     """Makes the statements that a build attaches.
 
-    facts: gives what is known of the build for a platform, when it is asked. notice: takes sentences about
-    packages that are not read.
+    facts: gives what is known of the build for a platform, when it is asked.
     """
 
-    def __init__(
-        self,
-        blobs: Blobs,
-        requests: Requests,
-        facts: Callable[[Platform], Facts],
-        notice: Callable[[str], None] = lambda sentence: None,
-    ) -> None:
-        self._blobs, self._requests, self._notice = blobs, requests, notice
+    def __init__(self, blobs: Blobs, requests: Requests, facts: Callable[[Platform], Facts]) -> None:
+        self._blobs, self.requests = blobs, requests
         self._facts = functools.cache(facts)  # all statements tell the same end
+        self._catalogues: dict[tuple[str, ...], packages.Catalogue] = {}
 
     def attest(self, built: Built, of: Descriptor, names: Sequence[str]) -> Descriptor | None:
         """Write the attestation manifest of an image: what `export` asks for."""
@@ -61,29 +55,27 @@ class Attester:
 
     def provenance(self, built: Built) -> Predicate | None:
         """Return how an image was built, if that was asked for."""
-        if self._requests.provenance is None:
+        if self.requests.provenance is None:
             return None
         layers = [
             {"mediaType": each.media_type, "digest": each.digest, "size": each.size}
             for each in (layer.descriptor for layer in built.layers)
         ]
-        return provenance(self._facts(built.platform), self._requests.provenance, layers)
+        return provenance(self._facts(built.platform), self.requests.provenance, layers)
 
     def told(self, built: Built) -> Any:
         """Return the least of how an image was built: what a metadata file tells."""
-        asked = self._requests.provenance or Provenance()
+        asked = self.requests.provenance or Provenance()
         how = provenance(self._facts(built.platform), msgspec.structs.replace(asked, mode="min"))
         return msgspec.Raw(how.body)
 
     def _predicates(self, built: Built, digest: str, names: Sequence[str]) -> list[Predicate]:
-        found = [self._sbom(self._requests.sbom, built, digest, names)] if self._requests.sbom else []
+        found = [self._sbom(self.requests.sbom, built, digest, names)] if self.requests.sbom else []
         how = self.provenance(built)
         return [*found, *([how] if how else [])]
 
     def _sbom(self, request: Sbom, built: Built, digest: str, names: Sequence[str]) -> Predicate:
-        found = packages.catalogue(self._blobs, built.layers)
-        for sentence in found.notices:
-            self._notice(sentence)
+        found = self._catalogue(built)
         kind, document, file_name = _FORMATS[request.format]
         subject = Subject(
             name=names[0] if names else "image",
@@ -92,3 +84,10 @@ class Attester:
             created_s=self._facts(built.platform).finished_at,
         )
         return Predicate(type=kind, body=document(found, subject), file_name=file_name)
+
+    def _catalogue(self, built: Built) -> packages.Catalogue:
+        """Return the packages, looked for once however many outputs tell of them."""
+        key = tuple(layer.diff_id for layer in built.layers)
+        if key not in self._catalogues:
+            self._catalogues[key] = packages.catalogue(self._blobs, built.layers)
+        return self._catalogues[key]

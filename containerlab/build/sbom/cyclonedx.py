@@ -29,6 +29,7 @@ def document(found: Catalogue, subject: Subject) -> bytes:
     Raises: Unsupported without the extra `sbom`.
     """
     wanted("cyclonedx")
+    from cyclonedx.model import Property
     from cyclonedx.model.bom import Bom
     from cyclonedx.model.component import Component, ComponentType
     from cyclonedx.output import make_outputter
@@ -40,6 +41,8 @@ def document(found: Catalogue, subject: Subject) -> bytes:
         Component(name=NAME, version=version() or None, type=ComponentType.APPLICATION)
     )
     bom.metadata.component = _image(subject)
+    for notice in found.notices:
+        bom.metadata.properties.add(Property(name="containerlab:notice", value=notice))
     if found.system.id:
         bom.components.add(
             Component(

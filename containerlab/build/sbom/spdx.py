@@ -53,6 +53,8 @@ def document(found: Catalogue, subject: Subject) -> bytes:
             *(_related(_IMAGE, "CONTAINS", each) for each, _ in packages),
         ],
     }
+    if found.notices:
+        fields["comment"] = "; ".join(found.notices)
     if references:
         fields["hasExtractedLicensingInfos"] = [
             {"licenseId": each, "extractedText": text, "name": text}

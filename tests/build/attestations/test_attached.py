@@ -13,7 +13,7 @@ import pytest
 from containerlab.build.attestations.attester import Attester
 from containerlab.build.attestations.facts import Facts, Material
 from containerlab.build.attestations.requests import Requests, read
-from containerlab.build.export import to_store
+from containerlab.build.export import ExportOptions, to_store
 from containerlab.build.metadata import image_id
 from containerlab.build.outputs import parse
 from containerlab.build.record import Step, StepRecord
@@ -180,6 +180,25 @@ def test_a_directory_gets_them_as_files(images: Images, tmp_path: Path) -> None:
     assert found["predicateType"] == "https://slsa.dev/provenance/v0.2"
     found = json.loads((tmp_path / "out/sbom.cdx.json").read_bytes())
     assert found["predicate"]["bomFormat"] == "CycloneDX"
+
+
+def test_documents_of_docker_have_no_place_for_them(images: Images) -> None:
+    options = ExportOptions(oci_types=False)
+    built = made.built(made.layer(images, FILES))
+    descriptor = to_store(images, [built], ["a"], options, attester(images, provenance=True).attest)
+    assert descriptor.media_type == documents.OCI_INDEX
+
+
+@pytest.mark.system("skopeo")
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["docker-archive", "oci-archive"])
+def test_archives_of_such_images_are_read_by_others(images: Images, tmp_path: Path, kind: str) -> None:
+    put(images, sbom=True)
+    with open(tmp_path / "a.tar", "wb") as file:
+        archives.save(images, ["lab/a:1"], file, kind)
+    words = ["skopeo", "inspect", "--config", f"{kind}:{tmp_path}/a.tar"]
+    found = json.loads(subprocess.run(words, check=True, capture_output=True).stdout)
+    assert found["rootfs"]["diff_ids"] == list(images.get("lab/a:1").diff_ids)
 
 
 def test_nothing_asked_nothing_attached(images: Images) -> None:

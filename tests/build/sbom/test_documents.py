@@ -51,7 +51,7 @@ FOUND = Catalogue(
         package("b", "Foo AND MIT", path="/other"),
     ),
     System(id="debian", version="12", name="Debian GNU/Linux 12"),
-    (),
+    ("/var/lib/rpm/Packages was not read",),
 )
 
 
@@ -62,6 +62,7 @@ def test_spdx_is_valid(tmp_path: Path) -> None:
     assert [each.validation_message for each in validate_full_spdx_document(found)] == []
     assert [each.name for each in found.packages] == ["lab/app:1", "debian", "a", "libstdc++6", "b", "b"]
     fields = json.loads(raw)
+    assert fields["comment"] == "/var/lib/rpm/Packages was not read"
     assert fields["packages"][2]["supplier"] == "Person: Jane (jane@example.org)" or (
         "jane@example.org" in fields["packages"][2]["supplier"]
     )
@@ -75,6 +76,7 @@ def test_cyclonedx_is_valid() -> None:
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(raw.decode()) is None
     fields = json.loads(raw)
     assert fields["metadata"]["component"]["name"] == "lab/app:1"
+    assert fields["metadata"]["properties"][0]["value"] == "/var/lib/rpm/Packages was not read"
     assert {each["name"] for each in fields["components"]} == {"a", "b", "debian", "libstdc++6"}
 
 
