@@ -27,7 +27,7 @@ from containerlab.expansion import expand
 from containerlab.options.flag import Flag
 from containerlab.options.values import text
 from containerlab.printing import event_line, lines
-from containerlab.views.progress import NotebookCanvas, canvas
+from containerlab.views.progress import canvas, notebook_canvas
 
 if TYPE_CHECKING:
     from containerlab.engine.engine import Engine
@@ -91,7 +91,7 @@ class ContainerMagics(Magics):
     def _perform(self, call: Call, cell: str | None) -> Any:
         _check_cell(call, cell)
         in_notebook = hasattr(self.shell, "kernel")
-        self.engine.canvas = NotebookCanvas() if in_notebook else canvas()
+        self.engine.canvas = notebook_canvas() if in_notebook else canvas()
         self.engine.face = "notebook" if in_notebook else "terminal"
         values = [self._value(each, cell) for each in call.each()]
         return values[0] if len(values) == 1 else Several(values)

@@ -48,3 +48,12 @@ def test_image_grows_cell_by_cell(notebook: Notebook) -> None:
     assert shown == f"FROM {IMAGE}\nRUN echo 1 > /one\n\nRUN echo 2 > /two\n"
     assert "layer needs a cell" in notebook.run("%container layer -t test/grown").error[0]
     assert "ps does not read a cell" in notebook.run("%%container ps\nx").error[0]
+
+
+def test_where_nobody_looks_on_there_is_no_progress(notebook: Notebook) -> None:
+    code = (
+        "from containerlab.views.progress import Bar, notebook_canvas\nbar = Bar('x', 2, notebook_canvas())"
+    )
+    code += "\nbar._next_draw = 0\nbar.update(1)\ntype(bar._canvas).__name__"
+    cell = notebook.run(code)
+    assert [kind for kind, _ in cell.outputs] == ["execute_result"]

@@ -14,7 +14,16 @@ from typing import Any, BinaryIO, Protocol, TextIO
 
 from containerlab import units
 
-__all__ = ["Bar", "Canvas", "Counted", "NotebookCanvas", "TerminalCanvas", "canvas"]
+__all__ = [
+    "Bar",
+    "Canvas",
+    "Counted",
+    "NotebookCanvas",
+    "TerminalCanvas",
+    "canvas",
+    "is_watched",
+    "notebook_canvas",
+]
 
 _SHOW_AFTER_S = 1.0
 _REDRAW_S = 0.25
@@ -68,6 +77,20 @@ class NotebookCanvas:
 
     def clear(self) -> None:
         """Leave the last picture: an output cannot be taken away without a flicker."""
+
+
+def notebook_canvas() -> Canvas:
+    """Return a cell's output as a place for progress, or nowhere if nobody looks on."""
+    return NotebookCanvas() if is_watched() else _Nowhere()
+
+
+def is_watched() -> bool:
+    """Say whether somebody may look on at a cell: programs that execute notebooks allow no input.
+
+    What moves there would be left as it was at first, and be a difference to those who compare outputs.
+    """
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return bool(getattr(getattr(shell, "kernel", None), "_allow_stdin", True))
 
 
 def _bar_html(line: str, fraction: float | None) -> str:

@@ -5,7 +5,6 @@ Inline styles only, and no script, so that what is saved reads the same on any p
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 
 from containerlab import units
@@ -13,6 +12,7 @@ from containerlab.views import html
 from containerlab.views.build.board import Board, Row
 from containerlab.views.build.findings import findings_html, findings_text
 from containerlab.views.build.live import Live
+from containerlab.views.progress import is_watched
 
 __all__ = ["NotebookDisplay", "board_html", "board_text"]
 
@@ -28,7 +28,7 @@ class NotebookDisplay(Live):
 
     def __init__(self) -> None:
         super().__init__()
-        self._is_watched = _is_watched()
+        self._is_watched = is_watched()
         self._identity = ""
 
     def draw(self, is_last: bool) -> None:
@@ -42,12 +42,6 @@ class NotebookDisplay(Live):
             update_display(bundle, raw=True, display_id=self._identity)  # type: ignore[no-untyped-call]  # IPython has no types
         else:
             self._identity = display(bundle, raw=True, display_id=True).display_id  # type: ignore[no-untyped-call]  # as above
-
-
-def _is_watched() -> bool:
-    """Say whether somebody may look on: programs that execute notebooks allow no input."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return bool(getattr(getattr(shell, "kernel", None), "_allow_stdin", True))
 
 
 # --- words --------------------------------------------------------------------------------------
