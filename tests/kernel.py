@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests import busybox
+
 __all__ = ["Cell", "Notebook"]
 
 
@@ -37,6 +39,14 @@ class Notebook:
 
         environment = {**os.environ, "CONTAINERLAB_HOME": str(home)}
         self.manager, self.client = start_new_kernel(kernel_name="python3", env=environment)
+
+    @classmethod
+    def with_magics(cls, home: Path) -> Notebook:
+        """Start a kernel whose home has the usual test image, and which has the magics."""
+        busybox.engine(home).close()
+        found = cls(home)
+        found.run("%load_ext containerlab")
+        return found
 
     def run(self, code: str, interrupt_at: str = "") -> Cell:
         """Run a cell; press the stop button when its output has come to `interrupt_at`."""

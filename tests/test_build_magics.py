@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,8 @@ IMAGE = busybox.NAME
 
 @pytest.fixture(scope="module")
 def notebook(base: Path) -> Iterator[Notebook]:
-    home = base / "build-magics"
-    busybox.engine(home).close()
-    found = Notebook(home)
-    found.run("%load_ext containerlab")
-    yield found
-    found.close()
+    with closing(Notebook.with_magics(base / "build-magics")) as found:
+        yield found
 
 
 def test_cell_is_a_dockerfile(notebook: Notebook) -> None:

@@ -31,15 +31,6 @@ __all__ = ["Copied", "attributes", "copy", "kept_attributes", "opened_file"]
 
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CAPABILITY = "security.capability"
-_KINDS = {
-    stat.S_IFREG: tar.FILE,
-    stat.S_IFDIR: tar.DIRECTORY,
-    stat.S_IFLNK: tar.SYMLINK,
-    stat.S_IFIFO: tar.FIFO,
-    stat.S_IFCHR: tar.CHARACTER,
-    stat.S_IFBLK: tar.BLOCK,
-}
-"""What can be in a layer: a socket cannot."""
 
 Write = Callable[[bytes], object]
 
@@ -169,7 +160,7 @@ class _Copier:
             self._inline(path, pick)
         elif stat.S_ISREG(pick.status.st_mode):
             self._file(path, pick)
-        elif stat.S_IFMT(pick.status.st_mode) in _KINDS and not _is_deletion(pick.status):
+        elif stat.S_IFMT(pick.status.st_mode) in tar.KINDS and not _is_deletion(pick.status):
             self._other(path, pick, pick.status)
 
     def _inline(self, path: bytes, pick: Pick) -> None:
@@ -209,7 +200,7 @@ class _Copier:
         return member._replace(kind=tar.HARD_LINK, link=first, size=0, xattrs={})
 
     def _other(self, path: bytes, pick: Pick, status: os.stat_result) -> None:
-        kind = _KINDS[stat.S_IFMT(status.st_mode)]
+        kind = tar.KINDS[stat.S_IFMT(status.st_mode)]
         if kind == tar.DIRECTORY:
             self._stream.add(self._member(path + b"/", kind, status, pick.folder))
             return

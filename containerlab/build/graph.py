@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from containerlab import errors
-from containerlab.build import dispatch, expand, located, parser
+from containerlab.build import dispatch, expand, located, parser, platforms
 from containerlab.build import instructions as i
 from containerlab.build.dispatch import Around
 from containerlab.build.ops import Base, Origin, Vertex
@@ -268,8 +268,8 @@ def _moved(instruction: i.Instruction, place: i.Place) -> i.Instruction:
 def _global_arguments(wanted: Wanted) -> dict[str, str]:
     """Return the arguments before the first FROM and those of the platforms, as given or by default."""
     values = {
-        **_of_platform("BUILD", wanted.build_platform),
-        **_of_platform("TARGET", wanted.platform),
+        **platforms.arguments("BUILD", wanted.build_platform),
+        **platforms.arguments("TARGET", wanted.platform),
         "TARGETSTAGE": wanted.target or wanted.dockerfile.stages[-1].name,
     }
     values = {name: wanted.given.get(name, value) for name, value in values.items()}
@@ -280,13 +280,3 @@ def _global_arguments(wanted: Wanted) -> dict[str, str]:
             elif default is not None:
                 values[name] = expand.expand(default, values, wanted.dockerfile.escape)
     return values
-
-
-def _of_platform(prefix: str, platform: Platform) -> dict[str, str]:
-    return {
-        f"{prefix}PLATFORM": str(platform),
-        f"{prefix}OS": platform.os,
-        f"{prefix}ARCH": platform.architecture,
-        f"{prefix}VARIANT": platform.variant,
-        f"{prefix}OSVERSION": platform.os_version,
-    }

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from containerlab.build import run_mounts
+from containerlab.build import platforms, run_mounts
 from containerlab.build.expand import expand, expand_document, expand_words
 from containerlab.build.instructions import (
     Add,
@@ -127,8 +127,8 @@ class Variables:
 
     def _globals(self, build_args: Mapping[str, str]) -> tuple[dict[str, str], set[str]]:
         values = {
-            **_of_platform("BUILD", Platform.host()),
-            **_of_platform("TARGET", self._platform),
+            **platforms.arguments("BUILD", Platform.host()),
+            **platforms.arguments("TARGET", self._platform),
             "TARGETSTAGE": self._dockerfile.stages[-1].name,
         }
         values = {name: build_args.get(name, value) for name, value in values.items()}
@@ -296,13 +296,3 @@ def _texts(each: Instruction) -> tuple[str, ...]:
     if isinstance(each, Volume):
         return each.paths
     return (each.signal,) if isinstance(each, StopSignal) else ()
-
-
-def _of_platform(side: str, platform: Platform) -> dict[str, str]:
-    return {
-        f"{side}PLATFORM": str(platform),
-        f"{side}OS": platform.os,
-        f"{side}OSVERSION": platform.os_version,
-        f"{side}ARCH": platform.architecture,
-        f"{side}VARIANT": platform.variant,
-    }

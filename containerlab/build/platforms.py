@@ -8,7 +8,7 @@ from containerlab import errors
 from containerlab.linux import binfmt
 from containerlab.oci.platform import Platform
 
-__all__ = ["check_runs_here", "parse"]
+__all__ = ["arguments", "check_runs_here", "parse"]
 
 
 def parse(texts: Iterable[str]) -> tuple[Platform, ...]:
@@ -58,3 +58,14 @@ def check_runs_here(platform: Platform, directory: str = binfmt.DIRECTORY) -> No
         f"programs for {platform} do not run on this {host.architecture} machine: {reason} in {directory}",
         f"{hint}; or build for it without RUN",
     )
+
+
+def arguments(side: str, platform: Platform) -> dict[str, str]:
+    """Return the build arguments that tell of a platform; `side` is BUILD or TARGET."""
+    return {
+        f"{side}PLATFORM": str(platform),
+        f"{side}OS": platform.os,
+        f"{side}OSVERSION": platform.os_version,
+        f"{side}ARCH": platform.architecture,
+        f"{side}VARIANT": platform.variant,
+    }

@@ -27,15 +27,6 @@ _CHANGED_MEANWHILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 """What a running container's removals and replacements look like: left out, never followed."""
 _CHUNK = 1 << 20
 _FLUSH_BYTES = 256 << 10
-_KINDS = {
-    stat.S_IFREG: tar.FILE,
-    stat.S_IFDIR: tar.DIRECTORY,
-    stat.S_IFLNK: tar.SYMLINK,
-    stat.S_IFIFO: tar.FIFO,
-    stat.S_IFCHR: tar.CHARACTER,
-    stat.S_IFBLK: tar.BLOCK,
-}
-"""What can be in an archive: a socket cannot."""
 
 Write = Callable[[bytes], object]
 """Takes the next bytes of the archive and returns when they are taken."""
@@ -160,7 +151,7 @@ class _Packer:
             self.delete(full)
         elif stat.S_ISREG(found.st_mode):
             self._file(directory, name, full)
-        elif stat.S_IFMT(found.st_mode) in _KINDS:
+        elif stat.S_IFMT(found.st_mode) in tar.KINDS:
             member = _member(full, found, _xattrs_at(directory, name, found))
             if stat.S_ISLNK(found.st_mode):
                 member = member._replace(link=os.readlink(name, dir_fd=directory))
@@ -222,7 +213,7 @@ class _Packer:
 
 
 def _member(full: bytes, found: os.stat_result, xattrs: Mapping[str, bytes]) -> Member:
-    kind = _KINDS[stat.S_IFMT(found.st_mode)]
+    kind = tar.KINDS[stat.S_IFMT(found.st_mode)]
     device = (0, 0)
     if kind in (tar.CHARACTER, tar.BLOCK):
         device = (os.major(found.st_rdev), os.minor(found.st_rdev))

@@ -6,6 +6,7 @@ names of users. Source: pax(1), "ustar Interchange Format" and "pax Extended Hea
 
 from __future__ import annotations
 
+import stat
 import struct
 from collections.abc import Mapping
 from functools import lru_cache
@@ -21,12 +22,22 @@ __all__ = [
     "FIFO",
     "FILE",
     "HARD_LINK",
+    "KINDS",
     "SYMLINK",
     "Member",
     "header",
     "padding",
 ]
 
+KINDS = {
+    stat.S_IFREG: FILE,
+    stat.S_IFDIR: DIRECTORY,
+    stat.S_IFLNK: SYMLINK,
+    stat.S_IFIFO: FIFO,
+    stat.S_IFCHR: CHARACTER,
+    stat.S_IFBLK: BLOCK,
+}
+"""What of a mode says which kind of member: a socket cannot be in an archive."""
 END = bytes(1024)
 """What an archive ends with."""
 
