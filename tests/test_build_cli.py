@@ -60,6 +60,14 @@ def test_what_failed_is_told_once(words: list[str], tmp_path: Path) -> None:
     assert "> 2 | RUN echo oh; exit 3" in done.stderr
 
 
+def test_environment_says_how_builds_are_shown(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUILDKIT_PROGRESS", "quiet")
+    assert build(words, tmp_path, "RUN echo hi").stderr == ""
+    assert "#2 [2/2]" in build([*words, "--progress", "plain"], tmp_path, "RUN echo hi").stderr
+
+
 def test_rawjson_is_all_that_is_written(words: list[str], tmp_path: Path) -> None:
     done = build([*words, "--progress", "rawjson"], tmp_path, "RUN echo hi")
     statuses = [json.loads(line) for line in done.stderr.splitlines()]

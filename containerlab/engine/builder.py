@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 from containerlab.backends import base
@@ -138,7 +139,8 @@ class Builder:
         """Choose how it is shown: as asked, else in the way of the face, else not at all."""
         if given.get("quiet"):
             return "quiet"
-        return str(given.get("progress", "auto" if self._engine.face else "quiet"))
+        usual = os.environ.get("BUILDKIT_PROGRESS", "auto") if self._engine.face else "quiet"
+        return str(given.get("progress", usual))
 
     @command("builder du")
     def usage(self) -> Table[CacheEntry]:
