@@ -23,8 +23,9 @@ from containerlab.linux import idmap
 from containerlab.store.layer_writer import zstd
 
 ids = idmap.choose()
-os.makedirs("stage", exist_ok=True)
-os.makedirs("context", exist_ok=True)
+os.makedirs("copying/stage")
+os.makedirs("copying/context")
+os.chdir("copying")
 make = (
     "umask 0; mkdir -m 755 home; mkdir -m 700 home/app; echo secret >home/app/f; chmod 600 home/app/f;"
     "echo r >r; chmod 600 r"
