@@ -63,9 +63,11 @@ def deliver(
 
     Raises: InvalidInput, Conflict, NotPermitted, Unsupported.
     """
-    attest, beside = (attester.attest, attester.beside) if attester and attester.requests else (None, None)
+    statements = writing.NOTHING
+    if attester and attester.requests:
+        statements = writing.Statements(attester.attest, attester.beside)
     descriptors = [
-        writing.write(output, built, images, names, epoch_s=epoch_s, attest=attest, beside=beside)
+        writing.write(output, built, images, names, epoch_s=epoch_s, statements=statements)
         for output in wanted
     ]
     descriptor = next((each for each in descriptors if each), None)

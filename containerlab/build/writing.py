@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -24,10 +25,20 @@ from containerlab.store.output_file import output as output_file
 from containerlab.store.tar_copy import Change
 from containerlab.store.tar_read import Entry
 
-__all__ = ["Beside", "write"]
+__all__ = ["NOTHING", "Beside", "Statements", "write"]
 
 Beside = Callable[[Built], Mapping[str, bytes]]
 """Gives files that are written beside the root file system of an image: its attestations."""
+
+
+class Statements(NamedTuple):
+    """What makes statements about the images: for an index, and as files."""
+
+    attest: Attest | None = None
+    beside: Beside | None = None
+
+
+NOTHING = Statements()
 
 
 def write(
@@ -37,8 +48,7 @@ def write(
     names: Sequence[str] = (),
     *,
     epoch_s: int | None = None,
-    attest: Attest | None = None,
-    beside: Beside | None = None,
+    statements: Statements = NOTHING,
 ) -> Descriptor | None:
     """Write what was built, one image for each platform; return what its names lead to, if there is such.
 
@@ -52,14 +62,15 @@ def write(
         return None
     if output.kind in ("local", "tar"):
         write_root = _to_directory if output.kind == "local" else _to_tar
-        write_root(output, built, images, epoch_s, beside)
+        write_root(output, built, images, epoch_s, statements.beside)
         return None
     options = _options(output, epoch_s)
     if output.kind == "image":
-        return to_store(images, built, names, options, attest)
+        return to_store(images, built, names, options, statements.attest)
     if output.kind == "docker":
         return _to_docker(output, built, images, names, options)
-    return _to_archive(output, images, to_blobs(images.blobs, built, names, options, attest), names)
+    descriptor = to_blobs(images.blobs, built, names, options, statements.attest)
+    return _to_archive(output, images, descriptor, names)
 
 
 def _options(output: Output, epoch_s: int | None) -> ExportOptions:

@@ -23,6 +23,7 @@ from containerlab.store.unpack import name_inside
 __all__ = ["Found", "Merged", "Merger", "Own", "Visit", "flattened", "merge", "read_own", "with_paths"]
 
 _MOST_LINKS = 40
+_MOST_REPLACED = 1000
 
 Visit = Callable[[int, bytes, Entry], None]
 """Takes the number of an entry of a layer, its path and itself."""
@@ -99,7 +100,7 @@ def read_own(reader: Reader, visit: Visit | None = None) -> Own:
 
     Raises: CorruptContent, HostileArchive.
     """
-    own = Own({}, set(), set())
+    own, replaced = Own({}, set(), set()), 0
     for number, (path, entry) in enumerate(with_paths(reader)):
         if visit is not None:
             visit(number, path, entry)
@@ -110,7 +111,9 @@ def read_own(reader: Reader, visit: Visit | None = None) -> Own:
             if not name.startswith(overlay.WHITEOUT_PREFIX * 2):  # other notes of aufs mean nothing here
                 own.whiteouts.add(_join(above, name.removeprefix(overlay.WHITEOUT_PREFIX)))
         else:
-            _put(own.entries, path, number, entry)
+            replaced += _put(own.entries, path, number, entry)
+            if replaced > _MOST_REPLACED:
+                raise errors.HostileArchive("the archive replaces directories by files again and again")
     return own
 
 
@@ -151,9 +154,11 @@ def _followed(links: dict[bytes, bytes], path: bytes) -> bytes:
     return _join(done, pending[0])
 
 
-def _put(entries: dict[bytes, tuple[int, Entry]], path: bytes, number: int, entry: Entry) -> None:
+def _put(entries: dict[bytes, tuple[int, Entry]], path: bytes, number: int, entry: Entry) -> bool:
+    """Note an entry; tell whether it took the place of a directory, which takes a search."""
     old = entries.get(path)
-    if old and old[1].kind == tar.DIRECTORY and entry.kind != tar.DIRECTORY:
+    is_replacing = old is not None and old[1].kind == tar.DIRECTORY and entry.kind != tar.DIRECTORY
+    if is_replacing:
         for below in [each for each in entries if each.startswith(path + b"/")]:
             del entries[below]
     if entry.kind != tar.HARD_LINK:
@@ -162,6 +167,7 @@ def _put(entries: dict[bytes, tuple[int, Entry]], path: bytes, number: int, entr
         entries[path] = entries[entry.link]
     else:
         raise errors.HostileArchive(f"the archive's {entry.name!r} is a hard link to nothing in its layer")
+    return is_replacing
 
 
 class Merger:

@@ -203,3 +203,12 @@ def _files(shown: dict[str, bytes | None]) -> dict[str, bytes | None]:
 def _squashed(images: Images, *layers: bytes) -> bytes:
     blobs = stored(images, *layers)
     return b"".join(flattened(images.blobs, blobs, merge(images.blobs, blobs), whiteouts=True)) + tar.END
+
+
+def test_replacing_directories_for_ever_is_refused(images: Images) -> None:
+    with pytest.raises(HostileArchive, match="again and again"):
+        together(images, archive(*[entry("a/", tar.DIRECTORY), entry("a")] * 1001))
+
+
+def test_a_file_in_the_place_of_a_directory_of_its_layer(images: Images) -> None:
+    assert names(together(images, archive(entry("a/b"), entry("a/", tar.DIRECTORY), entry("a")))) == ["a"]

@@ -21,8 +21,14 @@ from containerlab.store.tar_read import Entry, Reader
 
 __all__ = ["Catalogue", "catalogue"]
 
-_MOST_FILE_BYTES, _MOST_DATABASE_BYTES, _MOST_TOGETHER_BYTES = 32 << 20, 512 << 20, 1 << 30
+_MOST_FILE_BYTES, _MOST_LIST_BYTES, _MOST_DATABASE_BYTES, _MOST_TOGETHER_BYTES = (
+    4 << 20,
+    64 << 20,
+    512 << 20,
+    1 << 30,
+)
 """Larger ones are not read: nobody's package list is so long, and nobody's archive may fill the memory."""
+_LISTS = (b"/dpkg/status", b"/apk/db/installed")
 
 
 class Catalogue(NamedTuple):
@@ -95,7 +101,8 @@ class _Taker:
         return take
 
     def _has_room(self, path: bytes, size: int) -> bool:
-        most = _MOST_DATABASE_BYTES if path.endswith(b".sqlite") else _MOST_FILE_BYTES
+        most = _MOST_LIST_BYTES if path.endswith(_LISTS) else _MOST_FILE_BYTES
+        most = _MOST_DATABASE_BYTES if path.endswith(b".sqlite") else most
         if size > min(most, self._room):
             self.notices.append(f"/{path.decode('utf-8', 'replace')} has {size} bytes, too many: not read")
             return False

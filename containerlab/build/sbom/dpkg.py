@@ -43,7 +43,7 @@ def licence(content: bytes) -> str:
 
 def _spdx(name: str) -> str:
     """Write Debian's names of licences as SPDX does, as far as they are known."""
-    words = re.split(r"\s+(and/or|and|or)\s+", name.replace(",", ""))
+    words = re.split(r" (and/or|and|or) ", " ".join(name.replace(",", "").split()))
     said = [_JOINED[word] if word in _JOINED else _ONE.get(word.lower(), _family(word)) for word in words]
     return " ".join(said)
 

@@ -6,6 +6,7 @@ Source: SPDX 2.3, Annex D, "SPDX license expressions", and clause 10.
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ __all__ = ["Licence", "spdx", "wanted"]
 
 _SPLIT = re.compile(r"(\(|\)|\s+(?:AND|OR)\s+)", re.IGNORECASE)
 _ID = re.compile(r"[a-z0-9.+-]+(?: with [a-z0-9.+-]+)?", re.IGNORECASE)
-_LONGEST = 200
+_LONGEST, _LONGEST_ID = 4000, 60
 
 
 class Licence(NamedTuple):
@@ -47,14 +48,18 @@ def spdx(text: str) -> Licence:
 
     Raises: Unsupported without the extra `sbom`.
     """
-    text = " ".join(text.split())[:_LONGEST]
+    text = " ".join(text.split())
+    if not text:
+        return Licence("", {})
+    if len(text) > _LONGEST:
+        return _unknown(text)
     references: dict[str, str] = {}
     parts = [_part(part, references) for part in _SPLIT.split(text) if part.strip()]
     expression = " ".join(parts).replace("( ", "(").replace(" )", ")")
-    if text and _is_valid(expression, references):
-        return Licence(expression, references)
-    if not text:
-        return Licence("", {})
+    return Licence(expression, references) if _is_valid(expression, references) else _unknown(text)
+
+
+def _unknown(text: str) -> Licence:
     reference = _reference(text)
     return Licence(reference, {reference: text})
 
@@ -71,7 +76,11 @@ def _part(part: str, references: dict[str, str]) -> str:
 
 
 def _reference(name: str) -> str:
-    return "LicenseRef-" + (re.sub(r"[^A-Za-z0-9.-]+", "-", name).strip("-") or "unnamed")
+    """Return an id for a name; a long one ends in a hash, so that others do not have the same."""
+    plain = re.sub(r"[^A-Za-z0-9.-]+", "-", name).strip("-") or "unnamed"
+    if len(plain) > _LONGEST_ID:
+        plain = f"{plain[:_LONGEST_ID]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"LicenseRef-{plain}"
 
 
 def _is_valid(expression: str, references: dict[str, str]) -> bool:

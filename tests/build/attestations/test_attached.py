@@ -17,7 +17,7 @@ from containerlab.build.export import ExportOptions, to_store
 from containerlab.build.metadata import image_id
 from containerlab.build.outputs import parse
 from containerlab.build.record import Step, StepRecord
-from containerlab.build.writing import write
+from containerlab.build.writing import Statements, write
 from containerlab.oci import image as documents
 from containerlab.oci.image import Descriptor, Index, Manifest
 from containerlab.oci.platform import Platform
@@ -175,7 +175,7 @@ def test_every_platform_has_its_own(images: Images) -> None:
 def test_a_directory_gets_them_as_files(images: Images, tmp_path: Path) -> None:
     built = [made.built(made.layer(images, FILES))]
     beside = attester(images, sbom="generator=cyclonedx", provenance=True).beside
-    write(parse(str(tmp_path / "out")), built, images, beside=beside)
+    write(parse(str(tmp_path / "out")), built, images, statements=Statements(beside=beside))
     found = json.loads((tmp_path / "out/provenance.json").read_bytes())
     assert found["predicateType"] == "https://slsa.dev/provenance/v0.2"
     found = json.loads((tmp_path / "out/sbom.cdx.json").read_bytes())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import shutil
+import sqlite3
 import subprocess
 import tarfile
 from pathlib import Path
@@ -11,10 +13,11 @@ from pathlib import Path
 import pytest
 from packageurl import PackageURL
 
-from containerlab.build.sbom import languages
+from containerlab.build.sbom import languages, rpm
 from containerlab.build.sbom.catalogue import Catalogue, catalogue
 from containerlab.build.sbom.dpkg import licence
 from containerlab.build.sbom.package import Package, System
+from containerlab.errors import CorruptContent
 from containerlab.store.images import Images
 from tests.build import made
 from tests.store.tars import archive, entry
@@ -180,6 +183,24 @@ def test_databases_that_are_not_read_are_said(images: Images) -> None:
     assert len(found.notices) == 3
     assert "Berkeley DB" in found.notices[1]
     assert "cannot be read" in found.notices[2]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "CREATE VIEW Packages AS WITH RECURSIVE n(hnum, blob) AS "
+        "(SELECT 1, x'00' UNION ALL SELECT hnum + 1, x'00' FROM n) SELECT * FROM n",
+        "CREATE TABLE Packages (hnum INTEGER, blob); INSERT INTO Packages VALUES (1, 'text')",
+        "CREATE TABLE Packages (hnum INTEGER, blob); INSERT INTO Packages VALUES (1, x'ffffffff00000000')",
+        "CREATE TABLE Packages (other INTEGER)",
+    ],
+)
+def test_a_database_that_means_harm(schema: str) -> None:
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(schema)
+        content = database.serialize()
+    with pytest.raises(CorruptContent, match="rpm database cannot be read"):
+        list(rpm.packages(content, System()))
 
 
 def test_python_and_node(images: Images) -> None:
