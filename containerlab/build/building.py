@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -145,6 +146,7 @@ class _Build:
         self._reporter = Reporter(self._began, watch)
         self._warnings: tuple[LintWarning, ...] = ()
         self._id = os.urandom(12).hex()
+        self._stopped = threading.Event()
         self._outputs = read_outputs(order.options)
         self._requests = requests.of(order.options)
         self._file = parser.parse(context.dockerfile, context.dockerfile_name)
@@ -154,6 +156,7 @@ class _Build:
         images, options = self._workshop.images, self._order.options
         with contextlib.ExitStack() as stack:
             stack.enter_context(removal.leased(images))
+            stack.enter_context(self._workshop.layers.kept())
             stack.enter_context(workshop.opened(self._workshop.layers.idmap))
             values = secrets.read_secrets(options.get("secret", ()))
             agents = stack.enter_context(ssh.agents(options.get("ssh", ())))
@@ -196,7 +199,7 @@ class _Build:
     def _mounting(self, values: Mapping[str, Secret], agents: Mapping[str, str]) -> Mounting:
         home, layers = self._workshop.images.home, self._workshop.layers
         overlays = snapshots.trial(home, layers.idmap).kind == "overlay"
-        return Mounting(home, layers.idmap, values, agents, overlays)
+        return Mounting(home, layers.idmap, values, agents, overlays, self._stopped)
 
     def _ground(self, mounting: Mounting, remotes: Remotes, hidden: Mapping[str, bytes]) -> Ground:
         workshop, options = self._workshop, self._order.options
@@ -208,6 +211,7 @@ class _Build:
             mounting=mounting,
             fetch=lambda it: remotes.fetch(it.url, it.checksum, keeps_git_dir=it.keeps_git_dir),
             keyed=lambda value: keyed_hash(home, value.encode(errors="surrogateescape")),
+            stopped=self._stopped,
             compression=options.get("compression", "gzip"),
             newest_s=self._order.epoch,
             carried=tuple(

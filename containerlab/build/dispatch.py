@@ -24,13 +24,14 @@ from containerlab.build import (
     run_mounts,
 )
 from containerlab.build.instructions import Instruction
-from containerlab.build.ops import Copy, Fetch, MakeDirectory, Mounted, Op, Origin, Run, Vertex
+from containerlab.build.ops import Copy, Fetch, MakeDirectory, Mounted, Op, Origin, Run, Vertex, height
 from containerlab.build.redaction import redact, shown_value
 from containerlab.build.run_mounts import RunMount
 from containerlab.build.secret_names import looks_secret
 from containerlab.build.selection import Selection, Source
 from containerlab.build.stage import Stage, describe, with_shell
 from containerlab.oci.image import Healthcheck
+from containerlab.store.snapshots import MOST_LAYERS
 
 __all__ = ["Around", "dispatch", "needs_vertex"]
 
@@ -295,6 +296,11 @@ def _run(stage: Stage, it: instructions.Run, around: Around) -> None:
     if it.security == "insecure" and "security.insecure" not in around.allowed:
         raise errors.NotPermitted(
             "RUN --security=insecure is not allowed", "build with --allow security.insecure"
+        )
+    if (below := height(stage.vertex)) > MOST_LAYERS:
+        raise errors.Unsupported(
+            f"RUN stands on {below} layers, and no more than {MOST_LAYERS} can be mounted",
+            "put several instructions into one, or COPY from a stage",
         )
     arguments = {
         name: value for name, value in stage.argument_values().items() if name not in _NOT_IN_ENVIRONMENT

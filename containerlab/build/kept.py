@@ -5,6 +5,7 @@ cache/build-mounts/<hash of the id>/id 0/ 1/ …
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import NamedTuple
 import msgspec
 
 from containerlab import errors
-from containerlab.build import carried, download
+from containerlab.build import cache_mounts, carried, download
 from containerlab.build.cache import BuildCache
-from containerlab.build.mounting import cache_folder
+from containerlab.build.cache_mounts import cache_folder
+from containerlab.linux.files import write_atomically
 from containerlab.store import removal, trees
 from containerlab.store.images import Images
 from containerlab.store.layer_processes import Unpacking
@@ -82,6 +84,8 @@ def prune(
 ) -> list[CacheEntry]:
     """Remove what no image needs, longest unused first, or with `every` all of it; return what is gone.
 
+    A cache mount that a build has stays.
+
     unused_s: only what was of no use for so long. keep_bytes: stop when no more than that is left.
     """
     found = entries(images, layers)
@@ -94,18 +98,23 @@ def prune(
             doomed.append(entry)
             left -= entry.size_bytes
     BuildCache(images.database).remove([entry.id for entry in doomed if entry.kind == "step"])
-    for entry in doomed:
-        if entry.kind == "mount":
-            trees.remove(_folder(images, entry.id), layers.idmap)
-        elif entry.kind == "download":
-            download.remove(images.home, entry.id)
+    gone = [entry for entry in doomed if _remove(entry, images, layers)]
     removal.collect(images)
-    return doomed
+    return gone
 
 
 def _is_of_no_need(entry: CacheEntry) -> bool:
     """Tell whether something can be had again, and freeing it frees room."""
     return entry.kind == "download" or (entry.kind == "step" and not entry.is_shared)
+
+
+def _remove(entry: CacheEntry, images: Images, layers: Layers) -> bool:
+    """Remove what lies beside the steps; tell whether it is gone."""
+    if entry.kind == "mount":
+        return cache_mounts.remove(images.home, _folder(images, entry.id), layers.idmap)
+    if entry.kind == "download":
+        download.remove(images.home, entry.id)
+    return True
 
 
 def export_mounts(images: Images, layers: Layers, directory: str, ids: Sequence[str]) -> list[str]:
@@ -130,13 +139,13 @@ def export_mounts(images: Images, layers: Layers, directory: str, ids: Sequence[
 def import_mounts(images: Images, layers: Layers, directory: str) -> list[str]:
     """Make the folders of cache mounts that a directory has and that are not here yet; return their ids.
 
-    Raises: NotFound, CorruptContent, HostileArchive.
+    Raises: NotFound, CorruptContent, HostileArchive; Conflict while a build has one of them.
     """
     mounts = msgspec.json.decode(carried.read_document(directory, _MOUNTS), type=list[Mount])
     made = []
     for mount in mounts:
         folder = cache_folder(images.home, mount.id)
-        with images.home.lock(f"mount-{folder.name[:40]}"):
+        with cache_mounts.alone(images.home, folder):
             if not (folder / "0").exists():
                 _fill(images, layers, carried.blob_path(directory, mount.layer), mount, folder)
                 made.append(mount.id)
@@ -159,16 +168,16 @@ def _fill(images: Images, layers: Layers, path: Path, mount: Mount, folder: Path
         tree.mkdir(mode=0o755)
         with images.blobs.open(mount.layer.descriptor) as blob:
             Unpacking(layers.idmap).fill(tree, blob, mount.layer.descriptor, mount.layer.diff_id)
-        (folder / "id").write_text(mount.id)
+        write_atomically(str(folder / "id"), mount.id.encode(errors="surrogateescape"), 0o600)
         tree.rename(folder / "0")
 
 
 def _folder(images: Images, name: str) -> Path:
-    return images.home.cache / "build-mounts" / name
+    return cache_mounts.root(images.home) / name
 
 
 def _mounts(images: Images, layers: Layers) -> list[CacheEntry]:
-    root = images.home.cache / "build-mounts"
+    root = cache_mounts.root(images.home)
     folders = sorted(root.iterdir()) if root.is_dir() else []
     if not folders:
         return []
@@ -180,8 +189,16 @@ def _mount(folder: Path, size_bytes: int) -> CacheEntry:
     return CacheEntry(
         id=folder.name,
         kind="mount",
-        text=(folder / "id").read_text(),
+        text=_id_of(folder),
         size_bytes=size_bytes,
-        created=(folder / "id").stat().st_mtime,
+        created=folder.stat().st_ctime,
         used=folder.stat().st_mtime,
     )
+
+
+def _id_of(folder: Path) -> str:
+    """Return the id of a mount, or its folder's name if the build was killed before it wrote the id."""
+    try:
+        return os.fsdecode((folder / "id").read_bytes())
+    except FileNotFoundError:
+        return folder.name

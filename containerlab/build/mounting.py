@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from containerlab import errors
+from containerlab.build.cache_mounts import CacheFolders
 from containerlab.build.ops import Mounted, Run
 from containerlab.build.run_mounts import RunMount
 from containerlab.build.secrets import Secret
 from containerlab.build.selection import Source
+from containerlab.linux.files import write_atomically
 from containerlab.linux.idmap import IdMap
 from containerlab.oci.runtime import MountPoint
 from containerlab.runtime.secret_files import SecretFile
-from containerlab.store import merged, trees
+from containerlab.store import merged, snapshots, trees
 from containerlab.store.home import Home
 
-__all__ = ["Mounting", "Mounts", "cache_folder"]
+__all__ = ["Mounting", "Mounts"]
 
 _SECRETS = "/run/secrets"
 _AGENT = "/run/buildkit/ssh_agent"
-_MOST_PRIVATE = 1000
 
 
 class Mounts(NamedTuple):
@@ -36,8 +37,18 @@ class Mounts(NamedTuple):
     secret_environment: tuple[tuple[bytes, bytes], ...] = ()
 
 
+class _Held(NamedTuple):
+    """What a RUN has while it runs: the folders of its cache mounts by id, and more that goes with it."""
+
+    folders: Mapping[str, Path]
+    stack: contextlib.ExitStack
+
+
 class Mounting:
-    """Makes mounts; `secrets` and `agents` (sockets) are what the user lets builds have, by id."""
+    """Makes mounts; `secrets` and `agents` (sockets) are what the user lets builds have, by id.
+
+    overlays: whether overlayfs works here. stopped: ends the waiting for cache folders.
+    """
 
     def __init__(
         self,
@@ -46,9 +57,11 @@ class Mounting:
         secrets: Mapping[str, Secret],
         agents: Mapping[str, str],
         overlays: bool,
+        stopped: threading.Event,
     ) -> None:
         self._home = home
         self._idmap = idmap
+        self._folders = CacheFolders(home, stopped)
         self._secrets = secrets
         self._agents = agents
         self._overlays = overlays
@@ -59,10 +72,13 @@ class Mounting:
 
         Raises: NotFound for a secret or a file that is not there, Unsupported.
         """
-        with contextlib.ExitStack() as stack:
+        caches = [each.mount for each in run.mounts if each.mount.type == "cache"]
+        wanted = ((mount.id, mount.sharing or "shared") for mount in caches)
+        with self._folders.taken(wanted) as folders, contextlib.ExitStack() as stack:
+            held = _Held(folders, stack)
             mounts = Mounts()
             for number, each in enumerate(run.mounts):
-                mounts = self._add(mounts, each, sources.get(each), number, stack)
+                mounts = self._add(mounts, each, sources.get(each), number, held)
             yield mounts
 
     def _add(
@@ -71,7 +87,7 @@ class Mounting:
         mounted: Mounted,
         source: Source | None,
         number: int,
-        stack: contextlib.ExitStack,
+        held: _Held,
     ) -> Mounts:
         mount = mounted.mount
         match mount.type:
@@ -82,9 +98,9 @@ class Mounting:
             case "ssh":
                 return self._agent(mounts, mount, number)
             case "cache":
-                return _with(mounts, self._cache(mount, source, stack))
+                return _with(mounts, self._cache(mount, source, held.folders[mount.id]))
         assert source is not None
-        return _with(mounts, self._bind(mount, source, stack))
+        return _with(mounts, self._bind(mount, source, held.stack))
 
     def _secret(self, mounts: Mounts, mount: RunMount) -> Mounts:
         name = _secret_id(mount)
@@ -121,29 +137,13 @@ class Mounting:
 
     # --- cache folders ---------------------------------------------------------------------------
 
-    def _cache(self, mount: RunMount, source: Source | None, stack: contextlib.ExitStack) -> MountPoint:
-        name = mount.id
-        folder = cache_folder(self._home, name)
-        path = self._chosen(folder, mount.sharing or "shared", stack)
+    def _cache(self, mount: RunMount, source: Source | None, path: Path) -> MountPoint:
         if not path.exists():
-            (folder / "id").write_text(name)
+            write_atomically(str(path.parent / "id"), mount.id.encode(errors="surrogateescape"), 0o600)
             self._make(path, mount, source)
-        os.utime(folder)
+        os.utime(path.parent)
         options = ("rbind", "rprivate", *(("ro",) if mount.is_read_only else ()))
         return MountPoint(destination=mount.target, type="bind", source=str(path), options=options)
-
-    def _chosen(self, folder: Path, sharing: str, stack: contextlib.ExitStack) -> Path:
-        """Return the one folder that all share, maybe in turns, or one that nobody else has now."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = folder.name[:40]
-        if sharing != "private":
-            stack.enter_context(self._home.lock(f"mount-{name}", shared=sharing == "shared"))
-            return folder / "0"
-        for number in range(_MOST_PRIVATE):
-            with contextlib.suppress(errors.Conflict):
-                stack.enter_context(self._home.lock(f"mount-{name}-{number}", wait=False))
-                return folder / str(number)
-        raise errors.Unavailable(f"{_MOST_PRIVATE} builds use this cache folder", "try again later")
 
     def _make(self, path: Path, mount: RunMount, source: Source | None) -> None:
         """Make a folder, with what a `from` has as its first content."""
@@ -180,22 +180,18 @@ class Mounting:
             raise errors.Unsupported(
                 "this mount needs overlayfs, which this host refuses", "COPY the files instead"
             )
-        upper: list[str] = []
+        upper = None
         if not mount.is_read_only:
             scratch = stack.enter_context(self._home.scratch("mount-"))
-            (scratch / "upper").mkdir(mode=0o755)
+            upper = scratch / "upper"
+            upper.mkdir(mode=0o755)
             (scratch / "work").mkdir()
-            upper = [f"upperdir={scratch}/upper", f"workdir={scratch}/work"]
         elif len(directories) == 1:
             directories = [*directories, *directories]
-        extra = ["userxattr"] if self._idmap.kind != "none" else []
-        options = (f"lowerdir={':'.join(directories)}", *upper, *extra)
-        return MountPoint(destination=mount.target, type="overlay", source="overlay", options=options)
-
-
-def cache_folder(home: Home, name: str) -> Path:
-    """Return where the cache mounts of an id are: the id in a file, and folders `0`, `1`, … ."""
-    return home.cache / "build-mounts" / hashlib.sha256(name.encode()).hexdigest()
+        made = snapshots.overlay(self._home, list(map(Path, directories)), upper, self._idmap)
+        return MountPoint(
+            destination=mount.target, type="overlay", source=str(self._home.root), options=made.options
+        )
 
 
 def _with(mounts: Mounts, point: MountPoint) -> Mounts:

@@ -26,6 +26,7 @@ __all__ = [
     "Origin",
     "Run",
     "Vertex",
+    "height",
     "inputs",
 ]
 
@@ -123,6 +124,15 @@ _KINDS: dict[type, str] = {
     Copy: "copy",
     Run: "run",
 }
+
+
+def height(vertex: Vertex | None) -> int:
+    """Return how many layers a vertex stands for, its own and those below it."""
+    count = 0
+    while vertex is not None:
+        count += len(vertex.op.image.layers) if isinstance(vertex.op, Base) else 1
+        vertex = vertex.below
+    return count
 
 
 def inputs(vertex: Vertex) -> Iterator[Vertex]:

@@ -19,16 +19,16 @@ from containerlab.build.ops import Base, Copy, Fetch, MakeDirectory, Origin, Run
 from containerlab.build.running import Ended, Program, Runner
 from containerlab.build.selection import Selection, Source, Target
 from containerlab.build.solve import Done, State
+from containerlab.build.waiting import locked
 from containerlab.oci.image import Descriptor
 from containerlab.store.blobs import CONTENT_LOCK
-from containerlab.store.images import Images
+from containerlab.store.images import Image, Images
 from containerlab.store.layer_writer import Committed, layer_writer
 from containerlab.store.layers import Layers
 from containerlab.store.tar_write import END
 
 __all__ = ["Ground", "Perform", "told"]
 
-_WAIT_S = 0.05
 _Say = Callable[[str, bytes], None]
 
 
@@ -36,6 +36,7 @@ class Ground(NamedTuple):
     """What performing stands on.
 
     fetch: gets what an ADD names from elsewhere. keyed: turns a secret value into what may stand in a key.
+    stopped: is set when the build is to end.
     unpacked: whose layers others will need unpacked. newest_s: no time in a layer is later
     (SOURCE_DATE_EPOCH). masker: hides secret values in output. finder: finds them in layers.
     keep: makes a container of what a RUN that failed left, returns its name; or None.
@@ -47,6 +48,7 @@ class Ground(NamedTuple):
     mounting: Mounting
     fetch: Callable[[Fetch], Source]
     keyed: Callable[[str], str]
+    stopped: threading.Event
     compression: str = "gzip"
     newest_s: int | None = None
     unpacked: frozenset[Vertex] = frozenset()
@@ -76,7 +78,7 @@ class Perform:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._cache = BuildCache(ground.images.database)
-        self._stopped = threading.Event()
+        self._stopped = ground.stopped
         self._cores = threading.BoundedSemaphore(os.cpu_count() or 1)
         """Held while a layer is hashed and compressed: more at once would only take turns."""
         self.keys: dict[Vertex, str] = {}
@@ -100,8 +102,7 @@ class Perform:
         """
         match vertex.op:
             case Base(image=image):
-                layers = map(Committed, image.layers, image.diff_ids)
-                return Done(tuple(layers), True)
+                return Done(self._kept(image), True)
             case Fetch() as fetch:
                 return Done(self._ground.fetch(fetch), False)
         below = self._below(vertex, states)
@@ -119,25 +120,21 @@ class Perform:
             self._cache.add(key, layer, vertex.name.partition("] ")[2] or vertex.name)
         return Done((*below, layer), False, missed)
 
+    def _kept(self, image: Image) -> tuple[Committed, ...]:
+        """Return the layers of a base image, and keep them even if somebody removes it meanwhile."""
+        if not all(map(self._ground.images.blobs.keep, image.layers)):
+            raise errors.NotFound("layers of the base image are missing", "load it again")
+        return tuple(map(Committed, image.layers, image.diff_ids))
+
     @contextlib.contextmanager
     def _alone(self, key: Key) -> Iterator[None]:
         """Let nobody else make the same layer meanwhile, in whatever build: who waits then finds it."""
         home, name = self._ground.images.home, f"build-{key.text[:40]}"
-        with contextlib.ExitStack() as stack:
-            while not self._is_alone(stack, name):
-                if self._stopped.wait(_WAIT_S):
-                    raise errors.Unavailable("the build was stopped")
+        with locked(home, name, self._stopped):
             try:
                 yield
             finally:
                 os.unlink(f"{home.root}/locks/{name}")
-
-    def _is_alone(self, stack: contextlib.ExitStack, name: str) -> bool:
-        try:
-            stack.enter_context(self._ground.images.home.lock(name, wait=False))
-        except errors.Conflict:
-            return False
-        return True
 
     def _found(self, key: Key) -> Committed | None:
         """Return a cached layer whose blob is there, protected from collection from now on."""

@@ -136,6 +136,11 @@ def _mount_root(root: str, sources: Sequence[Any]) -> tuple[str, str]:
 def _mount_filesystem(
     target: str, fstype: str, source: str, attributes: int, options: Sequence[str]
 ) -> tuple[str, str]:
+    if fstype == "overlay" and source.startswith("/"):
+        call = (
+            f'chdir("{source}"); mount("overlay", ".", "overlay", "{",".join(options)}"); open_tree; umount'
+        )
+        return f'{call}; move_mount(→ "{target}")', "several directories as one"
     settings = "".join(f'; fsconfig("{option}")' for option in options)
     call = f'fsopen("{fstype}"){settings}; fsmount({_attributes(attributes)}); move_mount(→ "{target}")'
     return call, _PURPOSES.get(fstype, "a file system of its own")

@@ -132,7 +132,10 @@ def mount_filesystem(
 ) -> None:
     """Mount a new file system of the kernel (proc, tmpfs, devpts, mqueue, sysfs, cgroup2)."""
     ends = {"pidns": scene.pid_namespace} if fstype == "proc" and scene.pid_namespace >= 0 else {}
-    mounted = new_filesystem(fstype, source, attributes, options, ends)
+    if fstype == "overlay" and source.startswith("/"):
+        mounted = _new_overlay(source, attributes, options)
+    else:
+        mounted = new_filesystem(fstype, source, attributes, options, ends)
     place = _place(scene, target, fstype)
     refuse_in_proc(scene, place, target)
     syscalls.move_mount(mounted, "", place, "", _ONTO)
@@ -161,6 +164,22 @@ def new_filesystem(
         return syscalls.fsmount(context, attributes)
     finally:
         os.close(context)
+
+
+def _new_overlay(directory: str, attributes: int, options: Sequence[str]) -> int:
+    """Make an overlay whose paths are relative to a directory, and return a descriptor of it.
+
+    fsconfig(2) takes options of at most 256 bytes, mount(2) a page. It needs a place for a moment: that
+    directory, which nobody else sees covered.
+    """
+    os.chdir(directory)
+    flags, data = split_options(Mount("overlay", directory, "overlay", tuple(options)))
+    syscalls.mount("overlay", directory, "overlay", flags, data)
+    os.chdir("/")
+    tree = syscalls.open_tree(AT_FDCWD, directory, syscalls.OPEN_TREE_CLONE)
+    syscalls.umount2(directory, mounts.MNT_DETACH)
+    syscalls.mount_setattr(tree, "", AT_EMPTY_PATH, set=attributes)
+    return tree
 
 
 def refuse_in_proc(scene: Scene, place: int, target: str) -> None:

@@ -26,6 +26,8 @@ from containerlab.linux.files import remove_tree
 __all__ = ["Home", "is_held"]
 
 _FOLDERS = ("oci/blobs/sha256", "layers", "containers", "volumes", "cache", "tmp", "locks")
+_PASSING_LOCK = "build-"
+"""How the names of those locks begin that are removed by whoever had them."""
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _EMPTY_INDEX = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
 
@@ -150,8 +152,9 @@ class Home(msgspec.Struct, frozen=True):
             os.rename(temporary, path)
 
     def sweep(self) -> int:
-        """Remove what killed processes left in `tmp`; return the number of entries removed."""
-        return sum(_remove_if_dead(entry.path) for entry in os.scandir(self.temporary))
+        """Remove what killed processes left in `tmp`, and their locks of builds; return how many entries."""
+        locks = (entry for entry in os.scandir(self.root / "locks") if entry.name.startswith(_PASSING_LOCK))
+        return sum(_remove_if_dead(entry.path) for entry in (*os.scandir(self.temporary), *locks))
 
 
 def _refuse_undecodable(root: Path) -> None:

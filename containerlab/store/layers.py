@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from containerlab.errors import Conflict
 from containerlab.linux import idmap as idmaps
 from containerlab.linux import syscalls
 from containerlab.linux.idmap import IdMap
@@ -169,18 +170,27 @@ class Layers:
         """Remove the unpacked layers that are not among the diff ids `needed` gives; return how many.
 
         Whoever starts to need a layer says so before `ensure` looks for it: between the asking and the moving
-        away here nobody looks, so that what is found there stays.
+        away here nobody looks, so that what is found there stays. While somebody has `kept`, none goes.
         """
         with self._home.scratch("gone-") as scratch:
-            with self._home.lock(_ALL_LAYERS):
-                doomed = self.unreferenced(needed())
-                for diff_id in doomed:
-                    trees.rename(self.path(diff_id), scratch / self.path(diff_id).name, self.idmap)
+            try:
+                with self._home.lock(_KEPT, wait=False), self._home.lock(_ALL_LAYERS):
+                    doomed = self.unreferenced(needed())
+                    for diff_id in doomed:
+                        trees.rename(self.path(diff_id), scratch / self.path(diff_id).name, self.idmap)
+            except Conflict:
+                return 0
             for diff_id in doomed:
                 self._drop_lock(self.path(diff_id))
             for entry in os.scandir(scratch):
                 trees.remove(Path(entry.path), self.idmap)
         return len(doomed)
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Let nobody drop layers meanwhile: for builds, which use some that no image or container has yet."""
+        with self._home.lock(_KEPT, shared=True):
+            yield
 
     def _drop_lock(self, path: Path) -> None:
         with self._home.lock(_lock_name(path)):
@@ -251,6 +261,7 @@ def _bring_to_medium(directory: Path) -> None:
 
 
 _ALL_LAYERS = "layers"
+_KEPT = "layers-kept"
 _LOCK = "layer-"
 _ALGORITHMS = {64: "sha256", 128: "sha512"}
 

@@ -22,9 +22,11 @@ from containerlab.linux.procfs import boot_id
 from containerlab.store import trees
 from containerlab.store.home import Home
 
-__all__ = ["KINDS", "Snapshot", "Trial", "prepare", "remove", "trial"]
+__all__ = ["KINDS", "MOST_LAYERS", "Snapshot", "Trial", "overlay", "prepare", "remove", "trial"]
 
 KINDS = ("overlay", "fuse-overlayfs", "copy")
+MOST_LAYERS = 250
+"""So many layers can be mounted wherever the home is."""
 _PAGE_BYTES = 4096
 """mount(2) takes at most one page of data, its terminating zero included."""
 _OPTIONS_BYTES = 256
@@ -79,7 +81,7 @@ def prepare(
     upper = None if readonly else _upper(container, lowers[0])
     if readonly and len(lowers) == 1:
         lowers = [lowers[0], _nothing(container)]
-    mount = _native(home, lowers, upper, idmap) if kind == "overlay" else _fuse(lowers, upper)
+    mount = overlay(home, lowers, upper, idmap) if kind == "overlay" else _fuse(lowers, upper)
     return Snapshot(kind, (mount,), root, upper)
 
 
@@ -110,7 +112,13 @@ def _nothing(container: Path) -> Path:
     return empty
 
 
-def _native(home: Home, lowers: Sequence[Path], upper: Path | None, idmap: IdMap) -> Mount:
+def overlay(home: Home, lowers: Sequence[Path], upper: Path | None, idmap: IdMap) -> Mount:
+    """Say how to mount directories of the home, topmost first, as one; see `Snapshot.mounts`.
+
+    upper: what is changed comes to lie here; beside it is the directory `work`.
+
+    Raises: Unsupported for more than can be mounted.
+    """
     options = _overlay_options([str(lower) for lower in lowers], _text(upper)) + _extra(idmap)
     if len(",".join(options)) < _PAGE_BYTES - _OPTIONS_BYTES:
         return Mount("overlay", "", "overlay", options)
@@ -150,8 +158,10 @@ def _escaped(path: str) -> str:
 
 
 def _short_link(home: Home, lower: Path) -> str:
-    """Return a path of 22 characters, relative to the home, so that 128 layers fit into a page."""
-    name = "l/" + sha256(os.fsencode(lower)).hex()[:20]
+    """Return a path of 14 characters, relative to the home, so that MOST_LAYERS fit into a page."""
+    import base64
+
+    name = "l/" + base64.urlsafe_b64encode(sha256(os.fsencode(lower)))[:12].decode()
     (home.root / "l").mkdir(mode=0o700, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         (home.root / name).symlink_to(lower)

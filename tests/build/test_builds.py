@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.containers import until
 from tests.users import User
 
 pytestmark = pytest.mark.slow
@@ -21,6 +22,8 @@ RUN --mount=type=cache,target=/cache echo kept > /cache/f
 RUN --mount=type=cache,target=/cache cat /cache/f
 RUN --mount=type=bind,target=/ctx cat /ctx/hello
 RUN --mount=type=bind,from=base,source=/etc,target=/e,rw touch /e/x; ls /e
+RUN --mount=type=bind,from=base,target=/b cat /b/work/file; ! touch /b/x
+RUN --mount=type=bind,from=base,target=/b,rw echo > /b/work/file; chown 5:6 /b/work/file; mkdir /b/work/new
 RUN --mount=type=tmpfs,target=/t,size=1m touch /t/x
 RUN --mount=type=secret,id=tok,env=TOK --mount=type=secret,id=tok cat /run/secrets/tok; echo $TOK
 RUN <<EOF
@@ -54,4 +57,10 @@ def test_anyone_builds_what_the_dockerfile_says(anyone: User, context: Path) -> 
     assert "***" in built.stderr
     assert anyone.conlab("run", "--rm", "all").stdout == "hello\nmade\n"
     shown = anyone.conlab("run", "--rm", "all", "sh", "-c", "ls /; ls /run")
-    assert not {"cache", "ctx", "e", "t", "secrets"} & set(shown.stdout.split())
+    assert not {"b", "cache", "ctx", "e", "t", "secrets"} & set(shown.stdout.split())
+    until(lambda: not list((_home_of(anyone) / "tmp").iterdir()))
+
+
+def _home_of(user: User) -> Path:
+    chosen = user.environment.get("CONTAINERLAB_HOME")
+    return Path(chosen) if chosen else user.home / ".local/share/containerlab"

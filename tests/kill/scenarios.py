@@ -26,6 +26,16 @@ __all__ = ["SCENARIOS", "Scenario", "perform", "preload"]
 NAME, OTHER, VOLUME, NEW_IMAGE = "victim", "renamed", "kept", "test/new"
 _SLEEP = ["sh", "-c", "echo out; sleep 1000"]
 _QUICK = {"stop_timeout": 0.1}
+_SECRET = "KILLED_TOKEN"
+_DOCKERFILE = f"""\
+FROM {IMAGE} AS one
+COPY file /a/
+RUN --mount=type=cache,target=/cache --mount=type=secret,id=token echo one > /one; echo > /cache/f
+FROM {IMAGE}
+WORKDIR /work
+RUN --mount=type=bind,target=/context,rw cat /context/file > two
+COPY --from=one --chown=1:1 /one /a /
+"""
 
 
 class Scenario(NamedTuple):
@@ -88,6 +98,19 @@ def _filled(engine: Engine) -> None:
     )
 
 
+def _build(engine: Engine) -> str:
+    os.environ[_SECRET] = "open-sesame"
+    result = engine.builder.build(
+        _copied_in(engine), dockerfile=_DOCKERFILE, tag=NEW_IMAGE, secret=[f"id=token,env={_SECRET}"]
+    )
+    return str(result.id)
+
+
+def _built(engine: Engine) -> None:
+    _build(engine)
+    engine.builder.build(_copied_in(engine), dockerfile=_DOCKERFILE.replace("two", "three"))
+
+
 def _archive(engine: Engine) -> str:
     return f"{engine.backend.home.root}-files/archive.tar"
 
@@ -146,6 +169,8 @@ SCENARIOS: dict[str, Scenario] = {
     "volume-rm": Scenario(_filled, lambda e: e.volumes.remove(VOLUME), ("client", "helper")),
     "tag": Scenario(_nothing, lambda e: e.images.tag(IMAGE, NEW_IMAGE)),
     "rmi": Scenario(_tagged, lambda e: e.images.remove(NEW_IMAGE)),
+    "build": Scenario(_nothing, _build, ALL),
+    "builder-prune": Scenario(_built, lambda e: str(e.builder.prune(all=True)), ("client", "helper")),
     "prune": Scenario(_prunable, lambda e: str(e.system.prune(volumes=True)), ("client", "helper")),
     "list": Scenario(_running, lambda e: len(e.containers.list(all=True)), LIVING),
 }  # fmt: skip
@@ -160,6 +185,7 @@ def preload() -> None:
     import tarfile  # noqa: F401
 
     from containerlab.backends import embedded  # noqa: F401
+    from containerlab.build import building, kept  # noqa: F401
 
     gc.freeze()
 
@@ -323,6 +349,7 @@ def _empty(engine: Engine) -> None:
     for volume in engine.volumes.list():
         engine.volumes.remove(volume.name)
     engine.system.prune(volumes=True)
+    engine.builder.prune(all=True)
     for image in engine.images.list():
         for name in image.info.names or [image.id]:
             if name != f"{IMAGE}:latest":

@@ -88,21 +88,22 @@ assert not list(home.containers.iterdir())
     )
 
 
-def test_128_layers_and_a_home_with_a_long_and_odd_name(anyone: User) -> None:
+def test_most_layers_and_a_home_with_a_long_and_odd_name(anyone: User) -> None:
     perform(
         anyone,
         r"""
 home = Home.open(Path.home() / ("long name, with: all\\ that " * 3))
 lowers = []
-for i in range(128):
+most = snapshots.MOST_LAYERS
+for i in range(most):
     path = home.layers / f"{i:064x}"
     path.mkdir()
     (path / f"{i}").write_text("x")
     lowers.append(path)
-for count in (128, 3):
-    snapshot = snapshots.prepare(home, container(f"c{count}"), lowers[:count], idmap=idmap)
+for count in (most, 3):
+    snapshot = snapshots.prepare(home, container(f"c{count:063}"), lowers[:count], idmap=idmap)
     assert run(snapshot, "touch new; ls | wc -l").strip() == str(count + 1)
-    readonly = snapshots.prepare(home, container(f"r{count}"), lowers[:count], idmap=idmap, readonly=True)
+    readonly = snapshots.prepare(home, container(f"r{count:063}"), lowers[:count], idmap=idmap, readonly=True)
     assert readonly.upper is None
     assert run(readonly, "! touch new 2>/dev/null; ls | wc -l").strip() == str(count)
 snapshots.remove(home.root, idmap)
