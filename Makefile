@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-browser test-kill test-vm fuzz packages check bench notebooks clean
+.PHONY: help demo test test-browser test-oracle test-kill test-vm fuzz packages check bench notebooks clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -19,6 +19,9 @@ test-browser: packages .venv/installed-tools ## what JupyterLab shows in chromiu
 	@$(PYTHON) -m tests.system_packages tests/browser/system-packages.txt
 	$(BIN)/pip install --quiet --group browser
 	$(BIN)/python -m pytest -m browser tests/browser
+
+test-oracle: packages .venv/installed-tools ## all Dockerfiles of tests/build/oracle by Docker too: minutes
+	$(BIN)/python -m pytest -m "oracle or not oracle" tests/build/test_oracle.py
 
 test-kill: packages .venv/installed-tools ## kill at every system call of every verb: hours (KILL='--every 20 run': less)
 	$(BIN)/python -m tests.kill $(KILL)

@@ -211,7 +211,7 @@ class _Stages:
             context=wanted.context,
             find=lambda name, stage, where: self._origin(name, where, written.index),
             network=wanted.network,
-            options=wanted.options,
+            options=(*wanted.options, *_hostname(wanted.given)),
             allowed=wanted.allowed,
             cache_namespace=wanted.given.get("BUILDKIT_CACHE_MOUNT_NS", ""),
             shown_platform=f"{wanted.platform} " if wanted.shows_platform else "",
@@ -267,10 +267,11 @@ def _moved(instruction: i.Instruction, place: i.Place) -> i.Instruction:
 
 def _global_arguments(wanted: Wanted) -> dict[str, str]:
     """Return the arguments before the first FROM and those of the platforms, as given or by default."""
+    last = wanted.dockerfile.stages[-1].from_
     values = {
         **platforms.arguments("BUILD", wanted.build_platform),
         **platforms.arguments("TARGET", wanted.platform),
-        "TARGETSTAGE": wanted.target or wanted.dockerfile.stages[-1].name,
+        "TARGETSTAGE": wanted.target or last.name.lower() or "default",
     }
     values = {name: wanted.given.get(name, value) for name, value in values.items()}
     for argument in wanted.dockerfile.global_args:
@@ -280,3 +281,8 @@ def _global_arguments(wanted: Wanted) -> dict[str, str]:
             elif default is not None:
                 values[name] = expand.expand(default, values, wanted.dockerfile.escape)
     return values
+
+
+def _hostname(given: Mapping[str, str]) -> tuple[tuple[str, object], ...]:
+    name = given.get("BUILDKIT_SANDBOX_HOSTNAME")
+    return (("hostname", name),) if name else ()

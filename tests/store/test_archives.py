@@ -6,12 +6,10 @@ import gzip
 import io
 import json
 import os
-import shutil
 import subprocess
 import tarfile
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -37,6 +35,7 @@ from containerlab.store.compression import zstd
 from containerlab.store.home import Home
 from containerlab.store.images import Images
 from tests.build import made
+from tests.dockerd import Docker, daemon
 from tests.store import pictures
 
 FORMATS = pytest.mark.parametrize("archive_format", archives.FORMATS)
@@ -361,38 +360,16 @@ def test_podman_reads_ours_and_we_read_its(
 
 
 @pytest.fixture
-def docker() -> Iterator[Callable[..., str]]:
-    """Yield a way to call a Docker daemon of the test's own."""
-    if not shutil.which("dockerd"):
-        pytest.skip("Docker is not installed")
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        host = f"unix://{folder}/socket"
-        flags = [
-            "--data-root",
-            f"{folder}/data",
-            "--exec-root",
-            f"{folder}/exec",
-            "--pidfile",
-            f"{folder}/pid",
-        ]
-        alone = ["--storage-driver", "vfs", "--bridge", "none", "--iptables=false", "--ip6tables=false"]
-        with open(f"{folder}/log", "wb") as log:
-            daemon = subprocess.Popen(["dockerd", "-H", host, *flags, *alone], stderr=log)
-        try:
-            deadline = time.monotonic() + 30
-            while subprocess.run(["docker", "-H", host, "version"], capture_output=True).returncode:
-                if daemon.poll() is not None or time.monotonic() > deadline:
-                    pytest.skip(f"dockerd does not start here: {Path(folder, 'log').read_text()[-300:]}")
-            yield lambda *words: run("docker", "-H", host, *words)
-        finally:
-            daemon.terminate()
-            daemon.wait()
+def docker() -> Iterator[Docker]:
+    """Yield a Docker daemon of the test's own."""
+    with daemon("vfs") as docker:
+        yield docker
 
 
 @pytest.mark.root
 @pytest.mark.slow
 def test_docker_reads_ours_and_we_read_its(
-    images: Images, other: Images, tmp_path: Path, docker: Callable[..., str]
+    images: Images, other: Images, tmp_path: Path, docker: Docker
 ) -> None:
     pictures.put(images, "lab/base", "shared", "a")
     pictures.put(images, "quay.io/x:1", "shared", "b")
@@ -409,7 +386,7 @@ def test_docker_reads_ours_and_we_read_its(
     _load_built(images, tmp_path, docker)
 
 
-def _load_built(images: Images, tmp_path: Path, docker: Callable[..., str]) -> None:
+def _load_built(images: Images, tmp_path: Path, docker: Docker) -> None:
     """Let Docker load what a build writes for it, and an image of the store that has attestations."""
     with images.blobs.lease():
         built = made.built(made.layer(images, made.FILES))

@@ -1,0 +1,1 @@
+"""What Dockerfiles become, checked against Docker: a folder a case, see README.md."""
