@@ -92,6 +92,7 @@ def unpack(
         for entry in reader:
             unpacker.add(entry)
         unpacker.set_directory_times()
+        unpacker.close_directories()
         return unpacker.report()
     finally:
         unpacker.close()
@@ -174,6 +175,7 @@ class _Unpacker:
         self._whiteouts = whiteouts
         self._directories = _Directories(root)
         self._directory_times: dict[bytes, int] = {}
+        self._closed: dict[bytes, int] = {}
         self._refused: Counter[str] = Counter()
         self._entries = 0
         self._total_bytes = 0
@@ -193,6 +195,7 @@ class _Unpacker:
         path = name_inside(entry.name, self._limits.path_length)
         above, _, name = path.rpartition(b"/")
         self._directories.settle()
+        entry = self._writable_for_now(entry, path)
         try:
             if not path:
                 self._root_itself(entry)
@@ -204,6 +207,14 @@ class _Unpacker:
                 self._directory_times[path] = entry.mtime_ns
         except OSError as error:
             raise _translated(error, path) from error
+
+    def _writable_for_now(self, entry: Entry, path: bytes) -> Entry:
+        """Let a directory take what comes into it, though its mode denies that to a user without rights."""
+        self._closed.pop(path, None)
+        if entry.kind != tar.DIRECTORY or entry.mode & stat.S_IRWXU == stat.S_IRWXU or os.geteuid() == 0:
+            return entry
+        self._closed[path] = entry.mode
+        return entry._replace(mode=entry.mode | stat.S_IRWXU)
 
     def _count(self, entry: Entry) -> None:
         self._entries += 1
@@ -392,6 +403,13 @@ class _Unpacker:
                 os.utime(name or b".", ns=(mtime_ns, mtime_ns), dir_fd=where, follow_symlinks=False)
             except OSError:  # replaced by a later entry
                 continue
+
+    def close_directories(self) -> None:
+        """Give the directories that were open to their owner for a while their modes, the lowest first."""
+        for path in sorted(self._closed, reverse=True):
+            above, _, name = path.rpartition(b"/")
+            self._directories.settle()
+            os.chmod(name or b".", self._closed[path], dir_fd=self._directories.find(above))
 
     def report(self) -> Report:
         notices = (f"{count} {what}: not possible for this user" for what, count in self._refused.items())

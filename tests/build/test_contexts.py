@@ -18,6 +18,7 @@ from containerlab import errors
 from containerlab.build import contexts
 from containerlab.build.contexts import Context
 from containerlab.store.home import Home
+from tests import users
 from tests.build import servers
 from tests.build.layers_of_copy import layer, make, names
 from tests.build.servers import Server
@@ -142,6 +143,30 @@ def test_streams_that_are_no_context(
     with pytest.raises(errors.LabError, match=complaint), opened(home, "-", stdin, **options):
         pass
     assert os.listdir(home.temporary) == []
+
+
+@pytest.mark.root
+@pytest.mark.slow
+def test_an_archive_with_folders_that_deny_writing(single_id_user: users.User) -> None:
+    script = """
+import io, os, tarfile
+from containerlab.build import contexts
+from containerlab.store.home import Home
+
+stream = io.BytesIO()
+with tarfile.open(fileobj=stream, mode="w") as archive:
+    for name, mode in (("d/", 0o555), ("d/e/", 0o500), ("Dockerfile", 0o444), ("d/f", 0o444), ("d/e/g", 0o444)):
+        info = tarfile.TarInfo(name)
+        info.mode, info.type = mode, tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE
+        archive.addfile(info)
+home = Home.open("denying")
+with contexts.opened("-", None, {}, home, io.BytesIO(stream.getvalue())) as context:
+    root = context.source.roots[0]
+    print(*(oct(os.stat(f"{root}/{path}").st_mode)[-3:] for path in ("d", "d/e", "d/e/g")))
+print(os.listdir(home.temporary))
+"""
+    done = single_id_user.script(script)
+    assert done.stdout.splitlines() == ["555 500 444", "[]"], done.stderr
 
 
 def linked(name: str) -> bytes:
