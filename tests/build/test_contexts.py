@@ -155,7 +155,8 @@ from containerlab.store.home import Home
 
 stream = io.BytesIO()
 with tarfile.open(fileobj=stream, mode="w") as archive:
-    for name, mode in (("d/", 0o555), ("d/e/", 0o500), ("Dockerfile", 0o444), ("d/f", 0o444), ("d/e/g", 0o444)):
+    modes = (("d/", 0o555), ("d/e/", 0o500), ("Dockerfile", 0o444), ("d/f", 0o444), ("d/e/g", 0o444))
+    for name, mode in modes:
         info = tarfile.TarInfo(name)
         info.mode, info.type = mode, tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE
         archive.addfile(info)
