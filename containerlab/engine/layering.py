@@ -10,6 +10,8 @@ from containerlab.errors import NotFound
 
 __all__ = ["Ground", "ground"]
 
+_ID_LENGTH = len("sha256:") + 12
+"""As much of an image's id as people are shown."""
 _FROM = re.compile(r"\s*(?:#[^\n]*\n\s*)*FROM\s", re.IGNORECASE)
 
 
@@ -35,7 +37,7 @@ def ground(name: str, made: tuple[Lines, ...], current_id: str, new: Lines, base
     kept = _before(made, new)
     if not kept or (kept == made and kept[-1].image_id != current_id):
         return _of_an_image(name, current_id)
-    state = name if kept[-1].image_id == current_id else kept[-1].image_id
+    state = name if kept[-1].image_id == current_id else kept[-1].image_id[:_ID_LENGTH]
     return Ground(kept, f"FROM {state}\n")
 
 
