@@ -94,10 +94,8 @@ class ReworkingVerbs:
         )
         self.store.put(tag or None, descriptor)
         made = self.store.get(descriptor.digest)
-        old = (
-            f"what {image.id[:19]} has is in the store as long as that image is: `image rm {image.id[7:19]}`"
-        )
-        return Reworked(image_info(made), (*notices, old) if made.id != image.id else tuple(notices))
+        told = (*notices, *_left_out(image), *([_still_there(image)] if made.id != image.id else ()))
+        return Reworked(image_info(made), told)
 
 
 _BASE_NAME = "org.opencontainers.image.base.name"
@@ -115,6 +113,18 @@ def _with_layers(stack: Stack, layers: tuple[Committed, ...], line: str) -> Stac
     return stack._replace(
         layers=layers, config=msgspec.structs.replace(stack.config, rootfs=rootfs, history=history)
     )
+
+
+def _still_there(image: Image) -> str:
+    return f"what {image.id[:19]} has is in the store as long as that image is: `image rm {image.id[7:19]}`"
+
+
+def _left_out(image: Image) -> list[str]:
+    """Say that an index has more than the one image."""
+    if image.descriptor.digest == image.manifest_digest:
+        return []
+    platform = image.config.platform
+    return [f"only the image for {platform} was taken; statements about it are not true of the new one"]
 
 
 def _collisions(paths: Sequence[str]) -> list[str]:

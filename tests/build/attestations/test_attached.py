@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from containerlab.backends.embedded.reworking import ReworkingVerbs
 from containerlab.build.attestations.attester import Attester
 from containerlab.build.attestations.facts import Facts, Material
 from containerlab.build.attestations.requests import Requests, read
@@ -199,6 +200,15 @@ def test_archives_of_such_images_are_read_by_others(images: Images, tmp_path: Pa
     words = ["skopeo", "inspect", "--config", f"{kind}:{tmp_path}/a.tar"]
     found = json.loads(subprocess.run(words, check=True, capture_output=True).stdout)
     assert found["rootfs"]["diff_ids"] == list(images.get("lab/a:1").diff_ids)
+
+
+def test_they_are_not_said_of_another_image(images: Images) -> None:
+    put(images, provenance=True)
+    reworking = ReworkingVerbs()
+    reworking.store = images
+    made_anew = reworking.squash_image("lab/a:1", "squashed")
+    assert "statements about it are not true" in made_anew.notices[0]
+    assert images.get("squashed").descriptor.media_type == documents.OCI_MANIFEST
 
 
 def test_nothing_asked_nothing_attached(images: Images) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from containerlab import errors
-from containerlab.build.attestations.requests import Provenance, Requests, Sbom, read
+from containerlab.build.attestations.requests import Provenance, Requests, Sbom, of, read
 
 
 @pytest.mark.parametrize(
@@ -49,3 +51,11 @@ def test_what_is_wrong(options: dict[str, str]) -> None:
 def test_what_is_not_there(options: dict[str, str]) -> None:
     with pytest.raises(errors.Unsupported):
         read(**options)
+
+
+def test_a_missing_extra_is_said_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cyclonedx", None)
+    with pytest.raises(errors.Unsupported, match="cyclonedx") as caught:
+        of({"sbom": "generator=cyclonedx"})
+    assert caught.value.hint == "pip install 'containerlab[sbom]'"
+    assert of({"provenance": "true"}).sbom is None
