@@ -18,7 +18,7 @@ import urllib.request
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -190,7 +190,15 @@ def _request(url: str, headers: dict[str, str]) -> urllib.request.Request:
 class _OnlyHttp(urllib.request.HTTPRedirectHandler):
     """Follows redirects, but not to files of this machine or to other protocols."""
 
-    def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
         if urlsplit(newurl).scheme not in ("http", "https"):
             raise errors.NotPermitted(f"{shown(req.full_url)} leads to what is not followed: {newurl}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)

@@ -87,8 +87,13 @@ def _inside(
 
 def _places() -> list[str]:
     """Return the directories that packages outside of the standard library are imported from."""
-    found = {os.path.dirname(spec.origin) for name in _NEEDED if (spec := find_spec(name)) and spec.origin}
-    return sorted({place.rpartition(name.replace(".", "/"))[0] for place in found for name in _NEEDED} - {""})
+    places = set()
+    for name in _NEEDED:
+        with contextlib.suppress(ModuleNotFoundError):  # of newer Pythons it is a part
+            spec = find_spec(name)
+            if spec is not None and spec.origin:
+                places.add(spec.origin.rpartition(f"/{name.replace('.', '/')}/")[0])
+    return sorted(places - {""})
 
 
 def _error_of(answer: bytes, code: int) -> Exception:

@@ -92,7 +92,7 @@ def fetched(url: str, place: Path, **options: object) -> git.Fetched:
     repository = git.parse(url)
     assert repository is not None
     place.mkdir()
-    return git.fetch(repository, place, **options)  # type: ignore[arg-type]
+    return git.fetch(repository, place, **options)
 
 
 @pytest.mark.slow

@@ -139,7 +139,7 @@ def test_a_folder_of_ignored_files_is_not_read(tree: Path) -> None:
     looked_at: list[str] = []
     with select.opened(context(tree, "node_modules", "!keep")) as opened:
         real = opened._list
-        opened._list = lambda node, folders: looked_at.append(os.fsdecode(node.path)) or real(node, folders)  # type: ignore
+        opened._list = lambda node, folders: looked_at.append(os.fsdecode(node.path)) or real(node, folders)
         root = opened.root
         assert root is not None
         assert sum(1 for _ in opened.walk(root)) > 10
