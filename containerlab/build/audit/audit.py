@@ -41,8 +41,8 @@ def _searched(images: Images, layer: Descriptor) -> Layer:
 
 
 def _instructions(config: ImageConfig, count: int) -> list[str]:
-    """Return the history line of each layer, so far as there is a history."""
-    lines = [line.created_by for line in config.history if not line.empty_layer]
+    """Return the history line of each layer, so far as there is a history, without secrets."""
+    lines = [_without_values(line.created_by) for line in config.history if not line.empty_layer]
     return [*lines, *[""] * count][:count]
 
 
@@ -61,7 +61,7 @@ def _of_file(each: FileFinding, number: int, instruction: str, note: str) -> Fin
         path=os.fsencode(each.path).decode(errors="replace"),
         line=each.line,
         value=masked(found.prefix),
-        instruction=_without_values(instruction),
+        instruction=instruction,
         note=note,
     )
 

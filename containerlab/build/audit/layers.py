@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -94,18 +95,23 @@ def _windows(pieces: Iterator[memoryview], size: int) -> Iterator[tuple[bytes, i
 def _placed(
     path: str, window: bytes, offset: int, line: int, found: Iterator[Found]
 ) -> Iterator[FileFinding]:
+    """Give what was found in a window its line and its place in the file."""
+    is_text = b"\0" not in window[:8192]
+    counts: Counter[str] = Counter()
     for each in found:
-        at = 0 if b"\0" in window[:8192] else line + window.count(b"\n", 0, each.start)
-        yield FileFinding(path, at, msgspec.structs.replace(each, start=offset + each.start))
+        counts[each.kind] += 1
+        if counts[each.kind] <= _MOST_OF_A_FILE:
+            at = line + window.count(b"\n", 0, each.start) if is_text else 0
+            yield FileFinding(path, at, msgspec.structs.replace(each, start=offset + each.start))
 
 
 def _without_repetition(path: str, found: Sequence[FileFinding]) -> Iterator[FileFinding]:
     """Yield each place and each value once; what only shows or tests something is not severe."""
     seen: set[object] = set()
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for each in found:
         marks = {each.found.start, each.found.value}
-        counts[each.found.kind] = counts.get(each.found.kind, 0) + 1
+        counts[each.found.kind] += 1
         if not marks & seen and counts[each.found.kind] <= _MOST_OF_A_FILE:
             yield each._replace(found=_weighed(path, each))
         seen |= marks

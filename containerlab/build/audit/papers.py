@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,6 +28,8 @@ class PaperFinding(NamedTuple):
     found: Found
 
 
+_MOST_OF_A_TEXT = 100
+"""So many findings say enough about one text."""
 _ARGUMENTS = re.compile(r"^(?:RUN )?\|(\d+) ")
 _ARGUMENT = re.compile(r"(?:^|(?<=\s))([A-Za-z_]\w*)=")
 _ASSIGNED = re.compile(r"""(?<![\w$./-])(?:--?([A-Za-z_][\w-]*)[= ]|([A-Za-z_]\w*)=)["']?([^\s"';|&)\\]+)""")
@@ -105,7 +108,7 @@ def in_attestation(raw: bytes) -> Iterator[PaperFinding]:
     """
     try:
         document = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         yield from _in_command("attestation", "provenance-secret", raw.decode(errors="replace"))
         return
     for name, text in _texts(document, ""):
@@ -159,7 +162,8 @@ def _is_harmless(name: str, value: str) -> bool:
 def _in_command(place: str, kind: str, text: str) -> Iterator[PaperFinding]:
     """Search a command line or several: tokens, and what is assigned to names that look secret."""
     seen: set[bytes] = set()
-    for found in (*tokens(text.encode()), *_assigned(kind, text)):
+    candidates = chain(tokens(text.encode()), _assigned(kind, text))
+    for found in islice(candidates, _MOST_OF_A_TEXT):
         if not any(found.value in value or value in found.value for value in seen):
             seen.add(found.value)
             yield PaperFinding(place, found)

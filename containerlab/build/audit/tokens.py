@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Callable, Iterator
 
 from containerlab.build.audit import judging
@@ -54,10 +55,10 @@ def _judged(rule: Rule, data: bytes | memoryview, start: int, end: int) -> Found
     """Return a match as a secret, unless what stands around it or its characters speak against it."""
     prefix = rule.start
     if rule.kind in _HEADS:
-        head = _HEADS[rule.kind].search(data[max(0, start - LONGEST_BYTES) : start])
-        if head is None:
+        head = _word_before(data, start)
+        if _HEADS[rule.kind].fullmatch(head) is None:
             return None
-        start, prefix = start - len(head[0]), ""
+        start, prefix = start - len(head), ""
     elif _is_word(data[start - 1 : start]) and _is_word(data[start : start + 1]):
         return None
     if rule.kind not in _OPEN and _is_word(data[end : end + 1]):
@@ -76,11 +77,20 @@ def _judged(rule: Rule, data: bytes | memoryview, start: int, end: int) -> Found
 
 
 _HEADS = {
-    "jwt": re.compile(rb"(?<![\w-])eyJ[\w-]{8,}$"),
-    "telegram-token": re.compile(rb"(?<!\d)\d{8,10}$"),
-    "terraform-cloud-token": re.compile(rb"(?<!\w)[A-Za-z0-9]{14}$"),
+    "jwt": re.compile(rb"eyJ[\w-]{8,}"),
+    "telegram-token": re.compile(rb"\d{8,10}"),
+    "terraform-cloud-token": re.compile(rb"[A-Za-z0-9]{14}"),
 }
-"""What stands before the prefix of a kind, which begins in its middle."""
+"""The word before the prefix of a kind, which stands in its middle."""
+_WORD = (string.ascii_letters + string.digits + "_-").encode()
+
+
+def _word_before(data: bytes | memoryview, end: int) -> bytes:
+    """Return the letters, digits, `_` and `-` that stand before a place."""
+    head = bytes(data[max(0, end - LONGEST_BYTES) : end])
+    return head[len(head.rstrip(_WORD)) :]
+
+
 _OPEN = ("jwt", "private-key", "putty-key", "url-password")
 """Kinds that are not looked at to their end."""
 
