@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from benchmarks import big_client, calls, crowd, importing, memory, report, running, unpacking
+from benchmarks import auditing, big_client, calls, crowd, importing, memory, report, running, unpacking
 from benchmarks.arena import DISK, MEMORY, QUICK, Counts, arena
 
 _SUBJECTS = {
@@ -19,6 +19,7 @@ _SUBJECTS = {
     "memory": memory.idle_containers,
     "big": big_client.big_clients,
     "unpack": unpacking.unpacks,
+    "audit": auditing.audits,
     "calls": calls.system_calls,
 }
 

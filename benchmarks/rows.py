@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from benchmarks.measure import Samples
 
-__all__ = ["Figure", "Row", "beside", "milliseconds", "within"]
+__all__ = ["Figure", "Row", "beside", "milliseconds", "reaching", "within"]
 
 
 class Figure(NamedTuple):
@@ -40,6 +40,11 @@ class Row(NamedTuple):
 def within(subject: str, ours: Figure, at_most: float) -> Row:
     """Hold a figure against a bound of its own."""
     return Row(subject, ours, goal=f"≤ {at_most:.3g} {ours.unit}", met=ours.value <= at_most)
+
+
+def reaching(subject: str, ours: Figure, at_least: float) -> Row:
+    """Hold a rate against a bound of its own."""
+    return Row(subject, ours, goal=f"≥ {at_least:.3g} {ours.unit}", met=ours.value >= at_least)
 
 
 def beside(subject: str, ours: Figure, peer: str, theirs: Figure | None, at_least: float = 0) -> Row:
