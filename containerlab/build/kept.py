@@ -128,9 +128,7 @@ def export_mounts(images: Images, layers: Layers, directory: str, ids: Sequence[
             raise errors.NotFound.named("cache mount", name, found, "`builder du` lists them")
     wanted = [entry for name, entry in found.items() if not ids or name in ids]
     with removal.leased(images):
-        mounts = [
-            Mount(entry.text, layers.commit(_folder(images, entry.id) / "0", whole=True)) for entry in wanted
-        ]
+        mounts = [Mount(entry.text, layers.commit_tree(_folder(images, entry.id) / "0")) for entry in wanted]
         document = (_MOUNTS, msgspec.json.encode(mounts))
         carried.write_document(directory, document, [mount.layer for mount in mounts], images.blobs)
     return [mount.id for mount in mounts]

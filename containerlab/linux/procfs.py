@@ -18,6 +18,7 @@ __all__ = [
     "myself",
     "network_bytes",
     "open_pidfd",
+    "rename",
     "send_signal",
 ]
 
@@ -35,6 +36,13 @@ class Identity(NamedTuple):
 
 
 @functools.cache
+def rename(name: bytes) -> None:
+    """Give this process another name, of up to 15 bytes. Source: proc_pid_comm(5)."""
+    fd = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
+    os.write(fd, name)
+    os.close(fd)
+
+
 def boot_id() -> str:
     """Return the id that the kernel drew at this boot. Source: random(4)."""
     return read_whole("/proc/sys/kernel/random/boot_id").strip().decode()

@@ -7,8 +7,11 @@ are the same on every architecture; older ones stand in `_NUMBERS`.
 from __future__ import annotations
 
 import ctypes
+import errno
+import itertools
 import os
 import struct
+from typing import NamedTuple
 
 __all__ = [
     "bpf",
@@ -29,13 +32,16 @@ __all__ = [
     "personality",
     "pivot_root",
     "prctl",
+    "process_vm_readv",
     "seccomp",
+    "seccomp_listener",
     "setdomainname",
     "setgroups",
     "sethostname",
     "setns",
     "setresgid",
     "setresuid",
+    "statx",
     "syncfs",
     "umount2",
     "unshare",
@@ -57,6 +63,8 @@ _NUMBERS = {
     "unshare": (272, 97),
     "syncfs": (306, 267),
     "setns": (308, 268),
+    "process_vm_readv": (310, 270),
+    "statx": (332, 291),
     "seccomp": (317, 277),
     "bpf": (321, 280),
     "setgroups": (116, 159),
@@ -92,8 +100,8 @@ def _call(
 ) -> int:
     result: int = _syscall(number, a, b, c, d, e, 0)
     if result < 0:
-        errno = ctypes.get_errno()
-        raise OSError(errno, f"{name}: {os.strerror(errno)}")
+        code = ctypes.get_errno()
+        raise OSError(code, f"{name}: {os.strerror(code)}")
     return result
 
 
@@ -202,6 +210,29 @@ def syncfs(fd: int) -> None:
     _old("syncfs", fd)
 
 
+class FileFacts(NamedTuple):
+    """What `statx` tells here; `mount` is the id of the mount by which the file was opened."""
+
+    mode: int
+    inode: int
+    mount: int
+
+
+_STATX_BYTES = 256
+_STATX, _STATX_MOUNT = struct.Struct("=28xH2xQ"), struct.Struct("=Q")
+_STATX_MASK = 0x1 | 0x2 | 0x100 | 0x1000
+"""STATX_TYPE | STATX_MODE | STATX_INO | STATX_MNT_ID (Linux 5.8), linux/stat.h."""
+
+
+def statx(fd: int) -> FileFacts:
+    """Return facts about what a descriptor refers to. Source: statx(2)."""
+    buffer = ctypes.create_string_buffer(_STATX_BYTES)
+    _old("statx", fd, b"", AT_EMPTY_PATH, _STATX_MASK, ctypes.addressof(buffer))
+    mode, inode = _STATX.unpack_from(buffer)
+    (mount,) = _STATX_MOUNT.unpack_from(buffer, 0x90)
+    return FileFacts(mode, inode, mount)
+
+
 # --- processes and namespaces -------------------------------------------------------------------
 
 
@@ -268,6 +299,28 @@ def prctl(option: int, arg2: int = 0, arg3: int = 0, arg4: int = 0, arg5: int = 
     return _old("prctl", option, arg2, arg3, arg4, arg5)
 
 
+_IOVEC = struct.Struct("=QQ")
+"""struct iovec: base, length."""
+_PAGE_BYTES = 4096
+
+
+def process_vm_readv(pid: int, address: int, most_bytes: int) -> bytes:
+    """Read memory of another process up to where it may not be read. Source: process_vm_readv(2).
+
+    Raises: OSError, EFAULT when not even the first byte may be.
+    """
+    buffer = ctypes.create_string_buffer(most_bytes)
+    # One piece for each page: of a piece that cannot be read to its end nothing counts.
+    end = address + most_bytes
+    edges = [address, *range(address - address % _PAGE_BYTES + _PAGE_BYTES, end, _PAGE_BYTES), end]
+    pieces = [(start, stop - start) for start, stop in itertools.pairwise(edges)]
+    remote = b"".join(_IOVEC.pack(*piece) for piece in pieces)
+    local = _IOVEC.pack(ctypes.addressof(buffer), most_bytes)
+    # The sixth argument, flags, is the zero that every call here ends with.
+    count = _old("process_vm_readv", pid, local, 1, remote, len(pieces))
+    return buffer.raw[:count]
+
+
 def personality(persona: int) -> int:
     """Set the execution domain and return the one before. Source: personality(2)."""
     return _old("personality", persona)
@@ -330,6 +383,23 @@ def seccomp(program: bytes, flags: int = 0) -> int:
     buffer = ctypes.create_string_buffer(program, len(program))
     fprog = _SockFprog(len(program) // 8, ctypes.addressof(buffer))
     return _old("seccomp", SECCOMP_SET_MODE_FILTER, flags, ctypes.addressof(fprog))
+
+
+_NEW_LISTENER, _WAIT_KILLABLE_RECV = 1 << 3, 1 << 5
+
+
+def seccomp_listener(program: bytes) -> int:
+    """Install a filter and return the descriptor where the calls that it hands on are received.
+
+    Only one filter of a thread can have one: EBUSY. Source: seccomp_unotify(2).
+    """
+    try:
+        # Or every signal, and Go sends many, would interrupt and repeat a call that was already answered.
+        return seccomp(program, _NEW_LISTENER | _WAIT_KILLABLE_RECV)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # before Linux 5.19
+            raise
+    return seccomp(program, _NEW_LISTENER)
 
 
 def bpf(command: int, attributes: bytes) -> int:

@@ -224,11 +224,16 @@ def open_terminal(scene: Scene, rows: int, columns: int) -> None:
     os.close(directory)
     if rows and columns:
         tty.set_size(master, rows, columns)
-    channel = _socket.socket(fileno=os.dup(scene.channel))
-    channel.sendmsg([b"T"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, master.to_bytes(4, "little"))])
-    channel.close()
+    _send(scene, b"T", master)
     os.close(master)
     scene.terminal = slave
+
+
+def _send(scene: Scene, word: bytes, descriptor: int) -> None:
+    """Hand a descriptor to the parent."""
+    channel = _socket.socket(fileno=os.dup(scene.channel))
+    channel.sendmsg([word], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptor.to_bytes(4, "little"))])
+    channel.close()
 
 
 def control_terminal(scene: Scene) -> None:
@@ -347,6 +352,20 @@ def install_filter(scene: Scene, program: bytes, flags: int) -> None:
     syscalls.seccomp(program, flags)
 
 
+def record_ownership(scene: Scene, program: bytes, fallback: bytes, table: str) -> None:
+    """Hand calls that change ownership to a recorder; where that cannot be, let them have no effect.
+
+    Before all other filters, which may refuse what this needs. The table is for the parent to know.
+    """
+    try:
+        listener = syscalls.seccomp_listener(program)
+    except OSError:
+        syscalls.seccomp(fallback)
+        return
+    _send(scene, b"L", listener)
+    os.close(listener)
+
+
 def set_personality(scene: Scene, persona: int) -> None:
     """Set the execution domain."""
     syscalls.personality(persona)
@@ -455,6 +474,7 @@ OPERATIONS: dict[str, Any] = rootfs.OPERATIONS | {
         drop_bounding,
         set_capabilities,
         set_no_new_privileges,
+        record_ownership,
         install_filter,
         set_personality,
         await_start,

@@ -204,6 +204,7 @@ _TEXTS: dict[str, Callable[..., tuple[str, str]]] = {
     "drop_bounding": lambda keep: (f"prctl(PR_CAPBSET_DROP) down to {keep:#x}", "capabilities that can never come back"),
     "set_capabilities": lambda *sets: (f"capset(effective {sets[0]:#x}, permitted {sets[1]:#x}, inheritable {sets[2]:#x})", "root of the container is less than root"),
     "set_no_new_privileges": lambda: ("prctl(PR_SET_NO_NEW_PRIVS, 1)", "setuid programs give nothing"),
+    "record_ownership": lambda program, fallback, table: ("seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER)", "there is one id: chown is noted for layers instead of done"),
     "install_filter": lambda program, flags: (f"seccomp(SECCOMP_SET_MODE_FILTER) of {len(program) // 8} instructions", "system calls that containers do not need fail"),
     "set_personality": lambda persona: (f"personality({persona:#x})", "execution domain"),
     "await_start": lambda index: ("read(fifo)", "created; wait for start"),

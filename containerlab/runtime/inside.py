@@ -41,7 +41,8 @@ def main(words: Sequence[str]) -> NoReturn:
 
     VIEW: {"pidfd", "namespaces", "alone"} of a running container, or {"root", "sources", "binds",
     "readonly"} of another; binds are (source, target, recursive, readonly).
-    REQUEST: {"path"}, and for get {"follow", "hidden"}; the archive goes to standard output, or comes from
+    REQUEST: {"path", "single"}, the last for whether there is but one id, and for get {"follow", "hidden"};
+    the archive goes to standard output, or comes from
     standard input.
     """
     operation, view, request = words[0], json.loads(words[1]), json.loads(words[2])
@@ -111,7 +112,7 @@ def _mount(
 # --- what is done in it --------------------------------------------------------------------------
 
 
-def _get(root: int, path: str, follow: bool, hidden: Collection[int]) -> None:
+def _get(root: int, path: str, single: bool, follow: bool, hidden: Collection[int]) -> None:
     """Write a file or a directory as an archive in which it has the last name of the path.
 
     `/.` at the end: only what is in the directory. A slash at the end: the link before it is followed.
@@ -121,14 +122,14 @@ def _get(root: int, path: str, follow: bool, hidden: Collection[int]) -> None:
     if not bare or path.endswith("/."):
         directory = _open(root, bare or ".", _DIRECTORY)
         _refuse_hidden(os.fstat(directory), path, hidden)
-        pack.write_tree(directory, b".", _write, b"", hidden)
+        pack.write_tree(directory, b".", _write, b"", hidden, is_single=single)
         return
     parent, name = _locate(root, os.fsencode(bare), follow or path.endswith("/"))
     found = os.stat(name, dir_fd=parent, follow_symlinks=False)
     if path.endswith("/") and not stat.S_ISDIR(found.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, "")
     _refuse_hidden(found, path, hidden)
-    pack.write_tree(parent, name, _write, os.path.basename(os.fsencode(bare)), hidden)
+    pack.write_tree(parent, name, _write, os.path.basename(os.fsencode(bare)), hidden, is_single=single)
 
 
 def _locate(root: int, path: bytes, follow: bool) -> tuple[int, bytes]:
@@ -154,13 +155,14 @@ def _refuse_hidden(found: os.stat_result, path: str, hidden: Collection[int]) ->
         )
 
 
-def _put(root: int, path: str) -> None:
+def _put(root: int, path: str, single: bool) -> None:
     """Unpack an archive into a directory."""
     os.umask(0)
-    unpack(lambda count: os.read(0, count), _open(root, path, _DIRECTORY), whiteouts=False)
+    place = _open(root, path, _DIRECTORY)
+    unpack(lambda count: os.read(0, count), place, whiteouts=False, notes_owners=single)
 
 
-def _is_directory(root: int, path: str) -> None:
+def _is_directory(root: int, path: str, single: bool) -> None:
     try:
         os.close(_open(root, path, _PLACE))
     except (FileNotFoundError, NotADirectoryError):

@@ -12,6 +12,7 @@ then those that the plan names. A monitor's words to the launcher are single byt
 from __future__ import annotations
 
 import _socket
+import contextlib
 import gc
 import marshal
 import os
@@ -111,9 +112,17 @@ def _serve(launcher: int) -> NoReturn:
             if os.getppid() != launcher or not _serve_one():
                 break
             gc.collect()
+            _bury()
         code = 0
     finally:
         os._exit(code)
+
+
+def _bury() -> None:
+    """Collect recorders that were left to processes which outlived an exec session."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _serve_one() -> bool:

@@ -39,6 +39,7 @@ from containerlab.runtime.streams import Stdio, Watch
 
 if TYPE_CHECKING:
     from containerlab.runtime.health import Health
+    from containerlab.runtime.recording import Recording
 
 __all__ = ["look_after", "prepare"]
 
@@ -54,13 +55,7 @@ def look_after(launch: Launch, plan: Plan, client: int, extra: list[int]) -> Non
 def prepare() -> None:
     """Be a process of its own, with a name, before it is known for whom."""
     os.setsid()
-    _rename(b"conlab-monitor")
-
-
-def _rename(name: bytes) -> None:
-    fd = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
-    os.write(fd, name)
-    os.close(fd)
+    procfs.rename(b"conlab-monitor")
 
 
 class Monitor:
@@ -140,10 +135,23 @@ class Monitor:
         spawned = spawn(self.plan, [*stdio.theirs, *self.extra], self._run_hooks)
         stdio.close_theirs()
         pid = self._first_pid(spawned, stdio)
+        recording = self._recording(spawned)
         health = self._begin_health(pid)
         self._announce(spawned, pid)
-        self._watch(spawned, stdio.with_terminal(spawned.terminal), health)
-        self._collect(spawned)
+        watch = Watch(spawned, stdio.with_terminal(spawned.terminal), self.clients, self.log)
+        watch.health, watch.recording = health, recording
+        self._watch(watch)
+        self._collect(spawned, recording)
+
+    def _recording(self, spawned: Spawned) -> Recording | None:
+        if spawned.listener < 0:
+            return None
+        from containerlab.runtime.recording import Recording  # only where there is a single id
+
+        table = next(arguments[2] for name, arguments in self.plan.steps if name == "record_ownership")
+        # That of an exec session may have ended already, while others that it began go on.
+        first = spawned.pidfd if self.launch.directory else self.extra[-1]
+        return Recording(spawned.listener, first, table)
 
     @property
     def _group(self) -> CgroupPlan | None:
@@ -206,10 +214,8 @@ class Monitor:
         stays = self.launch.directory and not self.launch.remove
         return bool(stays) and policy_of(self.launch.directory).condition != "no"
 
-    def _watch(self, spawned: Spawned, stdio: Stdio, health: Health | None) -> None:
+    def _watch(self, watch: Watch) -> None:
         """Carry output and input until the process has ended and its output is drained."""
-        watch = Watch(spawned, stdio, self.clients, self.log)
-        watch.health = health
         if self.launch.attached:
             watch.on_orphaned = lambda: self._end_orphan(watch)
             watch.on_detached = self._note_detached
@@ -229,9 +235,11 @@ class Monitor:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(watch.spawned.pidfd, self.launch.stop_signal)
 
-    def _collect(self, spawned: Spawned) -> None:
+    def _collect(self, spawned: Spawned, recording: Recording | None) -> None:
         _, status, rusage = os.wait4(spawned.pid, 0)
         os.close(spawned.pidfd)
+        if recording:
+            recording.end(everybody=bool(self.plan.new_namespaces & CLONE_NEWPID))
         self._heed_updates()
         used = _usage(self._group, rusage)
         code = os.waitstatus_to_exitcode(status)

@@ -44,6 +44,8 @@ class Surroundings(NamedTuple):
     cgroup: the cgroup to make, or None.
     idmap: the map of a new user namespace, or None.
     filters: compiled seccomp programs, in the order of installation, and their flags.
+    recorder: what hands calls that change ownership to a recorder: the program, another that lets them
+        have no effect, and the file for what attributes cannot say; empty where the kernel knows all ids.
     can_pivot: whether pivot_root(2) works here.
     start_index: which handed-over descriptor is the FIFO to wait at before execve; -1 to go on at once.
     outlive_parent: whether the process goes on when the one that made it dies.
@@ -63,6 +65,7 @@ class Surroundings(NamedTuple):
     cgroup: CgroupPlan | None = None
     idmap: IdMap | None = None
     filters: tuple[tuple[bytes, int], ...] = ()
+    recorder: tuple[bytes, bytes, str] | tuple[()] = ()
     can_pivot: bool = True
     start_index: int = -1
     outlive_parent: bool = False
@@ -291,7 +294,8 @@ def _become_program(
 
 def _give_up_rights(process: Process, around: Surroundings) -> Iterator[Step]:
     user, sets = process.user, process.capabilities
-    filters = [step("install_filter", each) for each in around.filters]
+    recorder = [step("record_ownership", around.recorder)] if around.recorder else []
+    filters = [*recorder, *(step("install_filter", each) for each in around.filters)]
     if not process.no_new_privileges:
         # Without no_new_privs a filter needs CAP_SYS_ADMIN, which is given up below.
         yield from filters

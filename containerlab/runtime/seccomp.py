@@ -10,13 +10,14 @@ from pathlib import Path
 import msgspec
 
 from containerlab.errors import InvalidInput
+from containerlab.linux.idmap import IdMap
 from containerlab.linux.seccomp import profile
 from containerlab.linux.seccomp.cache import compiled, kept
 from containerlab.linux.seccomp.loading import flag_bits
-from containerlab.linux.seccomp.ownership import WITHOUT_EFFECT
+from containerlab.linux.seccomp.ownership import RECORDED, WITHOUT_EFFECT
 from containerlab.oci.runtime import Seccomp, SyscallArg, SyscallRule
 
-__all__ = ["choose", "filters"]
+__all__ = ["choose", "filters", "recorder"]
 
 _MOST_BYTES = 1 << 20
 
@@ -93,6 +94,19 @@ def filters(
         program = kept(msgspec.json.encode(seccomp), lambda: _read(seccomp), cache)
         programs.append((program, flag_bits(seccomp.flags)))
     return tuple(programs)
+
+
+def recorder(cache: Path | None, directory: str, idmap: IdMap) -> tuple[bytes, bytes, str] | tuple[()]:
+    """Return how a container's changes of ownership are recorded, for `plan.Surroundings`.
+
+    Only with a single id that is root: no other may change owners, in whatever container.
+    directory: the container's, which has the table of what attributes cannot say.
+    """
+    if idmap.kind != "single" or idmap.uids[0].inside:
+        return ()
+    from containerlab.store.ownership import TABLE_NAME  # most have all ids
+
+    return compiled(RECORDED, cache), compiled(WITHOUT_EFFECT, cache), f"{directory}/{TABLE_NAME}"
 
 
 def _read(seccomp: Seccomp) -> profile.Seccomp:

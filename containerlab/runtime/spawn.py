@@ -39,12 +39,14 @@ class Spawned(NamedTuple):
 
     channel: closes when execve succeeds; while the child stands still before that, `b"s"` lets it go on.
     terminal: the master of its pseudo-terminal, or -1.
+    listener: where its calls that change ownership are received, or -1; the caller closes it.
     """
 
     pid: int
     pidfd: int
     channel: int
     terminal: int
+    listener: int = -1
 
 
 def spawn(plan: Plan, descriptors: Sequence[int], on_hook: Callable[[int], None] | None = None) -> Spawned:
@@ -61,14 +63,14 @@ def spawn(plan: Plan, descriptors: Sequence[int], on_hook: Callable[[int], None]
     finally:
         os.close(theirs)
     try:
-        terminal = _attend(plan, ours, made, on_hook)
+        handed = _attend(plan, ours, made, on_hook)
     except BaseException:
         made.end()
         os.close(ours)
         if made.is_between:
             _collect_unknown()
         raise
-    return Spawned(made.pid, made.pidfd, ours, terminal)
+    return Spawned(made.pid, made.pidfd, ours, handed.get(b"T", -1), handed.get(b"L", -1))
 
 
 def _collect_unknown() -> None:
@@ -196,15 +198,15 @@ def _open_join(join: Join, scene: Scene) -> int:
     return os.open(join.path, os.O_RDONLY | os.O_CLOEXEC) if join.path else scene.descriptors[-1]
 
 
-def _attend(plan: Plan, channel: int, made: _Made, on_hook: Callable[[int], None] | None) -> int:
-    """Answer the child until it runs or stands still; return its terminal.
+def _attend(plan: Plan, channel: int, made: _Made, on_hook: Callable[[int], None] | None) -> dict[bytes, int]:
+    """Answer the child until it runs or stands still; return what it handed over: a terminal, a listener.
 
     One that was cloned last may be in the hands of others, and has nothing to ask for any more.
     """
-    terminal = -1
+    handed: dict[bytes, int] = {}
     while True:
         message, received = (b"", -1) if _has_died_silently(channel, made) else _receive(channel)
-        if plan.clones_last and not made.is_between and message[:1] in (b"M", b"T", b"H"):
+        if plan.clones_last and not made.is_between and message[:1] in (b"M", b"T", b"H", b"L"):
             raise ChildFailed(-1, 1, "the process was taken over while it was set up")
         if made.is_between and not message:
             # All are killed who are in a container that ends; nobody else holds the other end then.
@@ -215,13 +217,13 @@ def _attend(plan: Plan, channel: int, made: _Made, on_hook: Callable[[int], None
                 with suppress(BrokenPipeError):
                     os.write(channel, b"p")
             case b"" | b"R":
-                return terminal
+                return handed
             case b"M":
                 assert plan.idmap is not None
                 idmap.write(made.pid, plan.idmap)
                 os.write(channel, b"m")
-            case b"T":
-                terminal = received
+            case b"T" | b"L" as word:
+                handed[word] = received
             case b"H":
                 if on_hook:
                     on_hook(made.pid)

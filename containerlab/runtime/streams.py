@@ -20,6 +20,7 @@ from containerlab.runtime.spawn import Spawned
 
 if TYPE_CHECKING:
     from containerlab.runtime.health import Health
+    from containerlab.runtime.recording import Recording
 
 __all__ = ["Stdio", "Watch"]
 
@@ -73,6 +74,7 @@ class Watch:
         self.on_detached: Callable[[], None] | None = None
         self.on_ended: Callable[[], object] | None = None
         self.health: Health | None = None
+        self.recording: Recording | None = None
         for fd in (*self.outputs, *((self.stdin,) if self.stdin >= 0 else ())):
             os.set_blocking(fd, False)
 
@@ -86,6 +88,8 @@ class Watch:
                 self._end()
             elif self.health:
                 self.health.serve(ready)
+            if self.recording and self.recording.awaited in ready:
+                self.recording.serve()
             for fd in [fd for fd in ready if fd in self.outputs]:
                 self._read(fd)
             for kind, payload in self.clients.serve(ready):
@@ -121,6 +125,8 @@ class Watch:
         self.clients.register(poll, accept_input=len(self.input) < 65536)
         if self.health and self.health.answer >= 0:
             poll.register(self.health.answer, select.POLLIN)
+        if self.recording and self.recording.awaited >= 0:
+            poll.register(self.recording.awaited, select.POLLIN)
         return {fd for fd, _ in poll.poll(self._timeout_ms())}
 
     def _timeout_ms(self) -> float | None:

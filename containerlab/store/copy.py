@@ -13,7 +13,7 @@ from pathlib import Path
 
 from containerlab.linux import syscalls
 from containerlab.linux.files import remove_content, remove_tree
-from containerlab.store import merged, overlay
+from containerlab.store import merged, overlay, ownership
 
 __all__ = ["copy_over", "main"]
 
@@ -181,7 +181,7 @@ def _copy_attributes_at(source: int, target: int, name: bytes, found: os.stat_re
 
 def _copy_xattrs(source: int | bytes, target: int | bytes, *, follow_symlinks: bool) -> None:
     for name in os.listxattr(source, follow_symlinks=follow_symlinks):
-        if overlay.is_own_attribute(name):
+        if overlay.is_own_attribute(name) and name != ownership.ATTRIBUTE:
             continue
         try:
             value = os.getxattr(source, name, follow_symlinks=follow_symlinks)

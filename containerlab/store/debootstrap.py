@@ -51,7 +51,7 @@ def from_debootstrap(
         _run([*words, suite, str(root), *([mirror] if mirror else [])], progress or (lambda _: None))
         for folder in _EMPTIED:
             _empty(root / folder)
-        committed = Layers(home, HOST).commit(root, compression=compression, whole=True)
+        committed = Layers(home, HOST).commit_tree(root, compression)
     config = Config(env=(f"PATH={PATH}",), cmd=("/bin/bash",), working_dir="/")
     return HostImage((committed,), (f"debootstrap {' '.join(words)} {suite} {mirror or ''}".strip(),), config)
 

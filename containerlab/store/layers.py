@@ -28,6 +28,7 @@ from containerlab.store.home import Home
 if TYPE_CHECKING:
     from containerlab.store.layer_processes import Growth, Unpacking
     from containerlab.store.layer_writer import Committed, Watch
+    from containerlab.store.owners import Noted
     from containerlab.store.unpack import Limits
 
 __all__ = ["Layers"]
@@ -77,23 +78,30 @@ class Layers:
         *,
         compression: str = "gzip",
         skip: Collection[str] = (),
-        whole: bool = False,
         newest_s: int | None = None,
+        noted: Noted | None = None,
         watch: Watch | None = None,
     ) -> Committed:
         """Store what an overlay's upper directory changes as a blob, hashed and compressed while written.
 
         compression: "gzip", "zstd" or "none". skip: paths relative to the root that are no change (mount
-        points). whole: `upper` is no upper directory but a whole file system. newest_s: no time in the
-        layer is later than this, in seconds since the epoch (SOURCE_DATE_EPOCH). watch: is shown the tar
-        stream.
+        points). newest_s: no time in the layer is later than this, in seconds since the epoch
+        (SOURCE_DATE_EPOCH). noted: what is known of owners where there is a single id. watch: is shown the
+        tar stream.
         The caller holds a lease of the blob store.
         """
         from containerlab.store import packing
 
-        kind = "tree" if whole else "change-set"
-        order = packing.Order(kind, os.fspath(upper), (), tuple(skip), newest_s)
+        table, creator, lowers = noted or ("", None, ())
+        order = packing.Order("change-set", str(upper), lowers, tuple(skip), newest_s, table, creator)
         return packing.pack(order, self.idmap, self._blobs, compression, watch)
+
+    def commit_tree(self, root: Path, compression: str = "gzip") -> Committed:
+        """Store a whole file system as a blob; the caller holds a lease of the blob store."""
+        from containerlab.store import packing
+
+        order = packing.Order("tree", os.fspath(root))
+        return packing.pack(order, self.idmap, self._blobs, compression)
 
     def commit_copy(
         self,
@@ -103,13 +111,15 @@ class Layers:
         compression: str = "gzip",
         skip: Collection[str] = (),
         newest_s: int | None = None,
+        noted: Noted | None = None,
         watch: Watch | None = None,
     ) -> Committed:
         """Store as a blob how a snapshot that is a copy differs from its layers, topmost first."""
         from containerlab.store import packing
 
         below = tuple(map(os.fspath, lowers))
-        order = packing.Order("copy", os.fspath(root), below, tuple(skip), newest_s)
+        table, creator, _ = noted or ("", None, ())
+        order = packing.Order("copy", os.fspath(root), below, tuple(skip), newest_s, table, creator)
         return packing.pack(order, self.idmap, self._blobs, compression, watch)
 
     def adopt(self, upper: Path, committed: Committed) -> Path:

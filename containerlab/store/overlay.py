@@ -15,6 +15,7 @@ import stat
 __all__ = [
     "OPAQUE_NAME",
     "WHITEOUT_PREFIX",
+    "is_copied_up",
     "is_deleted",
     "is_full_host",
     "is_opaque",
@@ -50,6 +51,11 @@ def is_opaque(directory: int) -> bool:
     if any(_read(directory, prefix + "opaque") == b"y" for prefix in (*_PREFIXES, "user.fuseoverlayfs.")):
         return True
     return _exists(directory, OPAQUE_NAME)
+
+
+def is_copied_up(fd: int) -> bool:
+    """Tell whether an open file or directory of an upper directory came from a lower one."""
+    return any(_read(fd, prefix + "origin") is not None for prefix in (*_PREFIXES, "user.fuseoverlayfs."))
 
 
 def make_opaque(directory: int) -> None:

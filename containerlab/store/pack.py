@@ -16,6 +16,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from containerlab.linux import syscalls
 from containerlab.store import overlay
 from containerlab.store import tar_write as tar
+from containerlab.store.owners import Noted, Owners
+from containerlab.store.ownership import Owner
 from containerlab.store.tar_write import Member
 
 __all__ = ["write_change_set", "write_changes", "write_tree"]
@@ -26,6 +28,8 @@ _WITHOUT_LINKS = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
 _CHANGED_MEANWHILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 """What a running container's removals and replacements look like: left out, never followed."""
 _CHUNK = 1 << 20
+KERNEL = Owners(Noted(), is_single=False)
+"""Where all ids are mapped, each file has its owner."""
 _FLUSH_BYTES = 256 << 10
 
 Write = Callable[[bytes], object]
@@ -33,26 +37,39 @@ Write = Callable[[bytes], object]
 
 
 def write_change_set(
-    upper: int, write: Write, skip: Collection[bytes] = (), newest_s: float = math.inf
+    upper: int,
+    write: Write,
+    skip: Collection[bytes] = (),
+    newest_s: float = math.inf,
+    owners: Owners = KERNEL,
 ) -> None:
     """Write what an open upper directory of an overlay changes, as a layer of an image.
 
     skip: paths, relative to the root, that are not part of it (mount points that a runtime made).
-    newest_s: what is younger gets this time.
+    newest_s: what is younger gets this time. owners: who tells them.
     Source: OCI image specification, "Image Layer Filesystem Changeset".
     """
-    packer = _Packer(write, whiteouts=True, newest_s=newest_s)
+    packer = _Packer(write, whiteouts=True, newest_s=newest_s, owners=owners)
     packer.tree(upper, b"", b"", skip)
     packer.end()
 
 
-def write_tree(parent: int, name: bytes, write: Write, as_name: bytes, hidden: Collection[int] = ()) -> None:
+def write_tree(
+    parent: int,
+    name: bytes,
+    write: Write,
+    as_name: bytes,
+    hidden: Collection[int] = (),
+    *,
+    is_single: bool = False,
+) -> None:
     """Write the file or directory `name` of an open directory; in the archive it is called `as_name`.
 
     A whole open directory is written as it is with the names b"." and b"". hidden: devices whose
-    directories are written as if they were empty.
+    directories are written as if they were empty. is_single: owners are noted beside the files; see
+    `ownership`.
     """
-    packer = _Packer(write, whiteouts=False, hidden=hidden)
+    packer = _Packer(write, whiteouts=False, hidden=hidden, owners=Owners(Noted(), is_single=is_single))
     found = os.stat(name, dir_fd=parent, follow_symlinks=False)
     if name != b".":
         packer.entry(parent, name, as_name, found)
@@ -62,10 +79,14 @@ def write_tree(parent: int, name: bytes, write: Write, as_name: bytes, hidden: C
 
 
 def write_changes(
-    root: int, write: Write, changes: Iterable[tuple[str, str]], newest_s: float = math.inf
+    root: int,
+    write: Write,
+    changes: Iterable[tuple[str, str]],
+    newest_s: float = math.inf,
+    owners: Owners = KERNEL,
 ) -> None:
     """Write the given (kind, absolute path) changes of an open tree as a layer; see `store.changes`."""
-    packer = _Packer(write, whiteouts=True, newest_s=newest_s)
+    packer = _Packer(write, whiteouts=True, newest_s=newest_s, owners=owners)
     for kind, text in changes:
         path = os.fsencode(text).lstrip(b"/")
         above, _, name = path.rpartition(b"/")
@@ -88,8 +109,10 @@ class _Packer:
         whiteouts: bool,
         hidden: Collection[int] = (),
         newest_s: float = math.inf,
+        owners: Owners = KERNEL,
     ) -> None:
         self._write = write
+        self._owners = owners
         self._newest_s = newest_s
         self._whiteouts = whiteouts
         self._hidden = hidden
@@ -151,18 +174,26 @@ class _Packer:
             self.delete(full)
         elif stat.S_ISREG(found.st_mode):
             self._file(directory, name, full)
+        elif stat.S_ISDIR(found.st_mode):
+            self._directory(directory, name, full)
         elif stat.S_IFMT(found.st_mode) in tar.KINDS:
-            member = _member(full, found, _xattrs_at(directory, name, found))
-            if stat.S_ISLNK(found.st_mode):
-                member = member._replace(link=os.readlink(name, dir_fd=directory))
-            elif stat.S_ISDIR(found.st_mode):
-                member = member._replace(name=full + b"/")
-            self._put(self._linked(member, found))
+            link = os.readlink(name, dir_fd=directory) if stat.S_ISLNK(found.st_mode) else b""
+            owner = self._owners.of_other(full, found, link)
+            xattrs = _xattrs(b"/proc/self/fd/%d/%s" % (directory, name))
+            self._put(self._linked(_member(full, found, owner, xattrs)._replace(link=link), found))
 
     def delete(self, full: bytes) -> None:
         """Write that what lower layers have under a name is gone."""
         above, slash, last = full.rpartition(b"/")
         self._put(Member(above + slash + overlay.WHITEOUT_PREFIX + last, tar.FILE))
+
+    def _directory(self, parent: int, name: bytes, full: bytes) -> None:
+        fd = os.open(name, _OPEN_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+        try:
+            found = os.fstat(fd)
+            self._put(_member(full + b"/", found, self._owners.of_open(fd, found), _xattrs(fd)))
+        finally:
+            os.close(fd)
 
     def _file(self, directory: int, name: bytes, full: bytes) -> None:
         fd = os.open(name, _OPEN_FILE, dir_fd=directory)
@@ -170,7 +201,8 @@ class _Packer:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode):
                 return
-            member = self._linked(_member(full, found, _xattrs(fd)), found)
+            member = _member(full, found, self._owners.of_open(fd, found), _xattrs(fd))
+            member = self._linked(member, found)
             self._put(member)
             if member.kind == tar.FILE:
                 self._content(fd, found.st_size)
@@ -212,7 +244,7 @@ class _Packer:
         self._flush(0)
 
 
-def _member(full: bytes, found: os.stat_result, xattrs: Mapping[str, bytes]) -> Member:
+def _member(full: bytes, found: os.stat_result, owner: Owner, xattrs: Mapping[str, bytes]) -> Member:
     kind = tar.KINDS[stat.S_IFMT(found.st_mode)]
     device = (0, 0)
     if kind in (tar.CHARACTER, tar.BLOCK):
@@ -221,24 +253,13 @@ def _member(full: bytes, found: os.stat_result, xattrs: Mapping[str, bytes]) -> 
         full,
         kind,
         stat.S_IMODE(found.st_mode),
-        found.st_uid,
-        found.st_gid,
+        owner.uid,
+        owner.gid,
         found.st_size if kind == tar.FILE else 0,
         found.st_mtime_ns // 1_000_000_000,
         device=device,
         xattrs=xattrs,
     )
-
-
-def _xattrs_at(directory: int, name: bytes, found: os.stat_result) -> dict[str, bytes]:
-    """Return the attributes of what cannot be opened like a file, as far as it can have any."""
-    if not stat.S_ISDIR(found.st_mode):
-        return _xattrs(b"/proc/self/fd/%d/%s" % (directory, name))
-    fd = os.open(name, _OPEN_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
-    try:
-        return _xattrs(fd)
-    finally:
-        os.close(fd)
 
 
 def _xattrs(file: int | bytes) -> dict[str, bytes]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from containerlab.linux import syscalls
 from containerlab.linux.idmap import IdMap
-from containerlab.store import merged, overlay, trees
+from containerlab.store import merged, overlay, ownership, trees
 from containerlab.store.merged import Keep
 
 __all__ = ["clear", "main"]
@@ -147,10 +147,11 @@ def _is_unchanged(parent: int, name: bytes, before: Sequence[int]) -> bool:
         os.close(fd)
 
 
-def _identity(directory: int) -> tuple[int, int, int, dict[str, bytes]]:
+def _identity(directory: int) -> tuple[object, ...]:
     found = os.fstat(directory)
     names = (name for name in os.listxattr(directory) if not overlay.is_own_attribute(name))
-    return found.st_mode, found.st_uid, found.st_gid, {name: os.getxattr(directory, name) for name in names}
+    attributes = {name: os.getxattr(directory, name) for name in names}
+    return found.st_mode, found.st_uid, found.st_gid, ownership.read(directory), attributes
 
 
 def _is_rmdired(parent: int, name: bytes) -> bool:

@@ -22,8 +22,9 @@ from typing import NamedTuple
 from containerlab.errors import Conflict, HostileArchive
 from containerlab.linux import syscalls
 from containerlab.linux.files import remove_tree, write_all
-from containerlab.store import overlay
+from containerlab.store import overlay, ownership
 from containerlab.store import tar_read as tar
+from containerlab.store.ownership import Owner
 from containerlab.store.tar_read import Entry
 
 __all__ = ["Limits", "Report", "name_inside", "unpack"]
@@ -75,19 +76,25 @@ class Report(NamedTuple):
 
 
 def unpack(
-    read: Callable[[int], bytes], root: int, limits: Limits = GENEROUS, *, whiteouts: bool = True
+    read: Callable[[int], bytes],
+    root: int,
+    limits: Limits = GENEROUS,
+    *,
+    whiteouts: bool = True,
+    notes_owners: bool = False,
 ) -> Report:
     """Apply a tar stream to the open directory `root`; of entries with the same name the last one wins.
 
     read: returns up to so many bytes, nothing at the end. whiteouts: write the names `.wh.NAME` and
     `.wh..wh..opq` down as overlayfs does; else they are names like others, and no directory gives way to
-    something else, or the other way round. The umask must be 0.
+    something else, or the other way round. notes_owners: there is a single id, and owners that it is not are
+    noted beside the files; see `ownership`. The umask must be 0.
 
     Raises: HostileArchive for one that tries to get out or is a bomb, CorruptContent for one that is
         damaged, Conflict for what does not give way; what was made until then remains.
     """
     reader = tar.Reader(read)
-    unpacker = _Unpacker(reader, root, limits, whiteouts)
+    unpacker = _Unpacker(reader, root, limits, whiteouts=whiteouts, notes_owners=notes_owners)
     try:
         for entry in reader:
             unpacker.add(entry)
@@ -168,7 +175,9 @@ class _Directories:
 
 
 class _Unpacker:
-    def __init__(self, reader: tar.Reader, root: int, limits: Limits, whiteouts: bool) -> None:
+    def __init__(
+        self, reader: tar.Reader, root: int, limits: Limits, *, whiteouts: bool, notes_owners: bool
+    ) -> None:
         self._reader = reader
         self._root = root
         self._limits = limits
@@ -177,6 +186,7 @@ class _Unpacker:
         self._directory_times: dict[bytes, int] = {}
         self._closed: dict[bytes, int] = {}
         self._refused: Counter[str] = Counter()
+        self._notes_owners = notes_owners
         self._entries = 0
         self._total_bytes = 0
         self._make = {
@@ -354,23 +364,33 @@ class _Unpacker:
     def _attributes(self, fd: int, entry: Entry) -> None:
         """Set owner, then mode, then attributes: each of them takes away from those after it.
 
-        An owner that is not mapped is not noted in an attribute, as fuse-overlayfs does: programs in the
-        container would change the file and leave the note behind.
+        An owner that a user namespace with a single id does not have is noted in an attribute.
         """
         try:
             os.fchown(fd, entry.uid, entry.gid)
+            if self._notes_owners and entry.kind == tar.DIRECTORY:
+                ownership.forget(fd)  # it may have been there before
         except OSError as error:
-            self._forgive(error, "owners not kept")
+            if self._notes_owners and error.errno == errno.EINVAL:
+                self._note_owner(fd, entry)
+            else:
+                self._forgive(error, "owners not kept")
         if entry.mode & 0o6000 or entry.kind == tar.DIRECTORY:
             os.fchmod(fd, entry.mode)
         if entry.xattrs:
             self._xattrs(fd, entry, follow_symlinks=True)
 
+    def _note_owner(self, fd: int, entry: Entry) -> None:
+        try:
+            ownership.write(fd, Owner(entry.uid, entry.gid), entry.mode)
+        except OSError as error:
+            self._forgive(error, "owners not kept")
+
     def _attributes_at(self, parent: int, name: bytes, entry: Entry) -> None:
         try:
             os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
         except OSError as error:
-            self._forgive(error, "owners not kept")
+            self._forgive(error, "owners of links, pipes and devices not kept")
         if entry.xattrs:
             self._xattrs(b"/proc/self/fd/%d/%s" % (parent, name), entry, follow_symlinks=False)
         os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=parent, follow_symlinks=False)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from containerlab import errors
 from containerlab.linux import syscalls
+from containerlab.store import ownership
 from containerlab.store.unpack import Limits, Report, unpack
 
 __all__ = ["limits_to_words", "main", "parse"]
@@ -26,7 +27,11 @@ def main(words: Sequence[str]) -> int:
     root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         report = unpack(
-            lambda count: os.read(0, count), root, Limits(*map(int, limits)), whiteouts=kind == "layer"
+            lambda count: os.read(0, count),
+            root,
+            Limits(*map(int, limits)),
+            whiteouts=kind == "layer",
+            notes_owners=ownership.has_single_id(),
         )
         # All files at once; by fsync it would be a flush of the disk for each.
         syscalls.syncfs(root)

@@ -94,7 +94,8 @@ def test_a_secret_is_a_file_of_the_process_and_leaves_no_trace(owner: User) -> N
     secret = SecretFile("/var/run/secrets/token", FILE.encode() * 40_000, 0o440)
     done = _run(
         owner,
-        "ls -l /run/secrets/ | tail -n 1; wc -c < /run/secrets/token; echo x >> /run/secrets/token;"
+        "exec 2>&1; ls -l /run/secrets/ | tail -n 1; wc -c < /run/secrets/token;"
+        "echo x >> /run/secrets/token;"
         "grep ' /run/secrets/' /proc/self/mountinfo; ls /run/secrets/..; echo $TOKEN | cut -c 1-8",
         secret,
         kind="keep",

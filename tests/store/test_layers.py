@@ -395,13 +395,64 @@ def test_a_user_of_one_id_is_told_what_was_not_kept(single_id_user: User) -> Non
         single_id_user,
         r"""
 device = member("null", b"", kind=tarfile.CHRTYPE, devmajor=1, devminor=3)
-layers.ensure(image(layer(member("x", b"x", uid=7), member("y", b"y", gid=8), device)), print)
+files = member("x", b"x", uid=7), member("y", b"y", gid=8), member("l", link="x", uid=9)
+layers.ensure(image(layer(*files, device)), print)
 """,
     )
     assert sorted(out.splitlines()) == [
         "1 device nodes left out: not possible for this user",
-        "2 owners not kept: not possible for this user",
+        "1 owners of links, pipes and devices not kept: not possible for this user",
     ]
+
+
+def test_a_user_of_one_id_keeps_owners_in_notes(single_id_user: User) -> None:
+    perform(
+        single_id_user,
+        r"""
+lowest = layer(member("d", uid=7), member("d/x", b"x", uid=7, gid=8), member("d/mine", b"x"))
+middle = layer(member("d"), member("d/y", b"y", gid=2**32 - 2))
+lowers = layers.ensure(image(lowest, middle))
+snapshot = snapshots.prepare(home, container("c"), lowers, idmap=idmap)
+run(snapshot, "echo more >>d/x; echo more >>d/mine; chmod 600 d/y; echo new >d/new")
+
+def owners(committed):
+    members = {}
+    with blobs.open(committed.descriptor) as blob, tarfile.open(fileobj=blob, mode="r|gz") as archive:
+        return {each.name: (each.uid, each.gid) for each in archive}
+
+committed = layers.commit(snapshot.upper)
+assert owners(committed) == {
+    "d": (0, 0), "d/x": (7, 8), "d/y": (0, 2**32 - 2), "d/mine": (0, 0), "d/new": (0, 0),
+}, owners(committed)
+# As another user than root, who has the only id then.
+noted = Noted("", (1000, 50), tuple(map(str, lowers)))
+as_user = owners(layers.commit(snapshot.upper, noted=noted))
+assert as_user == {**owners(committed), "d/new": (1000, 50)}, as_user
+# What was created is noted from then on, so that the next layer keeps it.
+layers.adopt(snapshot.upper, committed)
+other = snapshots.prepare(home, container("c2"), [layers.path(committed.diff_id), *lowers], idmap=idmap)
+run(other, "chmod 600 d/new")
+assert owners(layers.commit(other.upper))["d/new"] == (1000, 50)
+for name in ("c", "c2"):
+    snapshots.remove(home.containers / name, idmap)
+""",
+    )
+
+
+def test_a_copy_has_the_notes_of_owners_too(single_id_user: User) -> None:
+    perform(
+        single_id_user,
+        r"""
+lowers = layers.ensure(image(layer(member("d", uid=7), member("d/x", b"x", uid=7, gid=8))))
+snapshot = snapshots.prepare(home, container("c"), lowers, idmap=idmap, kind="copy")
+run(snapshot, "echo more >>d/x")
+committed = layers.commit_copy(snapshot.root, lowers)
+with blobs.open(committed.descriptor) as blob, tarfile.open(fileobj=blob, mode="r|gz") as archive:
+    found = {each.name: (each.uid, each.gid) for each in archive}
+assert found == {"d": (7, 0), "d/x": (7, 8)}, found
+snapshots.remove(home.containers / "c", idmap)
+""",
+    )
 
 
 def test_attribute_whiteouts_hide_too(tmp_path: Path) -> None:

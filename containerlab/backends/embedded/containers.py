@@ -183,7 +183,11 @@ class ContainerVerbs(LookingVerbs):
         )
         with executing.while_alive(name, state.identity):
             target = executing.Target(
-                state.pid, self.records.spec(container_id), group, self.home.cache / "seccomp"
+                state.pid,
+                self.records.spec(container_id),
+                group,
+                self.home.cache / "seccomp",
+                self.records.directory(container_id),
             )
             plan = executing.plan(target, command, dict(options), self.host)
             # The plan is right if it is the same process still.

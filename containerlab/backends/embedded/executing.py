@@ -31,13 +31,14 @@ class Target(NamedTuple):
     """A running container.
 
     pid: its first process, 0 before it has one; spec: its config.json; cgroup: the one to enter;
-    filter_cache: compiled filters.
+    filter_cache: compiled filters; directory: where the container notes owners, for health checks nowhere.
     """
 
     pid: int
     spec: oci.Spec
     cgroup: CgroupPlan | None
     filter_cache: Path
+    directory: str = ""
 
 
 def plan(target: Target, command: Sequence[str], options: Mapping[str, Any], host: Host) -> Plan:
@@ -62,11 +63,15 @@ def check_plan(target: Target, command: Sequence[str], host: Host) -> Plan:
 
 
 def _surroundings(target: Target, profile: oci.Seccomp | None, host: Host) -> Surroundings:
+    idmap = _idmap(target.spec, host.idmap)
+    recorder = seccomp.recorder(target.filter_cache, target.directory, idmap) if target.directory else ()
+    hides_ownership = idmap.kind == "single" and not recorder
     return Surroundings(
         root="/",
         cgroup=target.cgroup,
-        idmap=_idmap(target.spec, host.idmap) if host.is_rootless else None,
-        filters=seccomp.filters(profile, target.filter_cache, hides_ownership=host.idmap.kind == "single"),
+        idmap=idmap if host.is_rootless else None,
+        filters=seccomp.filters(profile, target.filter_cache, hides_ownership=hides_ownership),
+        recorder=recorder,
     )
 
 

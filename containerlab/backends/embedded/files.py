@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import subprocess
 
     from containerlab.store.layer_writer import Committed
+    from containerlab.store.owners import Noted
     from containerlab.store.workshop import Worker
 
 __all__ = ["FileVerbs"]
@@ -76,6 +77,7 @@ class FileVerbs(Ground):
         """
         container_id = self.records.find(name)
         repair.repair(self.records, container_id)
+        request["single"] = self.host.idmap.kind == "single"
         with contextlib.ExitStack() as stack:
             state = self.records.state(container_id)
             if not self.records.is_supervised(container_id):
@@ -183,9 +185,22 @@ class FileVerbs(Ground):
         root, upper = self._places(record)
         changed = {change.path for change in self._changes(record)}
         skip = [path.lstrip("/") for path in mount_points.with_ways(record) if path not in changed]
+        noted = self._noted(record)
         if upper is None:
-            return self.layers.commit_copy(root, self._lowers(record), skip=skip)
-        return self.layers.commit(upper, skip=skip)
+            return self.layers.commit_copy(root, self._lowers(record), skip=skip, noted=noted)
+        return self.layers.commit(upper, skip=skip, noted=noted)
+
+    def _noted(self, record: Record) -> Noted | None:
+        if self.host.idmap.kind != "single":
+            return None
+        try:
+            process = self.records.spec(record.id).process
+        except FileNotFoundError:  # it was never started
+            return None
+        from containerlab.store.owners import noted
+
+        user = (process.user.uid, process.user.gid) if process else (0, 0)
+        return noted(self.records.directory(record.id), user, self._lowers(record))
 
     @contextlib.contextmanager
     def _frozen(self, container_id: str) -> Iterator[None]:

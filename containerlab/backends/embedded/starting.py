@@ -196,13 +196,16 @@ def _surroundings(
     home: Home, host: Host, record: Record, spec: oci.Spec, snapshot: Snapshot, group: CgroupPlan | None
 ) -> Surroundings:
     assert spec.linux is not None
-    hides_ownership = host.idmap.kind == "single"
+    cache, directory = _filter_cache(home), str(snapshot.root.parent)
+    recorder = seccomp.recorder(cache, directory, host.idmap)
+    hides_ownership = host.idmap.kind == "single" and not recorder
     return Surroundings(
         root=str(snapshot.root),
         snapshot=snapshot.mounts,
         cgroup=group,
         idmap=host.idmap if host.is_rootless else None,
-        filters=seccomp.filters(spec.linux.seccomp, _filter_cache(home), hides_ownership=hides_ownership),
+        filters=seccomp.filters(spec.linux.seccomp, cache, hides_ownership=hides_ownership),
+        recorder=recorder,
         can_pivot="pivot" not in host.refused,
         mounts_any_proc=rootfs.mounts_any_proc(),
         is_init=bool(record.options.get("init")),

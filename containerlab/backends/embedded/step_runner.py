@@ -18,8 +18,9 @@ from containerlab.backends.embedded.describing import describe_start
 from containerlab.backends.embedded.session import EmbeddedSession
 from containerlab.errors import LabError, Unavailable
 from containerlab.oci.image import Config
-from containerlab.store import snapshots, stubs
+from containerlab.store import owners, snapshots, stubs
 from containerlab.store.layer_writer import Committed
+from containerlab.store.owners import Noted
 from containerlab.store.records import Record
 
 if TYPE_CHECKING:
@@ -139,13 +140,22 @@ class _Ended:
         directory = Path(self._backend.records.directory(record.id))
         is_copy = record.snapshot == "copy"
         changed = directory / ("root" if is_copy else "upper")
+        noted = self._noted()
         stubs.clear(changed, self._program.lowers, self._mounted(), layers.idmap, is_copy=is_copy)
         if is_copy:
             lowers = self._program.lowers
             return layers.commit_copy(
-                changed, lowers, compression=compression, newest_s=newest_s, watch=watch
+                changed, lowers, compression=compression, newest_s=newest_s, noted=noted, watch=watch
             )
-        return layers.commit(changed, compression=compression, newest_s=newest_s, watch=watch)
+        return layers.commit(changed, compression=compression, newest_s=newest_s, noted=noted, watch=watch)
+
+    def _noted(self) -> Noted | None:
+        if self._backend.host.idmap.kind != "single":
+            return None
+        process = self._backend.records.spec(self._record.id).process
+        user = (process.user.uid, process.user.gid) if process else (0, 0)
+        directory = self._backend.records.directory(self._record.id)
+        return owners.noted(directory, user, self._program.lowers)
 
     def adopt(self, layer: Committed) -> None:
         """Let what was packed be the unpacked layer; nothing can be packed any more."""

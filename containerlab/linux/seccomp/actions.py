@@ -7,7 +7,7 @@ from containerlab.errors import InvalidInput, Unsupported, nearest
 __all__ = ["ENOSYS", "KILL_PROCESS", "PERMISSIVE", "verdict"]
 
 _EPERM, _MAX_ERRNO = 1, 4095
-_ERRNO, _TRACE = 0x00050000, 0x7FF00000
+_ERRNO, _TRACE, _USER_NOTIF = 0x00050000, 0x7FF00000, 0x7FC00000
 _ACTIONS = {  # linux/seccomp.h
     "SCMP_ACT_ALLOW": 0x7FFF0000,
     "SCMP_ACT_ERRNO": _ERRNO,
@@ -26,12 +26,16 @@ KILL_PROCESS = 0x80000000
 ENOSYS = _ERRNO | 38
 
 
-def verdict(action: str, errno: int | None = None) -> int:
+def verdict(action: str, errno: int | None = None, *, has_listener: bool = False) -> int:
     """Return what the program answers for an action: SECCOMP_RET_* with its data.
+
+    has_listener: whether SCMP_ACT_NOTIFY makes sense.
 
     Raises: InvalidInput for an unknown action or an error number that does not belong there;
     Unsupported for SCMP_ACT_NOTIFY.
     """
+    if action == "SCMP_ACT_NOTIFY" and has_listener:
+        return _USER_NOTIF
     if action == "SCMP_ACT_NOTIFY":
         raise Unsupported(
             "SCMP_ACT_NOTIFY cannot be used: nobody would listen, and the call would hang",

@@ -152,7 +152,7 @@ def _cases(seccomp: Seccomp, table: str) -> dict[int, list[Case]]:
     known = numbers(table)
     by_number: dict[int, list[Case]] = {}
     for rule in seccomp.rules:
-        answer = verdict(rule.action, rule.errno)
+        answer = verdict(rule.action, rule.errno, has_listener=seccomp.has_listener)
         for name in rule.names:
             for call, tests in _ways(name, rule, table):
                 if call in known:

@@ -41,6 +41,7 @@ class Seccomp(NamedTuple):
 
     architectures: SCMP_ARCH_X86_64 and so on, beside that of the machine itself.
     flags: SECCOMP_FILTER_FLAG_ LOG, SPEC_ALLOW, TSYNC.
+    has_listener: whether somebody answers calls with the action SCMP_ACT_NOTIFY.
     """
 
     default_action: str
@@ -48,6 +49,7 @@ class Seccomp(NamedTuple):
     architectures: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+    has_listener: bool = False
 
 
 # --- the default profile ------------------------------------------------------------------------
