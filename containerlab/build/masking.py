@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Iterator
 
 from containerlab.build import disguises
@@ -89,6 +90,9 @@ def _needles(value: bytes) -> Iterator[bytes]:
     for form in disguises.needles(value, LEAST_BYTES):
         yield form.data
     value = value.strip()
+    if len(value) >= LEAST_BYTES:
+        for whole in (value, value + b"\n"):  # with the last characters, that other forms leave out
+            yield from (base64.b64encode(whole), base64.urlsafe_b64encode(whole))
     for at in range(disguises.MOST_BYTES, len(value), disguises.MOST_BYTES):  # the rest of a long value
         yield value[at : at + disguises.MOST_BYTES]
     lines = value.splitlines()

@@ -56,6 +56,13 @@ def test_encoded_values_are_hidden(form: bytes) -> None:
     assert shown[:1] + shown[-1:] == b"<>"
 
 
+@pytest.mark.parametrize("length", [4, 5, 6, 19, 20, 21])
+def test_nothing_is_left_of_a_value_that_base64_has_alone(length: int) -> None:
+    value = b"q7Zk/9v+w2Lm~Trx8Pb1N"[:length]
+    for encoded in (base64.b64encode(value), base64.b64encode(value + b"\n")):
+        assert masked([value], b"<" + encoded + b">") == b"<***>"
+
+
 def test_quoting_does_not_show_a_value() -> None:
     value = "say \"it's' now"
     for quoted in (

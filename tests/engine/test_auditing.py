@@ -24,6 +24,7 @@ from containerlab.oci.platform import Platform
 from containerlab.store.assemble import Layer, assemble
 from containerlab.store.blobs import Blobs
 from containerlab.store.home import Home
+from tests import containers as small
 from tests.build.audit import planted
 from tests.store import pictures
 
@@ -162,6 +163,19 @@ def test_an_archive_of_docker_and_a_root_file_system(engine: Engine, tmp_path: P
         rootfs.write_bytes(pictures.tar({".netrc": f"machine h password {PASSWORD}".encode()}))
         other.images.import_(str(rootfs), "rootfs")
         assert [each.kind for each in audit(other, "rootfs")] == ["netrc"]
+
+
+@pytest.mark.root
+@pytest.mark.slow
+def test_a_committed_container(base: Path) -> None:
+    with small.engine(base / "committed") as engine:
+        engine.containers.run(
+            small.IMAGE, ["sh", "-c", f"echo machine h password {PASSWORD} >/.netrc"], name="c"
+        )
+        engine.containers.commit("leaky", "leaky")
+        (found,) = audit(engine)
+        assert (found.kind, found.layer, found.path) == ("netrc", 2, ".netrc")
+        engine.containers.remove("leaky")
 
 
 def test_what_lies_beside_an_image_is_searched(home: Path, tmp_path: Path) -> None:
