@@ -170,7 +170,7 @@ def test_an_archive_of_docker_and_a_root_file_system(engine: Engine, tmp_path: P
 def test_a_committed_container(base: Path) -> None:
     with small.engine(base / "committed") as engine:
         engine.containers.run(
-            small.IMAGE, ["sh", "-c", f"echo machine h password {PASSWORD} >/.netrc"], name="c"
+            small.IMAGE, ["sh", "-c", f"echo machine h password {PASSWORD} >/.netrc"], name="leaky"
         )
         engine.containers.commit("leaky", "leaky")
         (found,) = audit(engine)
