@@ -64,7 +64,7 @@ def _leaky(blobs: Blobs) -> Descriptor:
     ]
     layers = [_layer(blobs, *each) for each in zip(contents, lines, strict=True)]
     config = ImageConfig(
-        architecture="amd64", os="linux", rootfs=RootFS(), config=Config(env=(f"DB_PASSWORD={PASSWORD}-db",))
+        architecture="amd64", os="linux", rootfs=RootFS(), config=Config(env=(f"DB_PASSWORD={PASSWORD}",))
     )
     return assemble(blobs, layers, config)
 

@@ -75,15 +75,15 @@ def _without_values(instruction: str) -> str:
 
 
 def _in_papers(images: Images, image: Image) -> Iterator[Finding]:
-    """Yield what stands in the papers; what the configuration has, the history line is named for only."""
-    config = image.config
-    values = set()
+    """Yield what stands in the papers; a history line is not told again for what it put there."""
+    config, told = image.config, set()
     for each in papers.in_config(config):
-        values.add(each.found.value)
-        yield _of_paper(each, _origin(config, each))
+        instruction = _origin(config, each)
+        told.add((each.found.value, instruction))
+        yield _of_paper(each, instruction)
     for number, line in enumerate(config.history, 1):
         for each in papers.in_history(number, line):
-            if each.found.value not in values:
+            if (each.found.value, line.created_by) not in told:
                 yield _of_paper(each, line.created_by)
     for each in dict.fromkeys(_beside(images, image)):
         yield _of_paper(each, "")

@@ -79,20 +79,21 @@ def arguments(created_by: str) -> Iterator[tuple[str, str]]:
     head = _ARGUMENTS.match(created_by)
     if head is None:
         return
-    names = list(_ARGUMENT.finditer(created_by, head.end()))[: int(head[1])]
-    ends = (
-        [match.start() for match in names[1:]] + [_command_start(created_by, names[-1].end())]
-        if names
-        else []
-    )
-    for match, end in zip(names, ends, strict=True):
-        yield match[1], created_by[match.end() : end].strip()
+    end = _command_start(created_by, head.end())
+    names = list(_ARGUMENT.finditer(created_by, head.end(), end))[: int(head[1])]
+    ends = [match.start() for match in names[1:]] + [end]
+    for match, stop in zip(names, ends, strict=False):
+        yield match[1], created_by[match.end() : stop].strip()
+
+
+_SHELL = re.compile(r" (?=\S*sh (?:-\S+ |pipefail )*-\w*c )")
+_PROGRAM = re.compile(r" (?=/\S+ )")
 
 
 def _command_start(text: str, start: int) -> int:
-    """Return where the command begins after the last argument: at a path, or after one word."""
-    shell = re.compile(r" (?=/\S+ |\S+ -c )").search(text, start) or re.compile(r"\s|$").search(text, start)
-    return shell.start() if shell else len(text)
+    """Return where the command begins that follows arguments: a shell, else the path of a program."""
+    found = _SHELL.search(text, start) or _PROGRAM.search(text, start)
+    return found.start() if found else len(text)
 
 
 def in_annotations(annotations: Mapping[str, str]) -> Iterator[PaperFinding]:
