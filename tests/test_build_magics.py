@@ -25,7 +25,7 @@ def test_cell_is_a_dockerfile(notebook: Notebook) -> None:
     cell = notebook.run(f"%%container build -t test/cell\nFROM {IMAGE}\nRUN echo hi > /hi")
     kinds = [kind for kind, _ in cell.outputs]
     assert kinds == ["display_data", "execute_result"]
-    assert cell.outputs[0][1]["data"]["text/plain"].splitlines()[0].startswith("built · 2 steps")
+    assert cell.outputs[0][1]["data"]["text/plain"].splitlines()[0].startswith("built · 3 steps")
     assert cell.value.startswith("test/cell · built in")
     assert notebook.run("%container run --rm test/cell cat /hi").streamed() == "hi\n"
 

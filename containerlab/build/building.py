@@ -28,6 +28,7 @@ from containerlab.build.mounting import Mounting
 from containerlab.build.named_contexts import NamedContexts
 from containerlab.build.ops import Run, Vertex
 from containerlab.build.order import Order
+from containerlab.build.outputs import Output
 from containerlab.build.perform import Ground, Perform, told
 from containerlab.build.record import BuildRecord, LintWarning, StepRecord, Warned, Watcher
 from containerlab.build.redaction import keyed_hash
@@ -168,18 +169,19 @@ class _Build:
             hidden = _hidden(targets, values)
             ground = self._ground(self._mounting(values, agents), remotes, hidden)
             performer = Perform(ground._replace(unpacked=needed(targets)))
-            states, steps = self._solved(targets, performer)
+            states = self._solved(targets, performer)
             built = [self._built(each, states, Finder(self._sought(hidden))) for each in compiled]
             performer.note_hits()
             self._carry(performer, targets)
             for warning in self._warnings:
                 self._tell(Warned(warning))
             built = self._squashed(built)
-            attester = self._attester(compiled, steps)
-            delivered = deliver(self._outputs, built, images, self._names(), self._order.epoch, attester)
+            attester = self._attester(compiled, self._reporter.records())
+            with self._reporter.during(_exporting(self._outputs)):
+                delivered = deliver(self._outputs, built, images, self._names(), self._order.epoch, attester)
             how = {str(each.platform): attester.told(each) for each in built} if attester else {}
             tell_files(options, delivered, self._id, self._names(), self._warnings, how)
-        record = self._record(steps, delivered)
+        record = self._record(self._reporter.records(), delivered)
         layers = built[0].layers if delivered.descriptor else ()
         size = sum(layer.descriptor.size for layer in layers) if delivered.descriptor else None
         return Outcome(record, size, len(layers), delivered.places)
@@ -246,11 +248,10 @@ class _Build:
             )
         )
 
-    def _solved(
-        self, targets: Sequence[Vertex], performer: Perform
-    ) -> tuple[dict[Vertex, State], tuple[StepRecord, ...]]:
+    def _solved(self, targets: Sequence[Vertex], performer: Perform) -> dict[Vertex, State]:
+        jobs, exporting = self._order.options.get("jobs", 0), _exporting(self._outputs)
         try:
-            return solve(targets, performer, self._reporter, self._order.options.get("jobs", 0))
+            return solve(targets, performer, self._reporter, jobs, [exporting])
         except StepFailed as failure:
             raise self._failed(failure) from failure.error
 
@@ -328,6 +329,10 @@ class _Build:
             jobs=self._order.options.get("jobs", 0),
             notices=_notices(self._file),
         )
+
+
+def _exporting(outputs: Sequence[Output]) -> str:
+    return f"exporting to {', '.join(dict.fromkeys(output.kind for output in outputs))}"
 
 
 def _notices(file: Dockerfile) -> tuple[str, ...]:

@@ -6,10 +6,11 @@ what runs, and nothing more is begun.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
@@ -23,7 +24,6 @@ __all__ = [
     "Done",
     "Performer",
     "Reporter",
-    "Solved",
     "State",
     "StepFailed",
     "needed",
@@ -65,13 +65,6 @@ class StepFailed(Exception):
         self.vertex = vertex
         self.error = error
         self.log = log
-
-
-class Solved(NamedTuple):
-    """The states of all vertices, and how each step went."""
-
-    states: dict[Vertex, State]
-    steps: tuple[StepRecord, ...]
 
 
 def ordered(targets: Sequence[Vertex]) -> list[Vertex]:
@@ -130,6 +123,18 @@ class Reporter:
             self._records[step.id] = StepRecord(step=step, status="waiting")
         self.tell(Planned(tuple(record.step for record in self._records.values())))
 
+    @contextlib.contextmanager
+    def during(self, name: str) -> Iterator[None]:
+        """Tell of a planned step that the calling thread does."""
+        step = next(record.step.id for record in self._records.values() if record.step.name == name)
+        self._hand_on(Started(step, self.now()))
+        try:
+            yield
+        except BaseException as error:
+            self._hand_on(Finished(step, "failed", self.now(), str(error)))
+            raise
+        self._hand_on(Finished(step, "done", self.now()))
+
     def tell(self, event: Event) -> None:
         """Add an event, from any thread."""
         self._events.put(event)
@@ -181,16 +186,32 @@ class Reporter:
         return tuple(self._records.values())
 
 
-def solve(targets: Sequence[Vertex], performer: Performer, reporter: Reporter, jobs: int = 0) -> Solved:
-    """Do all that the targets need.
+def solve(
+    targets: Sequence[Vertex],
+    performer: Performer,
+    reporter: Reporter,
+    jobs: int = 0,
+    afterwards: Sequence[str] = (),
+) -> dict[Vertex, State]:
+    """Do all that the targets need; return the states of all vertices.
 
-    jobs: how many steps at once; 0 for as many as are ready.
+    jobs: how many steps at once; 0 for as many as are ready. afterwards: names of what the caller will do
+    with the result, planned as the last steps and told by `Reporter.during`.
 
     Raises: StepFailed for the first that failed; KeyboardInterrupt. Nothing runs any more then.
     """
     vertices = ordered(targets)
     steps = steps_of(vertices)
-    reporter.plan(steps.values())
+    last = tuple(steps[target].id for target in targets)
+    reporter.plan(
+        [
+            *steps.values(),
+            *(
+                Step(id=len(steps) + number, name=name, stage="", kind="export", inputs=last)
+                for number, name in enumerate(afterwards, 1)
+            ),
+        ]
+    )
     with ThreadPoolExecutor(jobs or min(_DEFAULT_JOBS, max(1, len(vertices)))) as pool:
         schedule = _Schedule(vertices, steps, performer, reporter, pool)
         try:
@@ -204,7 +225,7 @@ def solve(targets: Sequence[Vertex], performer: Performer, reporter: Reporter, j
             pool.shutdown()
             reporter.drain(lambda: True)
     schedule.raise_failure(reporter)
-    return Solved(schedule.states, reporter.records())
+    return schedule.states
 
 
 class _Schedule:
