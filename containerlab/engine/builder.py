@@ -32,6 +32,9 @@ class Findings(Table[LintWarning]):
         """1 when there is something, for CI."""
         return 1 if len(self) else 0
 
+    def to_text(self, full: bool = False) -> str:
+        return super().to_text(full) if len(self) else "check complete: no warnings"
+
 
 Context = Annotated[str, Argument("CONTEXT|URL|-", "file")]
 Directory = Annotated[str, Argument("DIRECTORY", "file")]
