@@ -13,9 +13,9 @@ import msgspec
 from containerlab import errors
 from containerlab.oci.platform import Platform
 
-__all__ = ["PLACES", "Annotation", "chosen", "parse", "parse_output_key"]
+__all__ = ["Annotation", "chosen", "parse", "parse_output_key"]
 
-PLACES = ("manifest", "index", "manifest-descriptor", "index-descriptor")
+_PLACES = ("manifest", "index", "manifest-descriptor", "index-descriptor")
 _TYPE = re.compile(r"([a-z-]+)(?:\[([A-Za-z0-9_/.-]+)\])?")
 _OUTPUT_KEY = re.compile(r"annotation(?:-([a-z-]+))?(?:\[([A-Za-z0-9_/.-]+)\])?\.(\S+)")
 
@@ -24,7 +24,7 @@ class Annotation(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     value: str
     place: str = "manifest"
-    """One of PLACES."""
+    """manifest, index, manifest-descriptor or index-descriptor."""
     platform: Platform | None = None
     """None for all."""
 
@@ -61,12 +61,12 @@ def parse_output_key(name: str, value: str) -> Annotation | None:
     Raises: InvalidInput.
     """
     match = _OUTPUT_KEY.fullmatch(name)
-    return _annotation(match[1] or PLACES[0], match[2], match[3], value) if match else None
+    return _annotation(match[1] or _PLACES[0], match[2], match[3], value) if match else None
 
 
 def _annotation(place: str, platform: str | None, key: str, value: str) -> Annotation:
-    if place not in PLACES:
-        hint = errors.nearest(place, PLACES) or f"choose one of {', '.join(PLACES)}"
+    if place not in _PLACES:
+        hint = errors.nearest(place, _PLACES) or f"choose one of {', '.join(_PLACES)}"
         raise errors.InvalidInput(f"{place!r} is no type of annotation", hint)
     if not key:
         raise errors.InvalidInput("an annotation has no key", "write KEY=VALUE")

@@ -27,7 +27,7 @@ from containerlab.store import overlay
 from containerlab.store import tar_write as tar
 from containerlab.store.tar_write import Member
 
-__all__ = ["Copied", "attributes", "copy", "kept_attributes", "opened_file"]
+__all__ = ["Copied", "attributes", "copy", "opened_file"]
 
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CAPABILITY = "security.capability"
@@ -277,14 +277,14 @@ def attributes(file: int | bytes, *, is_context: bool) -> Mapping[str, bytes]:
     if not names:
         return _NOTHING
     follow = isinstance(file, int)
-    kept = kept_attributes(names, is_context=is_context)
+    kept = _kept_attributes(names, is_context=is_context)
     return {name: os.getxattr(file, name, follow_symlinks=follow) for name in kept}
 
 
 _NOTHING: Mapping[str, bytes] = {}
 
 
-def kept_attributes(names: list[str], *, is_context: bool) -> list[str]:
+def _kept_attributes(names: list[str], *, is_context: bool) -> list[str]:
     if is_context:
         return [name for name in names if name == _CAPABILITY]
     return [name for name in names if not overlay.is_own_attribute(name) and name != "security.selinux"]

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from containerlab.build.words import SPACES
 from containerlab.errors import InvalidInput
 
-__all__ = ["KNOWN", "Wrong", "read", "value_of"]
+__all__ = ["Wrong", "read", "value_of"]
 
-KNOWN = ("syntax", "escape", "check")
+_KNOWN = ("syntax", "escape", "check")
 
 _GO_SPACES = " \t\n\f\r"
 
@@ -66,7 +66,7 @@ def value_of(line: str, comment: str = "#") -> tuple[str, str] | None:
         return None
     name, equals, value = line.removeprefix(comment).lstrip(SPACES).partition("=")
     name = name.rstrip(_GO_SPACES).lower()
-    if not equals or not value or name not in KNOWN:
+    if not equals or not value or name not in _KNOWN:
         return None
     return name, value.strip(_GO_SPACES) or value[-1]
 

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from containerlab.build.secret_names import looks_secret
 
-__all__ = ["Form", "is_random", "needles", "parts", "spellings"]
+__all__ = ["MOST_BYTES", "Form", "entropy", "is_random", "needles", "parts", "spellings"]
 
 MOST_BYTES = 4096
 """Of a longer form only its first bytes are looked for, so that what streams past needs little memory."""
-MOST_PARTS = 32
+_MOST_PARTS = 32
 _LEAST_ENCODED = 8
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _ASSIGNMENT = re.compile(rb"""(?:export\s+)?["']?([\w.:/-]*\w)["']?\s*[=:]\s*["']?(.*?)["']?[,;]?""")
@@ -84,7 +84,7 @@ def needles(value: bytes, least_bytes: int) -> tuple[Form, ...]:
 
 
 def parts(value: bytes) -> tuple[bytes, ...]:
-    """Return what is secret by itself in a file of keys, settings or JSON: at most MOST_PARTS of them.
+    """Return what is secret by itself in a file of keys, settings or JSON: at most _MOST_PARTS of them.
 
     That is a line that looks random, and what is assigned to a name that looks secret.
 
@@ -93,7 +93,7 @@ def parts(value: bytes) -> tuple[bytes, ...]:
     """
     found = dict.fromkeys(filter(None, map(_secret_in, value.splitlines())))
     found.pop(value, None)
-    step = max(1, math.ceil(len(found) / MOST_PARTS))
+    step = max(1, math.ceil(len(found) / _MOST_PARTS))
     return tuple(found)[::step]
 
 

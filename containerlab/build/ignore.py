@@ -17,7 +17,7 @@ from typing import NamedTuple
 from containerlab.build import glob
 from containerlab.errors import InvalidInput
 
-__all__ = ["Matcher", "Verdict", "read"]
+__all__ = ["NONE", "Matcher", "Verdict", "read"]
 
 
 def read(text: str) -> tuple[str, ...]:

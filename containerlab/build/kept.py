@@ -128,7 +128,7 @@ def export_mounts(images: Images, layers: Layers, directory: str, ids: Sequence[
             raise errors.NotFound.named("cache mount", name, found, "`builder du` lists them")
     wanted = [entry for name, entry in found.items() if not ids or name in ids]
     with removal.leased(images):
-        mounts = [Mount(entry.text, layers.commit_tree(_folder(images, entry.id) / "0")) for entry in wanted]
+        mounts = [_Mount(entry.text, layers.commit_tree(_folder(images, entry.id) / "0")) for entry in wanted]
         document = (_MOUNTS, msgspec.json.encode(mounts))
         carried.write_document(directory, document, [mount.layer for mount in mounts], images.blobs)
     return [mount.id for mount in mounts]
@@ -139,7 +139,7 @@ def import_mounts(images: Images, layers: Layers, directory: str) -> list[str]:
 
     Raises: NotFound, CorruptContent, HostileArchive; Conflict while a build has one of them.
     """
-    mounts = msgspec.json.decode(carried.read_document(directory, _MOUNTS), type=list[Mount])
+    mounts = msgspec.json.decode(carried.read_document(directory, _MOUNTS), type=list[_Mount])
     made = []
     for mount in mounts:
         folder = cache_folder(images.home, mount.id)
@@ -150,14 +150,14 @@ def import_mounts(images: Images, layers: Layers, directory: str) -> list[str]:
     return made
 
 
-class Mount(NamedTuple):
+class _Mount(NamedTuple):
     """A cache mount as it is carried: all its files as a layer."""
 
     id: str
     layer: Committed
 
 
-def _fill(images: Images, layers: Layers, path: Path, mount: Mount, folder: Path) -> None:
+def _fill(images: Images, layers: Layers, path: Path, mount: _Mount, folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with images.home.scratch("mount-") as scratch, removal.leased(images):
         with open(path, "rb") as file:

@@ -12,9 +12,9 @@ __all__ = ["LEAST_BYTES", "MASK", "Masker"]
 MASK = b"***"
 LEAST_BYTES = 4
 """Shorter values are not hidden: they are in every log by chance, and the gaps would tell them."""
-LEAST_LINE_BYTES = 8
+_LEAST_LINE_BYTES = 8
 """Shorter lines of a value are not hidden by themselves: they are words such as `{` or `default`."""
-MOST_LINES = 512
+_MOST_LINES = 512
 """Of a value with more lines, lines by themselves are not hidden, only the secret parts."""
 
 
@@ -96,8 +96,8 @@ def _needles(value: bytes) -> Iterator[bytes]:
     for at in range(disguises.MOST_BYTES, len(value), disguises.MOST_BYTES):  # the rest of a long value
         yield value[at : at + disguises.MOST_BYTES]
     lines = value.splitlines()
-    for line in lines if len(lines) <= MOST_LINES else ():
-        if len(line.strip()) >= LEAST_LINE_BYTES:
+    for line in lines if len(lines) <= _MOST_LINES else ():
+        if len(line.strip()) >= _LEAST_LINE_BYTES:
             yield line.strip()[: disguises.MOST_BYTES]
 
 

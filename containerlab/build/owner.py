@@ -12,16 +12,7 @@ from containerlab.errors import InvalidInput
 from containerlab.runtime import users
 from containerlab.store import merged
 
-__all__ = ["needs_files", "owner"]
-
-
-def needs_files(chown: str) -> bool:
-    """Tell whether the image's files must be there to know who is meant.
-
-    >>> needs_files("1000:1000"), needs_files("app")
-    (False, True)
-    """
-    return not all(part.isdigit() for part in chown.split(":", 1))
+__all__ = ["owner"]
 
 
 def owner(chown: str, lowers: Sequence[str | Path]) -> tuple[int, int]:

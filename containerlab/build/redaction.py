@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from containerlab.build.secret_names import looks_secret
 from containerlab.store.home import Home
 
-__all__ = ["REDACTED", "keyed_hash", "redact", "shown_value"]
+__all__ = ["keyed_hash", "redact", "shown_value"]
 
-REDACTED = "<redacted>"
+_REDACTED = "<redacted>"
 _LEAST = 6
 """Shorter values are only redacted where their name stands before them."""
 
@@ -25,7 +25,7 @@ def shown_value(name: str, value: str) -> str:
     >>> shown_value("TOKEN", "sesame"), shown_value("VERSION", "1.2")
     ('<redacted>', '1.2')
     """
-    return REDACTED if looks_secret(name) else value
+    return _REDACTED if looks_secret(name) else value
 
 
 def redact(text: str, arguments: Mapping[str, str]) -> str:
@@ -36,10 +36,10 @@ def redact(text: str, arguments: Mapping[str, str]) -> str:
     """
     secret = {name: value for name, value in arguments.items() if value and looks_secret(name)}
     for name, value in secret.items():
-        text = re.sub(rf"(?<!\w){re.escape(f'{name}={value}')}(?!\w)", f"{name}={REDACTED}", text)
+        text = re.sub(rf"(?<!\w){re.escape(f'{name}={value}')}(?!\w)", f"{name}={_REDACTED}", text)
     for value in sorted(set(secret.values()), key=len, reverse=True):
         if len(value) >= _LEAST:
-            text = text.replace(value, REDACTED)
+            text = text.replace(value, _REDACTED)
     return text
 
 

@@ -16,8 +16,8 @@ from containerlab.errors import InvalidInput, nearest
 
 __all__ = ["Device", "RunMount", "check", "device", "parse"]
 
-TYPES = ("bind", "cache", "tmpfs", "secret", "ssh")
-SHARINGS = ("shared", "private", "locked")
+_TYPES = ("bind", "cache", "tmpfs", "secret", "ssh")
+_SHARINGS = ("shared", "private", "locked")
 _TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 _LARGEST = 2**32 - 1
 
@@ -210,14 +210,14 @@ _NAMES = {
     "env": "variable",
 }
 _READERS: dict[str, Callable[[str, str], object]] = {
-    "type": _among(TYPES),
+    "type": _among(_TYPES),
     "from_": _text,
     "source": _text,
     "target": _text,
     "is_read_only": _switch,
     "readwrite": _switch,
     "id": _text,
-    "sharing": _among(SHARINGS),
+    "sharing": _among(_SHARINGS),
     "mode": _number(8),
     "uid": _number(10),
     "gid": _number(10),

@@ -16,18 +16,17 @@ def squash(
     blobs: Blobs,
     built: Built,
     *,
-    whole: bool = False,
     compression: str = "gzip",
     newest_s: int | None = None,
 ) -> Built:
-    """Return the image with one layer instead of all new ones, or with `whole` instead of all.
+    """Return the image with one layer instead of all new ones.
 
     What a new layer deletes of another is in no blob of it; what it deletes of the base stays deleted. The
     caller holds a lease.
     """
-    kept = built.layers[: 0 if whole else built.base_layers]
+    kept = built.layers[: built.base_layers]
     new = built.layers[len(kept) :]
-    if len(new) < 2 and not whole:
+    if len(new) < 2:
         return built
     made = squash_layers(
         blobs,
@@ -42,4 +41,4 @@ def squash(
         rootfs=RootFS(diff_ids=tuple(layer.diff_id for layer in layers)),
         history=squash_history(built.config.history, len(kept), built.config.created),
     )
-    return msgspec.structs.replace(built, layers=layers, config=config, base_layers=len(kept))
+    return msgspec.structs.replace(built, layers=layers, config=config)

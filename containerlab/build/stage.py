@@ -12,9 +12,9 @@ from containerlab.build.ops import Vertex
 from containerlab.oci.image import Config, History
 from containerlab.oci.platform import Platform
 
-__all__ = ["COMMENT", "DEFAULT_PATH", "Line", "Stage", "describe", "with_shell"]
+__all__ = ["COMMENT", "Line", "Stage", "describe", "with_shell"]
 
-DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 COMMENT = "buildkit.dockerfile.v0"
 """What tells tools how to read the lines of history."""
 _SHELL = ("/bin/sh", "-c")
@@ -60,7 +60,7 @@ class Stage:
     def begin(self) -> None:
         """Let the configuration that was inherited count: its variables, and a PATH if it has none."""
         if not any(entry.startswith("PATH=") for entry in self.config.env):
-            self.change(env=(*self.config.env, DEFAULT_PATH))
+            self.change(env=(*self.config.env, _DEFAULT_PATH))
         self.variables |= dict(_pair(entry) for entry in self.config.env)
 
     def change(self, **fields: object) -> None:

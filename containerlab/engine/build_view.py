@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from containerlab.build.record import Watcher
     from containerlab.views.build.display import Display
 
-__all__ = ["PROGRESS", "watching"]
+__all__ = ["watcher", "watching"]
 
-PROGRESS = ("auto", "plain", "quiet", "rawjson", "tty")
+_PROGRESS = ("auto", "plain", "quiet", "rawjson", "tty")
 """How a build can be shown; "notebook" is what auto means to a notebook."""
 
 
@@ -72,7 +72,7 @@ def _display(progress: str, in_notebook: bool, dockerfile: str) -> Display:
         from containerlab.views.build.rawjson import RawJsonDisplay
 
         return RawJsonDisplay(stream, dockerfile)
-    raise InvalidInput(f"no such progress: {progress}", nearest(progress, PROGRESS) or ", ".join(PROGRESS))
+    raise InvalidInput(f"no such progress: {progress}", nearest(progress, _PROGRESS) or ", ".join(_PROGRESS))
 
 
 def _live_display(progress: str, in_notebook: bool, stream: TextIO) -> Display:

@@ -28,7 +28,7 @@ _WITHOUT_LINKS = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
 _CHANGED_MEANWHILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 """What a running container's removals and replacements look like: left out, never followed."""
 _CHUNK = 1 << 20
-KERNEL = Owners(Noted(), is_single=False)
+_KERNEL = Owners(Noted(), is_single=False)
 """Where all ids are mapped, each file has its owner."""
 _FLUSH_BYTES = 256 << 10
 
@@ -41,7 +41,7 @@ def write_change_set(
     write: Write,
     skip: Collection[bytes] = (),
     newest_s: float = math.inf,
-    owners: Owners = KERNEL,
+    owners: Owners = _KERNEL,
 ) -> None:
     """Write what an open upper directory of an overlay changes, as a layer of an image.
 
@@ -83,7 +83,7 @@ def write_changes(
     write: Write,
     changes: Iterable[tuple[str, str]],
     newest_s: float = math.inf,
-    owners: Owners = KERNEL,
+    owners: Owners = _KERNEL,
 ) -> None:
     """Write the given (kind, absolute path) changes of an open tree as a layer; see `store.changes`."""
     packer = _Packer(write, whiteouts=True, newest_s=newest_s, owners=owners)
@@ -109,7 +109,7 @@ class _Packer:
         whiteouts: bool,
         hidden: Collection[int] = (),
         newest_s: float = math.inf,
-        owners: Owners = KERNEL,
+        owners: Owners = _KERNEL,
     ) -> None:
         self._write = write
         self._owners = owners

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from containerlab.store import tar_write as tar
 from containerlab.store.tar_read import Entry, Reader
 
-__all__ = ["Change", "as_read", "batched", "bounded", "copied", "entry_bytes", "rewritten"]
+__all__ = ["Change", "batched", "bounded", "copied", "entry_bytes", "rewritten"]
 
 Change = Callable[[Entry], Entry | None]
 """Gives an entry as it is to be written, or None to leave it out."""
@@ -89,9 +89,3 @@ def batched(pieces: Iterable[bytes]) -> Iterator[bytes]:
             buffer.clear()
     if buffer:
         yield bytes(buffer)
-
-
-def as_read(pieces: Iterable[bytes]) -> Callable[[int], bytes]:
-    """Return what a `Reader` reads with; a piece may have more bytes than were asked for."""
-    pending = iter(batched(pieces))
-    return lambda _: next(pending, b"")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from containerlab import errors
-from containerlab.build.owner import needs_files, owner
+from containerlab.build.owner import owner
 from tests.build.layers_of_copy import make
 
 
@@ -41,6 +41,4 @@ def test_what_means_nobody_is_refused(image: tuple[Path, ...], chown: str) -> No
 
 
 def test_numbers_need_no_files() -> None:
-    assert not needs_files("5:6")
-    assert needs_files("5:staff")
     assert owner("5:6", (Path("/nonexistent"),)) == (5, 6)

@@ -37,9 +37,9 @@ def test_new_layers_become_one(images: Images) -> None:
     assert sum(not line.empty_layer for line in built.config.history) == 2
 
 
-def test_the_whole_becomes_one(images: Images) -> None:
+def test_without_a_base_all_becomes_one(images: Images) -> None:
     layers = [made.layer(images, each) for each in (BASE, LEAK, DELETED)]
-    to_store(images, [squash(images.blobs, made.built(*layers, base_layers=1), whole=True)], ["a"])
+    to_store(images, [squash(images.blobs, made.built(*layers))], ["a"])
     (whole,) = contents(images, "a")
     assert SECRET not in whole
     assert b"etc/base" not in whole

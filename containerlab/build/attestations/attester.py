@@ -53,7 +53,7 @@ class Attester:
         )
         return {each.file_name: encode(each, of, ()) for each in self._predicates(built, of.digest, ())}
 
-    def provenance(self, built: Built) -> Predicate | None:
+    def _provenance(self, built: Built) -> Predicate | None:
         """Return how an image was built, if that was asked for."""
         if self.requests.provenance is None:
             return None
@@ -71,7 +71,7 @@ class Attester:
 
     def _predicates(self, built: Built, digest: str, names: Sequence[str]) -> list[Predicate]:
         found = [self._sbom(self.requests.sbom, built, digest, names)] if self.requests.sbom else []
-        how = self.provenance(built)
+        how = self._provenance(built)
         return [*found, *([how] if how else [])]
 
     def _sbom(self, request: Sbom, built: Built, digest: str, names: Sequence[str]) -> Predicate:

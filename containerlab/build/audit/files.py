@@ -114,7 +114,7 @@ def secrets_in(kind: FileKind, content: bytes) -> Iterator[Found]:
 
 def _values(kind: FileKind, content: bytes) -> Iterator[tuple[bytes, int]]:
     if kind.pattern is None:
-        yield from settings(content)
+        yield from _settings(content)
     elif kind.pattern:
         for match in _PATTERNS[kind.pattern].finditer(content):
             if kind.kind == "password-hash" or not judging.is_placeholder(match[1]):
@@ -123,7 +123,7 @@ def _values(kind: FileKind, content: bytes) -> Iterator[tuple[bytes, int]]:
         yield content.strip(), 0
 
 
-def settings(content: bytes) -> Iterator[tuple[bytes, int]]:
+def _settings(content: bytes) -> Iterator[tuple[bytes, int]]:
     """Yield the values of those settings whose names say that they are secret."""
     for match in _SETTING.finditer(content):
         name, value = match[1].decode().replace("-", "_").replace(".", "_"), match[2]

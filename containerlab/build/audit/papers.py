@@ -60,7 +60,7 @@ def _commands(config: Config) -> Iterator[tuple[str, tuple[str, ...]]]:
 def in_history(number: int, line: History) -> Iterator[PaperFinding]:
     """Search a line of the history; `number` counts from 1, the oldest."""
     place, text = f"history {number}", line.created_by
-    for name, value in arguments(text):
+    for name, value in _arguments(text):
         yield from _named(f"{place}: ARG {name}", "build-arg-secret", name, value)
     kind = (
         "build-arg-secret"
@@ -70,10 +70,10 @@ def in_history(number: int, line: History) -> Iterator[PaperFinding]:
     yield from _in_command(place, kind, f"{text}\n{line.comment}\n{line.author}")
 
 
-def arguments(created_by: str) -> Iterator[tuple[str, str]]:
+def _arguments(created_by: str) -> Iterator[tuple[str, str]]:
     """Yield the build arguments that stand before a command.
 
-    >>> dict(arguments("|2 A=one two TOKEN=abc /bin/sh -c make B=c"))
+    >>> dict(_arguments("|2 A=one two TOKEN=abc /bin/sh -c make B=c"))
     {'A': 'one two', 'TOKEN': 'abc'}
     """
     head = _ARGUMENTS.match(created_by)
@@ -171,7 +171,7 @@ def _in_command(place: str, kind: str, text: str) -> Iterator[PaperFinding]:
 
 
 def _assigned(kind: str, text: str) -> Iterator[Found]:
-    listed = dict(arguments(text))
+    listed = dict(_arguments(text))
     for match in _ASSIGNED.finditer(text):
         name, value = match[1] or match[2], match[3]
         is_new = not listed.get(name, "").startswith(value) and not value.startswith("-")

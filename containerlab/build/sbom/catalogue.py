@@ -39,9 +39,9 @@ class Catalogue(NamedTuple):
     notices: tuple[str, ...]
 
 
-Read = Callable[[bytes, System], Iterator[Package]]
+_Read = Callable[[bytes, System], Iterator[Package]]
 
-_READERS: tuple[tuple[re.Pattern[bytes], Read], ...] = (
+_READERS: tuple[tuple[re.Pattern[bytes], _Read], ...] = (
     (re.compile(rb"var/lib/dpkg/status(?:\.d/[^/]+(?<!\.md5sums))?"), dpkg.packages),
     (re.compile(rb"(?:usr/)?lib/apk/db/installed"), apk.packages),
     (re.compile(rb"(?:var/lib/rpm|usr/lib/sysimage/rpm|usr/share/rpm)/rpmdb\.sqlite"), rpm.packages),
@@ -114,7 +114,7 @@ def _is_wanted(path: bytes) -> bool:
     return path in _SYSTEM or bool(_COPYRIGHT.fullmatch(path)) or _reader_of(path) is not None
 
 
-def _reader_of(path: bytes) -> Read | None:
+def _reader_of(path: bytes) -> _Read | None:
     return next((read for pattern, read in _READERS if pattern.fullmatch(path)), None)
 
 
@@ -156,7 +156,7 @@ class _Versions:
         return self._layers[lowest][1]
 
 
-def _read(read: Read, content: bytes, system: System) -> list[Package]:
+def _read(read: _Read, content: bytes, system: System) -> list[Package]:
     try:
         return list(read(content, system))
     except errors.CorruptContent:  # what is seen of it at last is said by `_Finder`

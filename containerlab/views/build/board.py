@@ -11,7 +11,7 @@ from containerlab.views.build.order import as_written
 
 __all__ = ["Board", "Row"]
 
-ENDED = ("done", "cached", "failed", "canceled")
+_ENDED = ("done", "cached", "failed", "canceled")
 
 
 class Row:
@@ -29,7 +29,7 @@ class Row:
 
     @property
     def has_ended(self) -> bool:
-        return self.status in ENDED
+        return self.status in _ENDED
 
     def duration_s(self, now_s: float) -> float:
         """Return how long it took, or has been at it."""

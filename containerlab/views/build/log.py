@@ -8,7 +8,7 @@ from collections import deque
 
 __all__ = ["Log", "clean"]
 
-KEPT_LINES = 40
+_KEPT_LINES = 40
 _LONGEST_LINE = 4096
 """Characters after which a line is ended for it."""
 _SEQUENCES = re.compile(
@@ -37,7 +37,7 @@ class Log:
         new_decoder = codecs.getincrementaldecoder("utf-8")
         self._decoders = {"stdout": new_decoder("replace"), "stderr": new_decoder("replace")}
         self._open = dict.fromkeys(self._decoders, "")
-        self.last: deque[str] = deque(maxlen=KEPT_LINES)
+        self.last: deque[str] = deque(maxlen=_KEPT_LINES)
 
     def feed(self, stream: str, data: bytes) -> list[str]:
         """Take a piece; return the lines that are whole now."""
