@@ -76,8 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interrupt:
         if settings.with_traceback:
             raise
-        _complain(getattr(interrupt, "message", "interrupted"))
-        return getattr(getattr(interrupt, "result", None), "exit_code", 130)
+        _complain(getattr(interrupt, "message", "interrupted"), getattr(interrupt, "hint", ""))
+        return getattr(interrupt, "exit_code", 130)
     except LabError as error:
         if settings.with_traceback:
             raise

@@ -35,7 +35,7 @@ def test_interrupt_leaves_the_terminal_as_it_was(words: list[str], tmp_path: Pat
     terminal = Terminal([*words, str(tmp_path)])
     terminal.expect(b"=> => # ready")
     os.write(terminal.master, b"\x03")
-    terminal.expect(b"interrupted")
+    terminal.expect(b"the build was stopped")
     assert terminal.exit_code() == 130
     screen = Screen().feed(terminal.seen.decode())
     assert screen.has_cursor

@@ -21,7 +21,7 @@ from containerlab.build.selection import Selection, Source, Target
 from containerlab.build.solve import Done, State
 from containerlab.build.waiting import locked
 from containerlab.oci.image import Descriptor
-from containerlab.store.blobs import CONTENT_LOCK
+from containerlab.store import removal
 from containerlab.store.images import Image, Images
 from containerlab.store.layer_writer import Committed, layer_writer
 from containerlab.store.layers import Layers
@@ -221,7 +221,7 @@ class Perform:
             growth = None
             if vertex in self._ground.unpacked:
                 growth = stack.enter_context(self._ground.layers.growing())
-            watch = _each(finder.feed, growth.feed) if growth else finder.feed
+            watch = _each(self._end_if_stopped, finder.feed, *([growth.feed] if growth else []))
             blobs, compression = self._ground.images.blobs, self._ground.compression
             writer = stack.enter_context(layer_writer(blobs, compression, watch))
             self._write(vertex, states, target, writer.write)
@@ -280,19 +280,24 @@ class Perform:
 
     def _commit(self, ended: Ended) -> Committed:
         finder = self._ground.finder.another()
+        watch = _each(self._end_if_stopped, finder.feed)
         with self._cores:
-            layer = ended.commit(self._ground.compression, self._ground.newest_s, finder.feed)
+            layer = ended.commit(self._ground.compression, self._ground.newest_s, watch)
         self._check(finder, layer)
         ended.adopt(layer)
         return layer
+
+    def _end_if_stopped(self, data: bytes) -> None:
+        """End the writing of a layer that nobody wants any more."""
+        if self._stopped.is_set():
+            raise errors.Unavailable("the build was stopped")
 
     def _check(self, finder: Finder, layer: Committed) -> None:
         """Refuse a layer that has a secret in it."""
         leaks = finder.leaks()
         if not leaks:
             return
-        with self._ground.images.home.lock(CONTENT_LOCK):
-            self._ground.images.blobs.remove(layer.descriptor.digest)
+        removal.discard(self._ground.images, layer.descriptor.digest)
         raise errors.NotPermitted(
             f"the layer would have a secret in it: {told(leaks)}",
             "keep it out; or build with --allow-secret-in-layer",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 from containerlab.backends import base
@@ -12,6 +13,8 @@ from containerlab.commands.table import Argument, ImageName, Instead, command
 from containerlab.engine import columns
 from containerlab.engine.build_result import WARNINGS, BuildResult
 from containerlab.engine.build_view import watching
+from containerlab.engine.result import Interrupted
+from containerlab.engine.termination import orderly
 from containerlab.errors import InvalidInput, NotFound, Unsupported
 from containerlab.options.build import BuilderPruneOptions, BuildOptions, LayerOptions
 from containerlab.options.flag import normalise
@@ -22,6 +25,17 @@ if TYPE_CHECKING:
     from containerlab.engine.engine import Engine
 
 __all__ = ["Builder"]
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """End a build in order that is interrupted, or whose process is asked to end."""
+    try:
+        with orderly():
+            yield
+    except KeyboardInterrupt as interrupt:
+        code = getattr(interrupt, "exit_code", 130)
+        raise Interrupted("the build was stopped", _AFTERMATH, exit_code=code) from None
 
 
 class Findings(Table[LintWarning]):
@@ -36,6 +50,7 @@ class Findings(Table[LintWarning]):
         return super().to_text(full) if len(self) else "check complete: no warnings"
 
 
+_AFTERMATH = "the steps that were done are cached: build again to go on"
 Context = Annotated[str, Argument("CONTEXT|URL|-", "file")]
 Directory = Annotated[str, Argument("DIRECTORY", "file")]
 MountId = Annotated[str, Argument("ID")]
@@ -74,11 +89,14 @@ class Builder:
         given = normalise(BuildOptions, options)
         order = Order(context, dockerfile, given)
         backend = self._backend()
-        with watching(
-            self._progress(given),
-            in_notebook=self._engine.face == "notebook",
-            dockerfile=given.get("file", "Dockerfile"),
-        ) as watch:
+        with (
+            _interruptible(),
+            watching(
+                self._progress(given),
+                in_notebook=self._engine.face == "notebook",
+                dockerfile=given.get("file", "Dockerfile"),
+            ) as watch,
+        ):
             outcome = backend.build(order, watch, self._engine.images.provide_usual)
         return BuildResult(
             record=outcome.record,

@@ -163,13 +163,19 @@ _RECORDED = [name for name in RunResult.__struct_fields__ if name != "pieces"]
 
 
 class Interrupted(KeyboardInterrupt):
-    """The stop button was pressed: the program was asked to end, and was ended; `result` says how."""
+    """The stop button was pressed: the program was asked to end, and was ended; `result` says how.
 
-    def __init__(self, message: str, hint: str = "", result: RunResult | None = None) -> None:
+    exit_code: the program's, or what ends a command that ran none.
+    """
+
+    def __init__(
+        self, message: str, hint: str = "", result: RunResult | None = None, exit_code: int = 130
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.result = result
+        self.exit_code = result.exit_code if result else exit_code
 
     def _render_traceback_(self) -> list[str]:
         return [f"Interrupted: {self.message}", *([f"  {self.hint}"] if self.hint else [])]

@@ -15,7 +15,7 @@ from containerlab.store import index, lookup
 from containerlab.store.blobs import CONTENT_LOCK
 from containerlab.store.images import Images
 
-__all__ = ["InUse", "collect", "leased", "prune", "remove"]
+__all__ = ["InUse", "collect", "discard", "leased", "prune", "remove"]
 
 InUse = Callable[[str], list[str]]
 _NEEDED = "SELECT digest FROM contents WHERE kind = 'blob' UNION SELECT digest FROM build_steps"
@@ -96,6 +96,17 @@ def collect(images: Images) -> int:
             if digest not in needed and images.blobs.added(digest) < leased_since
         ]
         return sum(map(images.blobs.remove, garbage))
+
+
+def discard(images: Images, digest: str) -> None:
+    """Remove a blob at once, although it is leased, unless an image or a build step has it."""
+    with images.home.lock(CONTENT_LOCK):
+        with images.database.reading() as connection:
+            is_needed = connection.execute(
+                f"SELECT 1 FROM ({_NEEDED}) WHERE digest = ?", (digest,)
+            ).fetchone()
+        if not is_needed:
+            images.blobs.remove(digest)
 
 
 def _users(connection: sqlite3.Connection, digest: str, in_use: InUse) -> list[str]:

@@ -217,6 +217,8 @@ def _others(engine: Engine, about: dict[str, Any]) -> list[int]:
 def _prepare(engine: Engine, about: dict[str, Any]) -> None:
     add_image(engine.backend, IMAGE)
     engine.containers.run(IMAGE, ["true"], rm=True)
+    _build(engine)
+    _empty(engine)
 
 
 def _facts(engine: Engine, about: dict[str, Any]) -> dict[str, Any]:

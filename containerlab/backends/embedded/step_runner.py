@@ -80,6 +80,8 @@ class StepRunner:
             options=_options(program),
             creator=records.myself(),
             purpose="build",
+            stop_signal=int(signal.SIGKILL),  # when its builder dies
+            stop_timeout_s=0.0,
             idmap=host.idmap.kind,
             snapshot=snapshots.trial(self._backend.home, host.idmap).kind,
         )
