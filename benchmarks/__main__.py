@@ -7,7 +7,18 @@ import os
 import signal
 import sys
 
-from benchmarks import auditing, big_client, calls, crowd, importing, memory, report, running, unpacking
+from benchmarks import (
+    auditing,
+    big_client,
+    building,
+    calls,
+    crowd,
+    importing,
+    memory,
+    report,
+    running,
+    unpacking,
+)
 from benchmarks.arena import DISK, MEMORY, QUICK, Counts, arena
 
 _SUBJECTS = {
@@ -19,6 +30,8 @@ _SUBJECTS = {
     "memory": memory.idle_containers,
     "big": big_client.big_clients,
     "unpack": unpacking.unpacks,
+    "build": building.builds,
+    "user-build": building.user_builds,
     "audit": auditing.audits,
     "calls": calls.system_calls,
 }

@@ -34,16 +34,17 @@ def isolated(name: str) -> RunOptions:
 
 
 class Counts(NamedTuple):
-    """How often: quick peers, slow peers, unpacking; how many containers ours and peers start at once."""
+    """How often: quick and slow peers, unpacking, building; how many containers are started at once."""
 
     fast: int = 40
     slow: int = 30
     unpack: int = 3
+    build: int = 5
     crowd: int = 200
     peer_crowd: int = 200
 
 
-QUICK = Counts(fast=3, slow=1, unpack=1, crowd=8, peer_crowd=2)
+QUICK = Counts(fast=3, slow=1, unpack=1, build=1, crowd=8, peer_crowd=2)
 
 
 class Arena(NamedTuple):
@@ -55,6 +56,10 @@ class Arena(NamedTuple):
     runtimes: dict[str, peers.Runtime]
     absent: dict[str, str]
     counts: Counts
+    archive: Path
+    """The root file system of the image, a tar archive."""
+    tools: dict[str, str]
+    """Versions of what else takes part."""
 
     @property
     def home(self) -> Path:
@@ -75,7 +80,7 @@ def arena(counts: Counts, place: str = DISK) -> Iterator[Arena]:
             root, archive = _root_file_system(directory)
             engine = stack.enter_context(Engine(home=directory / "home"))
             engine.images.import_(str(archive), IMAGE)
-            built = Arena(directory, engine, {}, {}, {}, counts)
+            built = Arena(directory, engine, {}, {}, {}, counts, archive, {})
             _invite(built, stack, root, archive)
             yield built
     finally:
@@ -130,5 +135,10 @@ def _clear(directory: Path) -> None:
 
 def _peers_cgroups() -> list[Path]:
     """Return what Docker and Podman make in every hierarchy and leave there; those above come first."""
-    found = [path for name in ("docker", "libpod*") for path in Path("/sys/fs/cgroup").glob(f"**/{name}/**")]
-    return sorted(path for path in found if path.is_dir())
+    # Not glob(), which fails when a cgroup of somebody else goes away meanwhile.
+    directories = [Path(directory) for directory, _, _ in os.walk("/sys/fs/cgroup")]
+    return [
+        path
+        for path in directories
+        if any(name == "docker" or name.startswith("libpod") for name in path.parts)
+    ]

@@ -15,7 +15,18 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["IMAGE", "Absent", "Engine", "Runtime", "bubblewrap", "command", "docker", "podman", "runtime"]
+__all__ = [
+    "IMAGE",
+    "Absent",
+    "Engine",
+    "Runtime",
+    "bubblewrap",
+    "command",
+    "docker",
+    "podman",
+    "runtime",
+    "version",
+]
 
 IMAGE = "bench"
 _BUNDLE_LIMITS = {
@@ -25,6 +36,8 @@ _BUNDLE_LIMITS = {
 }
 _PODMAN_RUN = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024", "--stop-timeout", "0")
 """Its default limits are above what a machine without CAP_SYS_RESOURCE gives; `rm --force` is not to wait."""
+_CLIENT = "/usr/bin/docker" if os.access("/usr/bin/docker", os.X_OK) else "docker"
+"""The one that came with the daemon: a newer one has no builder of its own."""
 _numbers = count()
 
 
@@ -69,14 +82,14 @@ class Runtime(NamedTuple):
         command(*self.words())
 
 
-def command(*words: str) -> str:
-    """Run a program and return its output.
+def command(*words: str, **options: Any) -> str:
+    """Run a program and return its output; keywords as subprocess.run's.
 
     Raises: Absent with its last words when it fails.
     """
     # A file, for conmon keeps a pipe open as long as a detached container lives.
     with tempfile.TemporaryFile("w+") as output:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **options)
         output.seek(0)
         text = output.read().strip()
     if done.returncode:
@@ -84,7 +97,11 @@ def command(*words: str) -> str:
     return text
 
 
-def _version(program: str, package: str) -> str:
+def version(program: str, package: str) -> str:
+    """Return the version that a program tells.
+
+    Raises: Absent when it is not installed.
+    """
     if shutil.which(program) is None:
         raise Absent(f"not installed (package {package})")
     found = re.search(r"\d+(\.\d+)+\S*", command(program, "--version"))
@@ -93,12 +110,12 @@ def _version(program: str, package: str) -> str:
 
 def runtime(name: str, directory: Path, root: Path) -> Runtime:
     """Return crun or runc with a bare bundle: no image, no log, its own specification, three limits."""
-    version = _version(name, name)
+    found = version(name, name)
     bundle = directory / name
     bundle.mkdir()
     (bundle / "config.json").write_text(json.dumps(_specification(name, directory, root)))
     made = Runtime(
-        name, (name, "--root", f"{directory}/{name}-state", "run", "-b", str(bundle), "{id}"), version
+        name, (name, "--root", f"{directory}/{name}-state", "run", "-b", str(bundle), "{id}"), found
     )
     _try(made)
     return made
@@ -127,7 +144,7 @@ def _try(made: Runtime) -> None:
 
 def bubblewrap(root: Path) -> Runtime:
     """Return bubblewrap: namespaces only, no cgroup, no capabilities, no seccomp."""
-    version = _version("bwrap", "bubblewrap")
+    found = version("bwrap", "bubblewrap")
     words = (
         "bwrap",
         "--unshare-all",
@@ -140,16 +157,16 @@ def bubblewrap(root: Path) -> Runtime:
         "/dev",
         "/bin/true",
     )
-    return Runtime("bwrap", words, version)
+    return Runtime("bwrap", words, found)
 
 
 @contextmanager
 def podman(directory: Path, archive: Path) -> Iterator[Engine]:
     """Yield podman with an image of a root file system."""
-    version = _version("podman", "podman")
+    found = version("podman", "podman")
     places = ("--root", f"{directory}/podman", "--runroot", f"{directory}/podman-run")
     argv = ("podman", *places, "--storage-driver", "overlay", "--cgroup-manager", "cgroupfs")
-    made = Engine("podman", (*argv, "--events-backend", "none"), version, _PODMAN_RUN)
+    made = Engine("podman", (*argv, "--events-backend", "none"), found, _PODMAN_RUN)
     try:
         made.call("import", "--quiet", str(archive), IMAGE)
         made.run("--rm", IMAGE, "/bin/true")
@@ -161,8 +178,8 @@ def podman(directory: Path, archive: Path) -> Iterator[Engine]:
 @contextmanager
 def docker(directory: Path, archive: Path) -> Iterator[Engine]:
     """Run a Docker daemon of our own while it is needed."""
-    version = _version("dockerd", "docker.io")
-    _version("docker", "docker.io")
+    found = version("dockerd", "docker.io")
+    version(_CLIENT, "docker.io")
     socket = f"unix://{directory}/docker.sock"
     places = ["--data-root", f"{directory}/docker", "--exec-root", f"{directory}/docker-run"]
     places += ["--pidfile", f"{directory}/docker.pid", "-H", socket, "--storage-driver", "overlay2"]
@@ -172,7 +189,7 @@ def docker(directory: Path, archive: Path) -> Iterator[Engine]:
             words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     try:
-        made = Engine("docker", ("docker", "-H", socket), version)
+        made = Engine("docker", (_CLIENT, "-H", socket), found)
         _wait_until_it_answers(made, daemon, directory / "dockerd.log")
         made.call("import", str(archive), IMAGE)
         made.run("--rm", IMAGE, "/bin/true")

@@ -26,13 +26,14 @@ def host(arena: Arena, load_before: float) -> list[str]:
         f"{os.cpu_count()} cores; Python {platform.python_version()}; "
         f"load average {load_before:.2f} before, {load_after:.2f} after",
         f"stores on {_file_system(arena.directory)}",
-        "peers: " + ", ".join(f"{peer.name} {peer.version}" for peer in _peers(arena)),
+        "peers: " + ", ".join(f"{name} {version}" for name, version in _versions(arena).items()),
         *(f"missing: {name}: {reason}" for name, reason in arena.absent.items()),
     ]
 
 
-def _peers(arena: Arena) -> list[Engine | Runtime]:
-    return [*arena.engines.values(), *arena.runtimes.values()]
+def _versions(arena: Arena) -> dict[str, str]:
+    peers: list[Engine | Runtime] = [*arena.engines.values(), *arena.runtimes.values()]
+    return {**{peer.name: peer.version for peer in peers}, **arena.tools}
 
 
 def _file_system(directory: Path) -> str:

@@ -39,7 +39,7 @@ class Row(NamedTuple):
 
 def within(subject: str, ours: Figure, at_most: float) -> Row:
     """Hold a figure against a bound of its own."""
-    return Row(subject, ours, goal=f"≤ {at_most:.3g} {ours.unit}", met=ours.value <= at_most)
+    return Row(subject, ours, goal=f"≤ {Figure(at_most, ours.unit)}", met=ours.value <= at_most)
 
 
 def reaching(subject: str, ours: Figure, at_least: float) -> Row:
