@@ -17,6 +17,7 @@ __all__ = [
     "cores",
     "count",
     "format_age",
+    "format_count",
     "format_seconds",
     "format_size",
     "moment",
@@ -110,6 +111,15 @@ def format_seconds(duration_s: float) -> str:
     return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
 
 
+def format_count(number: int, noun: str) -> str:
+    """Write how many there are of something.
+
+    >>> format_count(1, "layer"), format_count(3, "layer")
+    ('1 layer', '3 layers')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def format_age(then: float, now: float | None = None) -> str:
     """Write how long ago a moment (seconds since the epoch) was.
 
@@ -118,8 +128,7 @@ def format_age(then: float, now: float | None = None) -> str:
     """
     age_s = max(0, int((time.time() if now is None else now) - then))
     length_s, unit = next((length_s, unit) for limit_s, length_s, unit in _AGES if age_s < limit_s)
-    number = age_s // length_s
-    return f"{number} {unit}{'' if number == 1 else 's'} ago"
+    return f"{format_count(age_s // length_s, unit)} ago"
 
 
 _DAY_S = 86400

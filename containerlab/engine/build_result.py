@@ -119,15 +119,20 @@ class BuildResult(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
         """Return the facts that matter, most important first."""
         record = self.record
         facts = [self.image.removeprefix("sha256:")[:12] if not record.names else self.image or "no image"]
-        facts += [f"built in {units.format_seconds(record.wall_s)}", _counted(len(record.steps), "step")]
+        facts += [
+            f"built in {units.format_seconds(record.wall_s)}",
+            units.format_count(len(record.steps), "step"),
+        ]
         if self.cached:
             facts.append(f"{self.cached} cached")
         if record.linear_s > record.wall_s * 1.1:
             facts.append(f"one after another {units.format_seconds(record.linear_s)}")
         if self.size_bytes is not None:
-            facts.append(f"{units.format_size(self.size_bytes)} in {_counted(self.layers, 'layer')}")
+            facts.append(
+                f"{units.format_size(self.size_bytes)} in {units.format_count(self.layers, 'layer')}"
+            )
         facts += [f"wrote {path}" for path in self.outputs]
-        return facts + ([_counted(len(record.warnings), "warning")] if record.warnings else [])
+        return facts + ([units.format_count(len(record.warnings), "warning")] if record.warnings else [])
 
     def to_text(self) -> str:
         card = " · ".join(self.card())
@@ -142,10 +147,6 @@ class BuildResult(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return self.to_text()
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 _STEP_COLUMNS = (

@@ -69,7 +69,7 @@ class Image(html.Shown):
     def to_text(self) -> str:
         info = self.info
         size = units.format_size(info.size_bytes)
-        layers = f"{len(info.layers)} layer{'' if len(info.layers) == 1 else 's'}"
+        layers = units.format_count(len(info.layers), "layer")
         short = self.id.removeprefix("sha256:")[:12]
         return f"{self.name or '<none>'} · {short} · {size} in {layers} · {info.platform}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from containerlab import units
 from containerlab.views import html
 from containerlab.views.build.display import Finding
 from containerlab.views.build.log import clean
@@ -24,7 +25,7 @@ def findings_text(findings: Sequence[Finding]) -> list[str]:
 
 
 def _title(findings: Sequence[Finding]) -> str:
-    return f" {len(findings)} warning{'s' * (len(findings) > 1)} found:"
+    return f" {units.format_count(len(findings), 'warning')} found:"
 
 
 def _lines(finding: Finding) -> Iterator[str]:

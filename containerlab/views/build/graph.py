@@ -61,8 +61,7 @@ def graph(steps: Sequence[Ended]) -> Picture:
     """Draw the steps of a build that has ended."""
     cells = placed(steps)
     style = _style(steps, cells)
-    columns = 1 + max((cell.column for cell in cells.values()), default=0)
-    rows = 1 + max((cell.row for cell in cells.values()), default=0)
+    columns, rows = _extent(cells)
     width, height = columns * style.column + 0.2, rows * style.row + 0.95
     figure = wanted("matplotlib.figure", "a picture").Figure(figsize=(max(width, 4.6), height))
     figure.patch.set_alpha(0)
@@ -85,7 +84,7 @@ def _words(steps: Sequence[Ended], slowest: Sequence[int]) -> str:
     chain = [ended for ended in steps if ended.step.id in slowest]
     longest = max(chain, key=lambda ended: ended.duration_s, default=None)
     told = f"; the longest step of the slowest chain is {clean(longest.step.name)}" if longest else ""
-    return f"{len(steps)} steps in {len(stages)} stage{'' if len(stages) == 1 else 's'}{told}."
+    return f"{len(steps)} steps in {units.format_count(len(stages), 'stage')}{told}."
 
 
 # --- layout -------------------------------------------------------------------------------------
@@ -147,9 +146,14 @@ def _rows(steps: Sequence[Ended]) -> dict[int, int]:
     return rows
 
 
-def _style(steps: Sequence[Ended], cells: Mapping[int, Cell]) -> _Style:
+def _extent(cells: Mapping[int, Cell]) -> tuple[int, int]:
+    """Return how many columns and rows there are."""
     columns = 1 + max((cell.column for cell in cells.values()), default=0)
-    rows = 1 + max((cell.row for cell in cells.values()), default=0)
+    return columns, 1 + max((cell.row for cell in cells.values()), default=0)
+
+
+def _style(steps: Sequence[Ended], cells: Mapping[int, Cell]) -> _Style:
+    columns, rows = _extent(cells)
     column = max(1.35, min(3.4, 11 / columns))
     if rows > _MANY_ROWS:
         return _Style(max(column, 2.6), 0.42, 0.27, 0)

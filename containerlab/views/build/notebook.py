@@ -65,13 +65,9 @@ def _title(board: Board) -> str:
     word = "failed" if board.failed else "built" if board.ended == total else "building"
     if board.count("canceled") and not board.failed:
         word = "stopped"
-    steps = f"{board.ended} of {total} steps" if word != "built" else _counted(total, "step")
+    steps = f"{board.ended} of {total} steps" if word != "built" else units.format_count(total, "step")
     facts = [word, steps, f"{cached} cached" if cached else "", units.format_seconds(board.now_s())]
     return " · ".join(fact for fact in facts if fact)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 # --- HTML ---------------------------------------------------------------------------------------
