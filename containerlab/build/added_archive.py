@@ -15,10 +15,10 @@ from typing import BinaryIO
 
 from containerlab.build.landing import Landing
 from containerlab.build.tar_stream import TarStream
-from containerlab.build.tree import join
 from containerlab.errors import CorruptContent, HostileArchive
-from containerlab.store import overlay
+from containerlab.store import overlay, tar_copy
 from containerlab.store import tar_write as tar
+from containerlab.store.paths import join
 from containerlab.store.tar_read import Entry, Reader, is_header
 from containerlab.store.tar_write import Member
 from containerlab.store.unpack import name_inside
@@ -29,7 +29,6 @@ _MAGICS = (b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
 """How gzip, bzip2, xz and zstd begin."""
 _MOST_LINKS = 255
 _START = 512
-_ZEROS = bytes(1 << 16)
 
 
 def is_archive(file: BinaryIO) -> bool:
@@ -128,7 +127,9 @@ class Unpacking:
             raise HostileArchive(f"the archive's {os.fsdecode(path)} is the impossible device 0:0")
         self._stream.add(self._adapt(member))
         if entry.kind == tar.FILE:
-            self._content(entry, reader)
+            for piece in tar_copy.content(reader, entry.size):
+                self._stream.data(piece)
+            self._total_bytes += entry.size
 
     def _first_name(self, entry: Entry) -> bytes:
         first = join(self._place, self._in_parent(name_inside(entry.link)))
@@ -138,22 +139,6 @@ class Unpacking:
                 "which is not in it"
             )
         return first
-
-    def _content(self, entry: Entry, reader: Reader) -> None:
-        """Write the content of a file; holes of a sparse one become zeros."""
-        at = 0
-        for offset, piece in reader.data():
-            self._zeros(offset - at)
-            self._stream.data(bytes(piece))
-            at = offset + len(piece)
-        self._zeros(entry.size - at)
-        self._stream.pad(entry.size)
-        self._total_bytes += entry.size
-
-    def _zeros(self, count: int) -> None:
-        while count > 0:
-            self._stream.data(_ZEROS[:count])
-            count -= len(_ZEROS)
 
     def _in_parent(self, name: bytes) -> bytes:
         """Return a name with the links on the way to it followed."""

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from containerlab.build.select import Match, Pick
 from containerlab.build.selection import Selection, Target
-from containerlab.build.tree import Node, Tree, join
+from containerlab.build.tree import Node, Tree
 from containerlab.errors import Conflict, InvalidInput
+from containerlab.store.paths import join
 
 __all__ = ["Arrival", "Landing"]
 

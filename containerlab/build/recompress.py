@@ -10,22 +10,16 @@ import msgspec
 
 from containerlab import errors
 from containerlab.build.built import Built
-from containerlab.oci import image as documents
 from containerlab.oci.image import RootFS
 from containerlab.store.blobs import Blobs
 from containerlab.store.compression import decompressed
 from containerlab.store.layer_reader import layer_reader
-from containerlab.store.layer_writer import Committed, layer_writer
+from containerlab.store.layer_writer import Committed, compression_of, layer_writer
 from containerlab.store.tar_copy import batched, bounded, rewritten
 
 __all__ = ["LayerForm", "converted"]
 
 _CHUNK = 1 << 20
-_TYPES = {
-    "gzip": documents.OCI_LAYER_GZIP,
-    "zstd": documents.OCI_LAYER_ZSTD,
-    "none": documents.OCI_LAYER,
-}
 
 
 class LayerForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,10 +42,10 @@ def converted(blobs: Blobs, built: Built, form: LayerForm) -> Built:
     Raises: InvalidInput for a level that the compression has not; NotFound, CorruptContent.
     """
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        first = built.base_layers
-        old = list(pool.map(partial(_compressed, blobs, form, form.forces), built.layers[:first]))
-        new = list(pool.map(partial(_new, blobs, form), built.layers[first:]))
-    layers = (*old, *new)
+        base, new = built.layers[: built.base_layers], built.layers[built.base_layers :]
+        if form.forces:
+            base = tuple(pool.map(partial(_compressed, blobs, form), base))
+        layers = (*base, *pool.map(partial(_new, blobs, form), new))
     rootfs = RootFS(diff_ids=tuple(layer.diff_id for layer in layers))
     return msgspec.structs.replace(
         built, layers=layers, config=msgspec.structs.replace(built.config, rootfs=rootfs)
@@ -60,8 +54,8 @@ def converted(blobs: Blobs, built: Built, form: LayerForm) -> Built:
 
 def _new(blobs: Blobs, form: LayerForm, layer: Committed) -> Committed:
     if form.newest_s is None:
-        return _compressed(blobs, form, True, layer)
-    compression = form.compression or _compression_of(layer)
+        return _compressed(blobs, form, layer)
+    compression = form.compression or compression_of(layer.descriptor)
     with (
         layer_reader(blobs, layer.descriptor) as reader,
         layer_writer(blobs, compression, level=form.level) as writer,
@@ -71,10 +65,9 @@ def _new(blobs: Blobs, form: LayerForm, layer: Committed) -> Committed:
         return writer.commit()
 
 
-def _compressed(blobs: Blobs, form: LayerForm, is_wanted: bool, layer: Committed) -> Committed:
-    compression = form.compression or _compression_of(layer)
-    is_right = compression == _compression_of(layer) and form.level is None
-    if not is_wanted or is_right:
+def _compressed(blobs: Blobs, form: LayerForm, layer: Committed) -> Committed:
+    compression = form.compression or compression_of(layer.descriptor)
+    if compression == compression_of(layer.descriptor) and form.level is None:
         return layer
     with blobs.open(layer.descriptor) as blob, layer_writer(blobs, compression, level=form.level) as writer:
         stream = decompressed(blob, layer.descriptor.media_type)
@@ -84,8 +77,3 @@ def _compressed(blobs: Blobs, form: LayerForm, is_wanted: bool, layer: Committed
     if made.diff_id != layer.diff_id:
         raise errors.DigestMismatch(f"layer {layer.diff_id} turned out to be {made.diff_id}")
     return made
-
-
-def _compression_of(layer: Committed) -> str:
-    media_type = documents.as_oci_layer(layer.descriptor).media_type
-    return next((name for name, known in _TYPES.items() if known == media_type), "none")

@@ -16,8 +16,9 @@ from typing import NamedTuple, Protocol
 from containerlab.build.ignore import NONE, Matcher, Verdict
 from containerlab.linux import syscalls
 from containerlab.store import overlay
+from containerlab.store.paths import join
 
-__all__ = ["Entry", "Filter", "Node", "Tree", "join"]
+__all__ = ["Entry", "Filter", "Node", "Tree"]
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _WITHOUT_LINKS = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
@@ -365,8 +366,3 @@ class _Walk:
         for path, node in reversed(chain):
             with self._tree._opened(node.path, node.layers[:1]) as [folder]:
                 yield Entry(path, node.status, folder, b"")
-
-
-def join(above: bytes, name: bytes) -> bytes:
-    """Return the path of a name in a folder; either may be empty."""
-    return above + b"/" + name if above and name else above or name

@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from containerlab import errors
-from containerlab.oci import image as documents
 from containerlab.oci.image import Descriptor
 from containerlab.store import overlay, tar_copy
 from containerlab.store import tar_write as tar
 from containerlab.store.blobs import Blobs
 from containerlab.store.flatten import with_paths
 from containerlab.store.layer_reader import layer_reader
-from containerlab.store.layer_writer import Committed, layer_writer
+from containerlab.store.layer_writer import Committed, compression_of, layer_writer
+from containerlab.store.paths import join
 
 __all__ = ["drop"]
-
-_COMPRESSIONS = {documents.OCI_LAYER: "none", documents.OCI_LAYER_ZSTD: "zstd"}
 
 
 def drop(blobs: Blobs, layers: Sequence[Committed], paths: Collection[str]) -> tuple[Committed, ...]:
@@ -59,10 +57,9 @@ def _cleaned(blobs: Blobs, layer: Committed, wanted: Sequence[_Path]) -> Committ
     doomed = _doomed(blobs, layer.descriptor, wanted)
     if not doomed:
         return layer
-    media_type = documents.as_oci_layer(layer.descriptor).media_type
     with (
         layer_reader(blobs, layer.descriptor) as reader,
-        layer_writer(blobs, _COMPRESSIONS.get(media_type, "gzip")) as writer,
+        layer_writer(blobs, compression_of(layer.descriptor)) as writer,
     ):
         kept = (entry for number, entry in enumerate(reader) if number not in doomed)
         for piece in tar_copy.batched(
@@ -107,5 +104,4 @@ def _hidden_by(path: bytes) -> bytes | None:
         return above
     if not name.startswith(overlay.WHITEOUT_PREFIX):
         return None
-    hidden = name.removeprefix(overlay.WHITEOUT_PREFIX)
-    return above + b"/" + hidden if above else hidden
+    return join(above, name.removeprefix(overlay.WHITEOUT_PREFIX))

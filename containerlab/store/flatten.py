@@ -16,6 +16,7 @@ from containerlab.store import overlay, tar_copy
 from containerlab.store import tar_write as tar
 from containerlab.store.blobs import Blobs
 from containerlab.store.layer_reader import layer_reader
+from containerlab.store.paths import join
 from containerlab.store.tar_copy import Change
 from containerlab.store.tar_read import Entry, Reader
 from containerlab.store.unpack import name_inside
@@ -109,7 +110,7 @@ def read_own(reader: Reader, visit: Visit | None = None) -> Own:
             own.opaque.add(above)
         elif name.startswith(overlay.WHITEOUT_PREFIX):
             if not name.startswith(overlay.WHITEOUT_PREFIX * 2):  # other notes of aufs mean nothing here
-                own.whiteouts.add(_join(above, name.removeprefix(overlay.WHITEOUT_PREFIX)))
+                own.whiteouts.add(join(above, name.removeprefix(overlay.WHITEOUT_PREFIX)))
         else:
             replaced += _put(own.entries, path, number, entry)
             if replaced > _MOST_REPLACED:
@@ -144,14 +145,14 @@ def _followed(links: dict[bytes, bytes], path: bytes) -> bytes:
         if name in (b"", b".", b".."):
             done = done.rpartition(b"/")[0] if name == b".." else done
             continue
-        target = links.get(_join(done, name))
+        target = links.get(join(done, name))
         if target is None or count == _MOST_LINKS:
-            done = _join(done, name)
+            done = join(done, name)
             continue
         count += 1
         done = b"" if target.startswith(b"/") else done
         pending += target.split(b"/")[::-1]
-    return _join(done, pending[0])
+    return join(done, pending[0])
 
 
 def _put(entries: dict[bytes, tuple[int, Entry]], path: bytes, number: int, entry: Entry) -> bool:
@@ -205,7 +206,7 @@ class Merger:
                     self.opaque.add(path)
                 elif path not in self.nodes:
                     self.whiteouts.add(path)
-        emptied = {path for path in own.opaque if not self._is_hidden(_join(path, b"."))}
+        emptied = {path for path in own.opaque if not self._is_hidden(join(path, b"."))}
         self.opaque |= emptied
         self._hidden |= hidden
         self._emptied |= emptied
@@ -248,11 +249,7 @@ def _contents(reader: Reader, wanted: dict[int, list[bytes]], change: Change) ->
 
 def _whiteouts(merged: Merged) -> Iterator[bytes]:
     for path in sorted(merged.opaque):
-        yield tar.header(tar.Member(_join(path, overlay.OPAQUE_NAME), tar.FILE))
+        yield tar.header(tar.Member(join(path, overlay.OPAQUE_NAME), tar.FILE))
     for path in sorted(merged.whiteouts):
         above, _, name = path.rpartition(b"/")
-        yield tar.header(tar.Member(_join(above, overlay.WHITEOUT_PREFIX + name), tar.FILE))
-
-
-def _join(above: bytes, name: bytes) -> bytes:
-    return above + b"/" + name if above and name else above or name
+        yield tar.header(tar.Member(join(above, overlay.WHITEOUT_PREFIX + name), tar.FILE))

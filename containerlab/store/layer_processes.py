@@ -22,7 +22,6 @@ from containerlab.store.unpack import GENEROUS, Limits, Report
 __all__ = ["Growth", "Unpacking", "unpack_plain"]
 
 _CHUNK = 1 << 18
-_F_SETPIPE_SZ = 1031
 _PIPE_BYTES = 1 << 20
 _RATIO_FROM_BYTES = 1 << 30
 _PIPES = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
@@ -66,7 +65,7 @@ class Unpacking:
     def _feed(self, stream: BinaryIO, pipe: IO[bytes], hasher: digests.Hasher, stored: int) -> None:
         """Send a tar stream to the process that unpacks, to its end or until that stops reading."""
         with contextlib.suppress(OSError):  # only slower without
-            fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         most = max(_RATIO_FROM_BYTES, self._limits.ratio * stored)
         try:
             while chunk := stream.read(_CHUNK):

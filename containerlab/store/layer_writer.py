@@ -28,7 +28,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["COMPRESSIONS", "Committed", "LayerWriter", "Watch", "layer_writer"]
+__all__ = ["COMPRESSIONS", "Committed", "LayerWriter", "Watch", "compression_of", "layer_writer"]
 
 COMPRESSIONS = ("gzip", "zstd", "none")
 _MEDIA_TYPES = dict(
@@ -46,7 +46,6 @@ _EMPTY_GZIP = bytes.fromhex("1f8b08000000000000ff621805a360148c5800080000ffff2ea
 """An archive of nothing as every builder compresses it, so that registries have it already:
 sha256:4f4fb700ef54461cfa02571ae0db9a0dc1e0cdb5577484a6d75e68dc38e8acc1. Source: moby, layer/empty.go."""
 
-
 Watch = Callable[[bytes], object]
 
 
@@ -55,6 +54,12 @@ class Committed(NamedTuple):
 
     descriptor: Descriptor
     diff_id: str
+
+
+def compression_of(layer: Descriptor) -> str:
+    """Return how a layer is compressed: one of COMPRESSIONS."""
+    suffix = documents.as_oci_layer(layer).media_type.rpartition("+")[2]
+    return suffix if suffix in COMPRESSIONS else "none"
 
 
 class LayerWriter:

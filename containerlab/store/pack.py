@@ -18,6 +18,7 @@ from containerlab.store import overlay
 from containerlab.store import tar_write as tar
 from containerlab.store.owners import Noted, Owners
 from containerlab.store.ownership import Owner
+from containerlab.store.paths import join
 from containerlab.store.tar_write import Member
 
 __all__ = ["write_change_set", "write_changes", "write_tree"]
@@ -129,7 +130,7 @@ class _Packer:
             path, names = pending.pop()
             try:
                 directory = syscalls.openat2(
-                    root, _join(start, path) or b".", _OPEN_DIRECTORY, 0, _WITHOUT_LINKS
+                    root, join(start, path) or b".", _OPEN_DIRECTORY, 0, _WITHOUT_LINKS
                 )
             except OSError as error:
                 if error.errno not in _CHANGED_MEANWHILE:
@@ -137,12 +138,12 @@ class _Packer:
                 continue
             try:
                 if names is None:
-                    names = self._begin(directory, path, _join(as_name, path), skip)
-                below = self._until_directory(directory, names, _join(as_name, path))
+                    names = self._begin(directory, path, join(as_name, path), skip)
+                below = self._until_directory(directory, names, join(as_name, path))
             finally:
                 os.close(directory)
             if below:
-                pending += [(path, names), (_join(path, below), None)]
+                pending += [(path, names), (join(path, below), None)]
 
     def _begin(self, directory: int, path: bytes, full: bytes, skip: Collection[bytes]) -> list[bytes]:
         """Return the names in a directory, last first."""
@@ -151,7 +152,7 @@ class _Packer:
         names = sorted(map(os.fsencode, os.listdir(directory)), reverse=True)
         if self._whiteouts and overlay.OPAQUE_NAME in names:
             names.remove(overlay.OPAQUE_NAME)
-        return [name for name in names if _join(path, name) not in skip] if skip else names
+        return [name for name in names if join(path, name) not in skip] if skip else names
 
     def _until_directory(self, directory: int, names: list[bytes], above: bytes) -> bytes:
         """Write entries, and take their names away, up to a directory, whose name is returned."""
@@ -159,7 +160,7 @@ class _Packer:
             name = names.pop()
             try:
                 found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-                self.entry(directory, name, _join(above, name), found)
+                self.entry(directory, name, join(above, name), found)
             except OSError as error:
                 if error.errno not in _CHANGED_MEANWHILE:
                     raise
@@ -275,7 +276,3 @@ def _xattrs(file: int | bytes) -> dict[str, bytes]:
         for name in names
         if not overlay.is_own_attribute(name) and name != "security.selinux"
     }
-
-
-def _join(above: bytes, name: bytes) -> bytes:
-    return above + b"/" + name if above and name else above or name

@@ -18,7 +18,6 @@ from containerlab.store.pack_order import Order
 __all__ = ["Order", "pack"]
 
 _CHUNK = 1 << 20
-_F_SETPIPE_SZ = 1031
 
 
 def pack(order: Order, idmap: IdMap, blobs: Blobs, compression: str, watch: Watch | None = None) -> Committed:
@@ -51,7 +50,7 @@ def _pack_inside(order: Order, idmap: IdMap, layer: LayerWriter) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         with contextlib.suppress(OSError):  # only slower without
-            fcntl.fcntl(process.stdout, _F_SETPIPE_SZ, _CHUNK)
+            fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, _CHUNK)
         while chunk := os.read(process.stdout.fileno(), _CHUNK):
             layer.write(chunk)
         complaint = process.stderr.read()

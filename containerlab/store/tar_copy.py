@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from containerlab.store import tar_write as tar
 from containerlab.store.tar_read import Entry, Reader
 
-__all__ = ["Change", "batched", "bounded", "copied", "entry_bytes", "rewritten"]
+__all__ = ["Change", "batched", "bounded", "content", "copied", "entry_bytes", "rewritten"]
 
 Change = Callable[[Entry], Entry | None]
 """Gives an entry as it is to be written, or None to leave it out."""
@@ -32,7 +32,7 @@ def copied(reader: Reader, entry: Entry, changed: Entry) -> Iterator[bytes]:
     """Give header and content of the reader's current entry."""
     yield entry_bytes(changed)
     if entry.kind == tar.FILE:
-        yield from _content(reader, entry.size)
+        yield from content(reader, entry.size)
 
 
 def entry_bytes(entry: Entry) -> bytes:
@@ -54,8 +54,8 @@ def entry_bytes(entry: Entry) -> bytes:
     )
 
 
-def _content(reader: Reader, size: int) -> Iterator[bytes]:
-    """Give a file's bytes, holes filled, and the padding after them."""
+def content(reader: Reader, size: int) -> Iterator[bytes]:
+    """Give the bytes of the reader's current file, holes filled, and the padding after them."""
     at = 0
     for offset, piece in reader.data():
         yield from _zeros(offset - at)

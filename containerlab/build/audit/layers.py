@@ -12,7 +12,9 @@ import msgspec
 from containerlab.build.audit import files, judging
 from containerlab.build.audit.finding import Found
 from containerlab.build.audit.tokens import LONGEST_BYTES, tokens
+from containerlab.store import overlay
 from containerlab.store.compression import Readable
+from containerlab.store.paths import join
 from containerlab.store.tar_read import DIRECTORY, FILE, Reader
 
 __all__ = ["FileFinding", "Layer", "fate", "search"]
@@ -20,7 +22,6 @@ __all__ = ["FileFinding", "Layer", "fate", "search"]
 _WINDOW_BYTES = 1 << 20
 _MOST_OF_A_FILE = 20
 """So many findings of one kind say enough about a file."""
-_WHITEOUT, _OPAQUE = b".wh.", b".wh..wh..opq"
 
 
 class FileFinding(NamedTuple):
@@ -60,12 +61,12 @@ def search(stream: Readable) -> Layer:
 def _is_whiteout(layer: Layer, path: bytes) -> bool:
     """Note what a member deletes. Source: OCI image layer specification, "Whiteouts"."""
     directory, _, name = path.rpartition(b"/")
-    if not name.startswith(_WHITEOUT):
+    if not name.startswith(overlay.WHITEOUT_PREFIX):
         return False
-    if name == _OPAQUE:
+    if name == overlay.OPAQUE_NAME:
         layer.emptied.add(directory)
-    elif not name.startswith(b".wh..wh."):
-        layer.deleted.add(b"/".join(filter(None, (directory, name.removeprefix(_WHITEOUT)))))
+    elif not name.startswith(overlay.WHITEOUT_PREFIX * 2):
+        layer.deleted.add(join(directory, name.removeprefix(overlay.WHITEOUT_PREFIX)))
     return True
 
 
