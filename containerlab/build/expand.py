@@ -17,7 +17,7 @@ __all__ = ["expand", "expand_document", "expand_shown", "expand_words", "raw_wor
 _Told = Callable[[str], None]
 _SPECIAL = "@*#?-$!0"
 _DEEPEST = 50
-_MOST = 16 << 20
+_MOST_CHARACTERS = 16 << 20
 
 
 def expand(
@@ -285,7 +285,7 @@ class _Lexer:
         pattern = self._pattern(word, value or "")
         if not replaces_all:
             return pattern.replace_first(value or "", replacement)
-        return pattern.replace_all(value or "", replacement, _MOST)
+        return pattern.replace_all(value or "", replacement, _MOST_CHARACTERS)
 
     def _pattern(self, word: str, value: str) -> Wildcard:
         pattern = Wildcard(word)
@@ -318,7 +318,7 @@ class _Lexer:
     def _spend(self, work: int) -> None:
         """Bound time and memory: a few variables that double each other make gigabytes."""
         self._work += work
-        if self._work > _MOST:
+        if self._work > _MOST_CHARACTERS:
             raise self._wrong("the variables are too large")
 
     def _wrong(self, reason: str) -> InvalidInput:

@@ -15,7 +15,7 @@ __all__ = ["ports"]
 
 _PROTOCOLS = ("tcp", "udp", "sctp")
 _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
-_LARGEST = 65535
+_LARGEST_PORT = 65535
 
 
 def ports(text: str) -> list[str]:
@@ -48,7 +48,7 @@ def _parts(text: str) -> tuple[str, str, str]:
 def _range(text: str, whole: str) -> tuple[int, int]:
     match = _RANGE.fullmatch(text)
     first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
-    if not match or last < first or last > _LARGEST:
+    if not match or last < first or last > _LARGEST_PORT:
         raise InvalidInput(f"EXPOSE {whole}: {text or 'nothing'} is no port", "write 80, 80/udp or 8000-8010")
     return first, last
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from containerlab import errors
+from containerlab.build.truth import truth
 from containerlab.build.urls import shown
 from containerlab.linux.files import remove_tree
 
@@ -27,7 +28,6 @@ __all__ = ["Repository", "fetch", "parse"]
 _SCP = re.compile(r"[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:(?!//)[^#?]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SCHEMES = ("git", "http", "https", "ssh")
-_SWITCHES = {"": True, "1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
 _KEYS = ("ref", "tag", "branch", "subdir", "checksum", "commit", "keep-git-dir", "submodules")
 _ALWAYS = (
     *("-c", "core.hooksPath=/dev/null", "-c", "core.autocrlf=false", "-c", "advice.detachedHead=false"),
@@ -116,9 +116,12 @@ def _one(values: Sequence[str], what: str, repository: Repository) -> str:
 def _switch(given: dict[str, str], key: str) -> bool | None:
     if key not in given:
         return None
-    if given[key].lower() not in _SWITCHES:
-        raise errors.InvalidInput(f"{key}={given[key]} is neither true nor false")
-    return _SWITCHES[given[key].lower()]
+    said = truth(given[key] or "true")
+    if said is None:
+        raise errors.InvalidInput(
+            f"{key}={given[key]} is neither true nor false", "leave it out, or write 1 or 0"
+        )
+    return said
 
 
 def fetch(
@@ -184,8 +187,7 @@ class _Checkout:
 
     def take(self, ref: str) -> str:
         """Fetch a branch, tag or commit, check it out, and return the commit."""
-        depth: tuple[str, ...] = ("--depth=1",)
-        done = self._try("fetch", "--quiet", "--no-tags", *depth, "origin", "--", ref)
+        done = self._try("fetch", "--quiet", "--no-tags", "--depth=1", "origin", "--", ref)
         if done.returncode and (b"shallow" in done.stderr or _COMMIT.fullmatch(ref)):
             done = self._all(ref)
         if done.returncode:

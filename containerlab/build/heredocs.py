@@ -14,7 +14,7 @@ __all__ = ["Mark", "announced", "document", "mark", "script", "shell_text", "tak
 
 _MARK = re.compile(r"(\d*)<<(-?)[\t\n\f\r ]*([^<]*)", re.ASCII)
 _LEADING_TABS = re.compile(r"^\t+", re.MULTILINE)
-_LARGEST = 2**64 - 1
+_LARGEST_DESCRIPTOR = 2**64 - 1
 
 
 class Mark(NamedTuple):
@@ -71,7 +71,7 @@ def _mark(word: str) -> Mark | None:
         return None
     (quoted,) = raw_words(rest, keeps_quotes=True, keeps_escapes=False) or [""]
     is_quoted = _count_quotes(quoted) != _count_quotes(names[0])
-    descriptor = int(digits or 0) if len(digits) < 20 else _LARGEST
+    descriptor = int(digits or 0) if len(digits) < 20 else _LARGEST_DESCRIPTOR
     return Mark(names[0], not is_quoted, bool(dash), descriptor)
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from containerlab.build.instructions import Dockerfile, Place
 from containerlab.build.record import LintWarning
+from containerlab.build.truth import truth
 from containerlab.errors import InvalidInput, nearest
 
 __all__ = ["RULES", "Checks", "Reporter", "Rule", "refuse", "wanted"]
@@ -211,11 +212,10 @@ class Checks(NamedTuple):
 
 
 def _boolean(value: str) -> bool:
-    if value in ("1", "t", "T", "TRUE", "true", "True"):
-        return True
-    if value in ("0", "f", "F", "FALSE", "false", "False"):
-        return False
-    raise InvalidInput(f"invalid check option 'error={value}'", "error is true or false")
+    said = truth(value)
+    if said is None:
+        raise InvalidInput(f"invalid check option 'error={value}'", "error is true or false")
+    return said
 
 
 def wanted(warnings: list[LintWarning], checks: Checks) -> list[LintWarning]:

@@ -10,9 +10,9 @@ from containerlab.errors import InvalidInput, LabError
 
 __all__ = ["DockerfileError", "at", "excerpt", "within"]
 
-_AROUND = 2
-_LONGEST = 10
-_WIDEST = 160
+_LINES_AROUND = 2
+_MOST_LINES = 10
+_MOST_COLUMNS = 160
 
 
 class DockerfileError(InvalidInput):
@@ -59,8 +59,8 @@ def within(dockerfile: Dockerfile, instruction: Instruction) -> Iterator[None]:
 def excerpt(text: str, place: Place) -> str:
     """Show the lines of `place`, marked, and two before and after them, with their numbers."""
     lines = text.removesuffix("\n").split("\n")
-    last = min(place.last, place.first + _LONGEST - 1, len(lines))
-    first_shown, last_shown = max(1, place.first - _AROUND), min(len(lines), last + _AROUND)
+    last = min(place.last, place.first + _MOST_LINES - 1, len(lines))
+    first_shown, last_shown = max(1, place.first - _LINES_AROUND), min(len(lines), last + _LINES_AROUND)
     width = len(str(last_shown))
     shown = []
     for number in range(first_shown, last_shown + 1):
@@ -70,5 +70,5 @@ def excerpt(text: str, place: Place) -> str:
 
 
 def _cut(line: str) -> str:
-    shown = "".join(char if char.isprintable() else " " for char in line[: _WIDEST + 1].rstrip("\r"))
-    return f"{shown[:_WIDEST]}…" if len(shown) > _WIDEST else shown
+    shown = "".join(char if char.isprintable() else " " for char in line[: _MOST_COLUMNS + 1].rstrip("\r"))
+    return f"{shown[:_MOST_COLUMNS]}…" if len(shown) > _MOST_COLUMNS else shown

@@ -5,20 +5,20 @@ Source: Docker documentation, `docker buildx build --output`; BuildKit, README, 
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Callable
 
 import msgspec
 
 from containerlab import errors, units
+from containerlab.build import csv_fields
 from containerlab.build.annotations import Annotation, parse_output_key
 from containerlab.build.export import AS_IT_IS, ExportOptions
 from containerlab.build.recompress import LayerForm
 
-__all__ = ["KINDS", "Output", "parse"]
+__all__ = ["Output", "parse"]
 
-KINDS = ("image", "local", "tar", "oci", "docker", "cacheonly", "registry")
+_KINDS = ("image", "local", "tar", "oci", "docker", "cacheonly", "registry")
 _COMPRESSIONS = {"gzip": "gzip", "zstd": "zstd", "none": "none", "uncompressed": "none"}
 
 
@@ -50,10 +50,7 @@ def parse(text: str) -> Output:
 
     Raises: InvalidInput; Unsupported for what only a registry could take.
     """
-    try:
-        fields = next(csv.reader([text], strict=True), [])
-    except csv.Error as error:
-        raise errors.InvalidInput(f"--output {text} cannot be read: {error}", "close the quotes") from error
+    fields = csv_fields.fields(text, f"--output {text}")
     if not text:
         raise errors.InvalidInput("--output says nothing", "give a directory, or type=KIND")
     if len(fields) == 1 and "=" not in fields[0]:
@@ -95,14 +92,14 @@ class _Fields:
     def output(self) -> Output:
         form = msgspec.structs.replace(LayerForm(), **self._form)
         export = {"annotations": tuple(self._annotations), "form": form, **self._export}
-        return Output(**{"export": ExportOptions(**export), **self._changes})  # type: ignore[arg-type]
+        return Output(**{"export": ExportOptions(**export), **self._changes})  # type: ignore[arg-type]  # the table has types
 
 
 def _kind(value: str) -> str:
     if value == "registry":
         raise _needs_registry("type=registry")
-    if value not in KINDS:
-        hint = errors.nearest(value, KINDS) or f"there are: {', '.join(KINDS)}"
+    if value not in _KINDS:
+        hint = errors.nearest(value, _KINDS) or f"there are: {', '.join(_KINDS)}"
         raise errors.InvalidInput(f"--output has no type {value!r}", hint)
     return value
 

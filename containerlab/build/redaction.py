@@ -15,7 +15,7 @@ from containerlab.store.home import Home
 __all__ = ["keyed_hash", "redact", "shown_value"]
 
 _REDACTED = "<redacted>"
-_LEAST = 6
+_LEAST_CHARACTERS = 6
 """Shorter values are only redacted where their name stands before them."""
 
 
@@ -38,7 +38,7 @@ def redact(text: str, arguments: Mapping[str, str]) -> str:
     for name, value in secret.items():
         text = re.sub(rf"(?<!\w){re.escape(f'{name}={value}')}(?!\w)", f"{name}={_REDACTED}", text)
     for value in sorted(set(secret.values()), key=len, reverse=True):
-        if len(value) >= _LEAST:
+        if len(value) >= _LEAST_CHARACTERS:
             text = text.replace(value, _REDACTED)
     return text
 

@@ -5,21 +5,21 @@ Source: Dockerfile reference, "RUN --mount" and "RUN --device".
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable, Iterable
 
 import msgspec
 
 from containerlab import units
+from containerlab.build import csv_fields
+from containerlab.build.truth import truth
 from containerlab.errors import InvalidInput, nearest
 
 __all__ = ["Device", "RunMount", "check", "device", "parse"]
 
 _TYPES = ("bind", "cache", "tmpfs", "secret", "ssh")
 _SHARINGS = ("shared", "private", "locked")
-_TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
-_LARGEST = 2**32 - 1
+_LARGEST_ID = 2**32 - 1
 
 
 class RunMount(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,11 +112,7 @@ def device(value: str) -> Device:
 def _fields(value: str) -> list[str]:
     if not value:
         raise InvalidInput("the value is empty")
-    try:
-        rows = list(csv.reader([value], strict=True))
-    except csv.Error as error:
-        raise InvalidInput(f"cannot part {value!r} at its commas: {error}") from None
-    return rows[0] if rows else []
+    return csv_fields.fields(value, repr(value))
 
 
 def _put(options: dict[str, object], key: str, text: str, field: str) -> None:
@@ -162,9 +158,10 @@ def _text(key: str, value: str) -> str:
 
 
 def _switch(key: str, value: str) -> bool:
-    if value not in _TRUE + _FALSE:
+    said = truth(value)
+    if said is None:
         raise InvalidInput(f"invalid value for {key}: {value!r}", "it is true or false")
-    return value in _TRUE
+    return said
 
 
 def _among(known: Iterable[str]) -> Callable[[str, str], str]:
@@ -183,7 +180,7 @@ def _number(base: int) -> Callable[[str, str], int]:
     digits = re.compile(r"[0-7]{1,11}" if base == 8 else r"[0-9]{1,10}")
 
     def read(key: str, value: str) -> int:
-        if not digits.fullmatch(value) or int(value, base) > _LARGEST:
+        if not digits.fullmatch(value) or int(value, base) > _LARGEST_ID:
             raise InvalidInput(
                 f"invalid value {value[:80]!r} for {key}", "octal, as 0755" if base == 8 else "a number"
             )

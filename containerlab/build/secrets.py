@@ -5,11 +5,11 @@ Source: docker buildx build, "--secret"; BuildKit's limits (session/secrets/secr
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from containerlab.build import csv_fields
 from containerlab.errors import InvalidInput, NotFound, nearest, of_the_system
 
 __all__ = ["MOST_BYTES", "Secret", "SecretSource", "parse_secret", "read_secrets"]
@@ -70,7 +70,7 @@ def parse_secret(text: str | SecretSource) -> SecretSource:
 
 def _fields(text: str) -> dict[str, str]:
     fields: dict[str, str] = {}
-    for field in _split(text):
+    for field in csv_fields.fields(text, "a secret"):
         written, equals, value = field.partition("=")
         key = _KEYS.get(written.strip().lower())
         if not equals:
@@ -85,13 +85,6 @@ def _fields(text: str) -> dict[str, str]:
     if not fields.get("id"):
         raise InvalidInput("a secret has no id", "write id=NAME, as RUN --mount=type=secret,id=NAME names it")
     return fields
-
-
-def _split(text: str) -> list[str]:
-    try:
-        return next(csv.reader([text], strict=True), [])
-    except csv.Error as error:
-        raise InvalidInput(f"a secret is not written so: {error}", "its fields are CSV") from error
 
 
 def read_secrets(

@@ -43,7 +43,7 @@ def test_is_read_as_buildkit_reads_it(text: str, source: SecretSource) -> None:
         ("id=a,type=vault", "vault"),
         ("id=a,src=/x,env=A", "both"),
         ("id=a,type=file,env=A", "type=file"),
-        ('id=a,"src=/x', "not written so"),
+        ('id=a,"src=/x', "at its commas"),
     ],
 )
 def test_what_is_wrong_is_said(text: str, word: str) -> None:

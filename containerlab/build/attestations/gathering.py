@@ -13,7 +13,9 @@ from containerlab.build.ops import Base, Fetch, Run, Vertex
 from containerlab.build.order import Order
 from containerlab.build.purl import of_image, purl
 from containerlab.build.record import StepRecord
+from containerlab.build.secrets import parse_secret
 from containerlab.build.solve import ordered
+from containerlab.build.ssh import parse_ssh
 from containerlab.build.urls import shown
 from containerlab.oci.platform import Platform
 
@@ -54,8 +56,8 @@ class Gathered(NamedTuple):
             materials=tuple(_materials(vertices, platform)),
             are_materials_complete=bool(self.context.origin) and not any(map(_has_network, vertices)),
             context=self._origin(),
-            secrets=_ids(order.options.get("secret", ())),
-            ssh=tuple(text.partition("=")[0] for text in order.options.get("ssh", ())),
+            secrets=tuple(parse_secret(text).id for text in order.options.get("secret", ())),
+            ssh=tuple(parse_ssh(text).id for text in order.options.get("ssh", ())),
             steps=tuple(self.steps),
         )
 
@@ -89,9 +91,3 @@ def _materials(vertices: Sequence[Vertex], platform: Platform) -> Iterator[Mater
 
 def _has_network(vertex: Vertex) -> bool:
     return isinstance(vertex.op, Run) and vertex.op.network != "none"
-
-
-def _ids(texts: Sequence[str]) -> tuple[str, ...]:
-    """Return the ids of --secret, whatever the order of its fields."""
-    fields = (dict(word.partition("=")[::2] for word in text.split(",")) for text in texts)
-    return tuple(each["id"] for each in fields if each.get("id"))

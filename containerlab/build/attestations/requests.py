@@ -5,13 +5,13 @@ Source: Docker documentation, "Build attestations"; BuildKit, docs/attestations.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from containerlab import errors, units
+from containerlab.build import csv_fields
 
 __all__ = ["Provenance", "Requests", "Sbom", "of", "read"]
 
@@ -90,9 +90,8 @@ def _text(value: str | bool) -> str:
 
 def _fields(text: str) -> dict[str, str]:
     """Read `true`, `false`, or `KEY=VALUE,…`."""
-    words = next(csv.reader([text]), [])
     fields = {}
-    for word in words:
+    for word in csv_fields.fields(text, repr(text)):
         key, equals, value = word.partition("=")
         if equals:
             fields[key.strip().lower()] = value.strip()

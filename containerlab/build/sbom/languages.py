@@ -16,7 +16,7 @@ from containerlab.build.sbom.package import Package, System
 
 __all__ = ["npm", "python"]
 
-_LONG = 100
+_MOST_CHARACTERS = 100
 """What is longer is a licence's text, not its name."""
 
 
@@ -26,7 +26,7 @@ def python(content: bytes, system: System) -> Iterator[Package]:
     name, version = fields.get("Name"), fields.get("Version")
     if name and version:
         stated = str(fields.get("License-Expression") or fields.get("License") or "").strip()
-        if not stated or stated == "UNKNOWN" or len(stated) > _LONG:
+        if not stated or stated == "UNKNOWN" or len(stated) > _MOST_CHARACTERS:
             stated = _classified(list(map(str, fields.get_all("Classifier") or ())))
         yield Package(
             kind="pypi",
@@ -85,4 +85,4 @@ def _stated(value: Any) -> str:
         return " OR ".join(filter(None, map(_stated, value)))
     if isinstance(value, dict):
         return _stated(value.get("type"))
-    return value if isinstance(value, str) and len(value) <= _LONG else ""
+    return value if isinstance(value, str) and len(value) <= _MOST_CHARACTERS else ""

@@ -16,7 +16,7 @@ __all__ = ["Licence", "spdx", "wanted"]
 
 _SPLIT = re.compile(r"(\(|\)|\s+(?:AND|OR)\s+)", re.IGNORECASE)
 _ID = re.compile(r"[a-z0-9.+-]+(?: with [a-z0-9.+-]+)?", re.IGNORECASE)
-_LONGEST, _LONGEST_ID = 4000, 60
+_MOST_CHARACTERS, _MOST_ID_CHARACTERS = 4000, 60
 
 
 class Licence(NamedTuple):
@@ -51,7 +51,7 @@ def spdx(text: str) -> Licence:
     text = " ".join(text.split())
     if not text:
         return Licence("", {})
-    if len(text) > _LONGEST:
+    if len(text) > _MOST_CHARACTERS:
         return _unknown(text)
     references: dict[str, str] = {}
     parts = [_part(part, references) for part in _SPLIT.split(text) if part.strip()]
@@ -78,8 +78,8 @@ def _part(part: str, references: dict[str, str]) -> str:
 def _reference(name: str) -> str:
     """Return an id for a name; a long one ends in a hash, so that others do not have the same."""
     plain = re.sub(r"[^A-Za-z0-9.-]+", "-", name).strip("-") or "unnamed"
-    if len(plain) > _LONGEST_ID:
-        plain = f"{plain[:_LONGEST_ID]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    if len(plain) > _MOST_ID_CHARACTERS:
+        plain = f"{plain[:_MOST_ID_CHARACTERS]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     return f"LicenseRef-{plain}"
 
 

@@ -23,7 +23,7 @@ __all__ = ["PREDICATE_TYPE", "document"]
 
 PREDICATE_TYPE = "https://spdx.dev/Document"
 _UNKNOWN = "NOASSERTION"
-_LONGEST = 300
+_MOST_CHARACTERS = 300
 _ROOT, _IMAGE, _SYSTEM = "SPDXRef-DOCUMENT", "SPDXRef-Image", "SPDXRef-OperatingSystem"
 
 
@@ -99,7 +99,7 @@ def _package(identifier: str, package: Package) -> dict[str, Any]:
         "sourceInfo": f"found in {package.path}, brought by layer {package.layer}",
     }
     if package.supplier:
-        fields["supplier"] = _supplier(" ".join(package.supplier.split())[:_LONGEST])
+        fields["supplier"] = _supplier(" ".join(package.supplier.split())[:_MOST_CHARACTERS])
     if package.homepage.startswith(("http://", "https://")) and " " not in package.homepage:
         fields["homepage"] = package.homepage
     return fields
