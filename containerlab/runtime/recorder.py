@@ -74,6 +74,7 @@ class Recorder:
         return self._listener, self._table.descriptor
 
     def serve(self) -> None:
+        notify.switch_at_once(self._listener)
         poll = select.poll()
         poll.register(self._listener, select.POLLIN)
         while poll.poll()[0][1] & select.POLLIN:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from containerlab.linux import syscalls
 from containerlab.linux.idmap import IdMap
-from containerlab.store import merged, overlay, trees
+from containerlab.store import merged, overlay, ownership, trees
 from containerlab.store.merged import Found, Keep
 
 __all__ = ["Change", "changes", "compare", "main"]
@@ -60,12 +60,14 @@ def main(words: Sequence[str]) -> int:
 def compare(directory: Path, lowers: Sequence[Path], complete: bool, stubs: Collection[str]) -> list[Change]:
     """Compare a directory with merged layers; `complete` when what it lacks counts as deleted."""
     found: dict[str, str] = {}
+    is_single = ownership.has_single_id()
     root = os.open(directory, _OPEN_DIRECTORY)
     try:
         pending = [(b"", complete)]
         while pending:
             path, everything = pending.pop()
-            level = _Level(root, path, frozenset(map(os.fsencode, stubs)), everything)
+            mount_points = frozenset(map(os.fsencode, stubs))
+            level = _Level(root, path, mount_points, complete=everything, is_single=is_single)
             with merged.opened(lowers) as (below, keep):
                 for kind, name in level.changes(_descend(below, path, keep), keep):
                     found[os.fsdecode(b"/" + name)] = kind
@@ -90,11 +92,14 @@ def _descend(roots: Sequence[int], path: bytes, keep: Keep) -> Sequence[int]:
 class _Level:
     """One directory that is compared; `below` gathers the directories in it."""
 
-    def __init__(self, root: int, path: bytes, stubs: Collection[bytes], complete: bool) -> None:
+    def __init__(
+        self, root: int, path: bytes, stubs: Collection[bytes], *, complete: bool, is_single: bool
+    ) -> None:
         self._root = root
         self._path = path
         self._stubs = stubs
         self._complete = complete
+        self._is_single = is_single
         self.below: list[tuple[bytes, bool]] = []
 
     def changes(self, lower: Sequence[int], keep: Keep) -> Iterator[tuple[str, bytes]]:
@@ -119,7 +124,9 @@ class _Level:
                     self.below.append((path, complete))
                 if before is None:
                     yield "A", path
-                elif _differs(status, before, (directory, name), complete):
+                elif _differs(status, before, (directory, name), complete) or (
+                    self._is_single and _note_differs(status, before, (directory, name))
+                ):
                     yield "C", path
         if complete:
             for name in {os.fsencode(name) for fd in lower for name in os.listdir(fd)} - names:
@@ -153,11 +160,20 @@ def _differs(status: os.stat_result, before: Found, where: tuple[int, bytes], co
         return _identity(status) != _identity(old)
     if not complete or _identity(status) != _identity(before.status):
         return True
+    directory, name = where
     if stat.S_ISLNK(status.st_mode):
-        directory, name = where
         return os.readlink(name, dir_fd=directory) != os.readlink(name, dir_fd=before.parent)
     new, old = status, before.status
     return (new.st_size, new.st_mtime_ns, new.st_rdev) != (old.st_size, old.st_mtime_ns, old.st_rdev)
+
+
+def _note_differs(status: os.stat_result, before: Found, where: tuple[int, bytes]) -> bool:
+    """Tell whether another owner is noted beside what is a file or directory as before."""
+    if stat.S_ISDIR(status.st_mode):
+        return ownership.read_at(*where) != ownership.read(before.directories[0])
+    if not stat.S_ISREG(status.st_mode):
+        return False
+    return ownership.read_at(*where) != ownership.read_at(before.parent, where[1])
 
 
 def _identity(status: os.stat_result) -> tuple[int, int, int]:

@@ -56,7 +56,12 @@ def run(user: User, source: str, *options: str) -> str:
 def owners(user: User, name: str = "one") -> dict[str, tuple[int, int]]:
     """Return who owns what in the layer that a container becomes."""
     check(user.conlab("commit", name, "committed"))
-    check(user.conlab("save", "-o", "saved.tar", "committed"))
+    return layer_of(user, "committed")
+
+
+def layer_of(user: User, image: str) -> dict[str, tuple[int, int]]:
+    """Return who owns what in the topmost layer of an image."""
+    check(user.conlab("save", "-o", "saved.tar", image))
     with tarfile.open(user.home / "saved.tar") as archive:
         manifest = json.load(archive.extractfile("manifest.json"))  # type: ignore[arg-type]
         layer = archive.extractfile(manifest[0]["Layers"][-1]).read()  # type: ignore[union-attr]
@@ -128,6 +133,27 @@ assert os.stat("/srv/a").st_uid == 0            # what programs see stays as it 
         "pipe": (17, 18),
         "second": (19, 20),
     }
+
+
+def test_a_build_gives_owners_from_step_to_step(user: User) -> None:
+    context = user.home / "context"
+    context.mkdir(exist_ok=True)
+    (context / "Dockerfile").write_text(
+        """
+        FROM lab/base AS made
+        RUN mkdir /app && touch /app/f && chown -Rh 33:44 /app
+        USER 1000:50
+        RUN echo x >>/app/f && touch /tmp/mine
+        FROM lab/base
+        COPY --from=made /app/f /tmp/mine /app/
+        RUN chmod 600 /app/f /app/mine && touch /app/new && touch /etc/passwd
+        """
+    )
+    check(user.conlab("build", "-q", "-t", "built", str(context)))
+    layer = layer_of(user, "built")
+    wanted = {"f": (33, 44), "mine": (1000, 50), "new": (0, 0)}
+    assert {name: layer[f"app/{name}"] for name in wanted} == wanted
+    assert layer["etc/passwd"] == (0, 0)
 
 
 def test_errors_are_those_of_the_kernel(user: User) -> None:

@@ -443,13 +443,15 @@ def test_a_copy_has_the_notes_of_owners_too(single_id_user: User) -> None:
     perform(
         single_id_user,
         r"""
-lowers = layers.ensure(image(layer(member("d", uid=7), member("d/x", b"x", uid=7, gid=8))))
+lowers = layers.ensure(image(layer(member("d", uid=7), member("d/x", b"x", uid=7, gid=8),
+                                  member("d/y", b"y"), member("d/z", b"z", uid=9))))
 snapshot = snapshots.prepare(home, container("c"), lowers, idmap=idmap, kind="copy")
 run(snapshot, "echo more >>d/x")
+os.setxattr(snapshot.root / "d/y", "user.containers.override_stat", b"3:4:0644")
 committed = layers.commit_copy(snapshot.root, lowers)
 with blobs.open(committed.descriptor) as blob, tarfile.open(fileobj=blob, mode="r|gz") as archive:
     found = {each.name: (each.uid, each.gid) for each in archive}
-assert found == {"d": (7, 0), "d/x": (7, 8)}, found
+assert found == {"d": (7, 0), "d/x": (7, 8), "d/y": (3, 4)}, found
 snapshots.remove(home.containers / "c", idmap)
 """,
     )
