@@ -21,18 +21,30 @@ def _yes_or_keys(value: str | bool) -> str:
 
 
 # fmt: off
+class Inputs(TypedDict, total=False):
+    """What a Dockerfile refers to and does not say."""
+
+    build_arg: Annotated[Pairs, Flag("--build-arg", v.text, "Set an ARG: NAME=value, or NAME to hand on this process's variable", "NAME=VALUE", "buildargs", tuple)]
+    build_context: Annotated[Pairs, Flag("--build-context", v.pair, "More files or images by a name: name=DIRECTORY, docker-image://…, oci-layout://…, URL", "NAME=SOURCE", collect=tuple)]
+
+
+class Display(TypedDict, total=False):
+    """How it is shown."""
+
+    quiet: Annotated[bool, Flag("-q --quiet", units.switch, "Show nothing but the image's id", "", "q")]
+    progress: Annotated[str, Flag("--progress", v.choice("auto", "plain", "tty", "rawjson", "quiet"), "How to show it: auto, plain, tty, rawjson, quiet", "KIND", completes="auto plain tty rawjson quiet")]
+
+
 class What(TypedDict, total=False):
     """What is built, from what."""
 
     tag: Annotated[Words, Flag("-t --tag", v.text, "Name of the image", "NAME[:TAG]", "t", tuple, completes="image")]
     file: Annotated[str, Flag("-f --file", v.text, "The Dockerfile, if it is not CONTEXT/Dockerfile; - for standard input", "FILE", "dockerfile", completes="file")]
     target: Annotated[str, Flag("--target", v.text, "Build up to this stage", "STAGE", "target")]
-    build_arg: Annotated[Pairs, Flag("--build-arg", v.text, "Set an ARG: NAME=value, or NAME to hand on this process's variable", "NAME=VALUE", "buildargs", tuple)]
-    build_context: Annotated[Pairs, Flag("--build-context", v.pair, "More files or images by a name: name=DIRECTORY, docker-image://…, oci-layout://…, URL", "NAME=SOURCE", collect=tuple)]
     label: Annotated[Pairs, Flag("--label", v.pair, "Set a label of the image", "KEY=VALUE", "labels", dict)]
     annotation: Annotated[Words, Flag("--annotation", v.text, "Set an annotation of the manifest, or index:KEY=VALUE", "KEY=VALUE", collect=tuple)]
     platform: Annotated[Words, Flag("--platform", v.text, "Build for these: linux/amd64,linux/arm64", "PLATFORMS", "platform", tuple, completes="linux/amd64 linux/arm64")]
-    pull: Annotated[bool, Flag("--pull", units.switch, "Pull base images even if they are there", "", "pull")]
+    pull: Annotated[bool, Flag("--pull", units.switch, "Pull base images even if they are there: needs a registry", "", "pull")]
     ignore_file: Annotated[str, Flag("--ignore-file --ignorefile", v.text, "Another file than .dockerignore", "FILE", completes="file")]
 
 
@@ -47,7 +59,7 @@ class How(TypedDict, total=False):
     memory: Annotated[Size, Flag("-m --memory", units.size, "Most memory of a RUN", "SIZE", "memory")]
     cpus: Annotated[float | str, Flag("--cpus", units.cores, "Most processor cores of a RUN", "NUMBER")]
     cgroup_parent: Annotated[str, Flag("--cgroup-parent", v.text, "Cgroup to make those of RUN in", "PATH")]
-    allow: Annotated[Words, Flag("--allow", v.choice("security.insecure", "network.host"), "Let RUN ask for this: security.insecure", "RIGHT", collect=tuple, completes="security.insecure network.host")]
+    allow: Annotated[Words, Flag("--allow", v.choice("security.insecure", "network.host"), "Let RUN ask for this: security.insecure; network.host needs none", "RIGHT", collect=tuple, completes="security.insecure network.host")]
     secret: Annotated[Words, Flag("--secret", v.text, "A value that RUN may mount: id=NAME[,src=FILE|env=VARIABLE]", "KEYS", collect=tuple)]
     ssh: Annotated[Words, Flag("--ssh", v.text, "An agent that RUN may mount: default, or id=SOCKET|KEY", "ID[=PATH]", collect=tuple)]
     allow_secret_in_layer: Annotated[bool, Flag("--allow-secret-in-layer", units.switch, "Do not refuse a layer that has the value of a secret")]
@@ -65,7 +77,7 @@ class Remembering(TypedDict, total=False):
 
 
 class Result(TypedDict, total=False):
-    """What comes of it, and how it is shown."""
+    """What comes of it."""
 
     output: Annotated[Words, Flag("-o --output", v.text, "Where to: DIRECTORY, -, type=image|local|tar|oci|docker|cacheonly[,dest=…]", "OUTPUT", "outputs", tuple, completes="file")]
     compression: Annotated[str, Flag("--compression", v.choice("gzip", "zstd", "none"), "Of layers: gzip, zstd, none", "KIND", completes="gzip zstd none")]
@@ -75,30 +87,26 @@ class Result(TypedDict, total=False):
     attest: Annotated[Words, Flag("--attest", v.text, "Attach: type=sbom, type=provenance,mode=max", "KEYS", collect=tuple)]
     iidfile: Annotated[str, Flag("--iidfile", v.file_path, "Write the image's id to this file", "FILE", completes="file")]
     metadata_file: Annotated[str, Flag("--metadata-file", v.file_path, "Write what was built to this file, as JSON", "FILE", completes="file")]
-    quiet: Annotated[bool, Flag("-q --quiet", units.switch, "Show nothing but the image's id", "", "q")]
-    progress: Annotated[str, Flag("--progress", v.choice("auto", "plain", "tty", "rawjson", "quiet"), "How to show it: auto, plain, tty, rawjson, quiet", "KIND", completes="auto plain tty rawjson quiet")]
     load: Annotated[bool, Flag("--load", units.switch, "Accepted for Docker's sake: images are in the store anyway")]
     push: Annotated[bool, Flag("--push", units.switch, "Push the image: needs a registry")]
     rm: Annotated[bool, Flag("--rm", units.switch, "Accepted for Docker's sake: containers of steps never stay")]
     force_rm: Annotated[bool, Flag("--force-rm", units.switch, "Accepted for Docker's sake, as --rm")]
 
 
-class BuildOptions(What, How, Remembering, Result, total=False):
+class BuildOptions(What, Inputs, How, Remembering, Result, Display, total=False):
     """The options of `build`."""
 
 
-class LayerOptions(How, Remembering, total=False):
+class LayerOptions(Inputs, How, Remembering, Display, total=False):
     """The options of `layer`."""
 
     tag: Annotated[str, Flag("-t --tag", v.text, "Name of the image that grows", "NAME[:TAG]", completes="image")]
     base: Annotated[str, Flag("--from", v.text, "Begin anew, on this image", "IMAGE", completes="image")]
-    build_arg: Annotated[Pairs, Flag("--build-arg", v.text, "Set an ARG: NAME=value, or NAME to hand on this process's variable", "NAME=VALUE", collect=tuple)]
-    build_context: Annotated[Pairs, Flag("--build-context", v.pair, "More files or images by a name: name=DIRECTORY, docker-image://…", "NAME=SOURCE", collect=tuple)]
-    progress: Annotated[str, Flag("--progress", v.choice("auto", "plain", "tty", "rawjson", "quiet"), "How to show it: auto, plain, tty, rawjson, quiet", "KIND", completes="auto plain tty rawjson quiet")]
-    quiet: Annotated[bool, Flag("-q --quiet", units.switch, "Show nothing but the image's id")]
 
 
 class BuilderPruneOptions(TypedDict, total=False):
+    """The options of `builder prune`."""
+
     all: Annotated[bool, Flag("-a --all", units.switch, "Everything, also what images are made of and cache mounts")]
     until: Annotated[Duration, Flag("--until", units.seconds, "Only what was not of use for so long: 24h", "DURATION")]
     keep_storage: Annotated[Size, Flag("--keep-storage --reserved-space", units.size, "Stop when so much is left", "SIZE")]
