@@ -127,17 +127,17 @@ class Builder:
         the place of what it made, and of all that came after it. ARG counts for its own lines only.
         """
         from containerlab.build.layered import Lines
-        from containerlab.engine.layering import ground
+        from containerlab.engine.layering import below
 
         given = normalise(LayerOptions, options)
         if not given.get("tag"):
             raise InvalidInput("layer needs the name of the image that grows", "give -t NAME")
         name, base = given.pop("tag"), given.pop("base", "")
         backend, new = self._backend(), Lines(text=lines, image_id="", cell=cell)
-        below = ground(name, backend.made_of(name), self._id_of(name), new, base)
-        result = self.build(context, dockerfile=below.first_line + lines, tag=name, **given)
-        text = lines if below.made else below.first_line + lines
-        made = (*below.made, Lines(text=text, image_id=result.id, cell=cell))
+        found = below(name, backend.made_of(name), self._id_of(name), new, base)
+        result = self.build(context, dockerfile=found.first_line + lines, tag=name, **given)
+        text = lines if found.made else found.first_line + lines
+        made = (*found.made, Lines(text=text, image_id=result.id, cell=cell))
         backend.keep_made(name, made)
         return result
 

@@ -8,14 +8,14 @@ from typing import NamedTuple
 from containerlab.build.layered import Lines
 from containerlab.errors import NotFound
 
-__all__ = ["Ground", "ground"]
+__all__ = ["Below", "below"]
 
 _ID_LENGTH = len("sha256:") + 12
 """As much of an image's id as people are shown."""
 _FROM = re.compile(r"\s*(?:#[^\n]*\n\s*)*FROM\s", re.IGNORECASE)
 
 
-class Ground(NamedTuple):
+class Below(NamedTuple):
     """What the next lines stand on: what made the state before them, and what they are written below."""
 
     made: tuple[Lines, ...]
@@ -23,7 +23,7 @@ class Ground(NamedTuple):
     """A FROM; empty where the lines bring their own."""
 
 
-def ground(name: str, made: tuple[Lines, ...], current_id: str, new: Lines, base: str) -> Ground:
+def below(name: str, made: tuple[Lines, ...], current_id: str, new: Lines, base: str) -> Below:
     """Choose the state that `new` lines for an image stand on.
 
     made: what made the image so far. current_id: of the image that has the name now, or "". base: where to
@@ -33,12 +33,12 @@ def ground(name: str, made: tuple[Lines, ...], current_id: str, new: Lines, base
     Raises: NotFound when there is nothing to stand on.
     """
     if base or _FROM.match(new.text):
-        return Ground((), f"FROM {base}\n" if base else "")
+        return Below((), f"FROM {base}\n" if base else "")
     kept = _before(made, new)
     if not kept or (kept == made and kept[-1].image_id != current_id):
         return _of_an_image(name, current_id)
     state = name if kept[-1].image_id == current_id else kept[-1].image_id[:_ID_LENGTH]
-    return Ground(kept, f"FROM {state}\n")
+    return Below(kept, f"FROM {state}\n")
 
 
 def _before(made: tuple[Lines, ...], new: Lines) -> tuple[Lines, ...]:
@@ -49,10 +49,10 @@ def _before(made: tuple[Lines, ...], new: Lines) -> tuple[Lines, ...]:
     return made
 
 
-def _of_an_image(name: str, image_id: str) -> Ground:
+def _of_an_image(name: str, image_id: str) -> Below:
     """Stand on an image that was made in another way."""
     if not image_id:
         raise NotFound(
             f"there is no {name} to go on from", "begin with a FROM line, or name an image with --from"
         )
-    return Ground((Lines(text=f"FROM {name}", image_id=image_id),), f"FROM {name}\n")
+    return Below((Lines(text=f"FROM {name}", image_id=image_id),), f"FROM {name}\n")

@@ -21,7 +21,7 @@ from containerlab.oci.image import Descriptor
 from containerlab.store.blobs import Blobs, Writer
 
 if TYPE_CHECKING:
-    from containerlab.store.stage import Stage
+    from containerlab.store.side_thread import SideThread
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -78,7 +78,7 @@ class LayerWriter:
         self._hasher = digests.Hasher()
         self._pending: list[bytes] = []
         self._pending_bytes = 0
-        self._stages: list[Stage] = []
+        self._threads: list[SideThread] = []
 
     def write(self, data: bytes) -> None:
         """Add bytes."""
@@ -88,17 +88,17 @@ class LayerWriter:
             self._pass_on_blocks()
 
     def _pass_on_blocks(self) -> None:
-        if not self._stages:
-            from containerlab.store.stage import Stage  # small layers do without threads
+        if not self._threads:
+            from containerlab.store.side_thread import SideThread  # small layers do without threads
 
             uses = (self._hasher.update, self._compress, *([self._watch] if self._watch else []))
-            self._stages += map(Stage, uses)
+            self._threads += map(SideThread, uses)
         whole = memoryview(self._pending[0] if len(self._pending) == 1 else b"".join(self._pending))
         end = len(whole) - len(whole) % _BLOCK_BYTES
         for start in range(0, end, _BLOCK_BYTES):
             block = bytes(whole[start : start + _BLOCK_BYTES])
-            for stage in self._stages:
-                stage.put(block)
+            for thread in self._threads:
+                thread.put(block)
         self._pending = [bytes(whole[end:])]
         self._pending_bytes = len(whole) - end
 
@@ -108,8 +108,8 @@ class LayerWriter:
 
     def commit(self) -> Committed:
         """End the stream and let the blob be there."""
-        for stage in self._stages:
-            stage.finish()
+        for thread in self._threads:
+            thread.finish()
         rest = b"".join(self._pending)
         self._hasher.update(rest)
         if self._watch:
@@ -123,8 +123,8 @@ class LayerWriter:
 
     def close(self) -> None:
         """End the threads of a layer that was not committed."""
-        for stage in self._stages:
-            stage.abandon()
+        for thread in self._threads:
+            thread.abandon()
 
 
 @contextlib.contextmanager

@@ -6,12 +6,12 @@ import queue
 import threading
 from collections.abc import Callable
 
-__all__ = ["Stage"]
+__all__ = ["SideThread"]
 
 _MOST_WAITING = 4
 
 
-class Stage:
+class SideThread:
     """Hands each piece to `work`, which is to be code that lets go of the interpreter's lock.
 
     What `work` raises, the maker is told at the next `put` or at the end. Who does not come to `finish` has

@@ -10,7 +10,7 @@ from containerlab.build import layered
 from containerlab.build.layered import Lines
 from containerlab.engine.build_result import BuildResult
 from containerlab.engine.engine import Engine
-from containerlab.engine.layering import Ground, ground
+from containerlab.engine.layering import Below, below
 from containerlab.errors import CorruptContent, InvalidInput, LabError, NotFound
 from containerlab.store.home import Home
 from tests import containers as small
@@ -27,24 +27,24 @@ def new(text: str, cell: str = "") -> Lines:
 @pytest.mark.parametrize(
     ("made", "current", "lines", "expected"),
     [
-        ((), "", new("# more\nfrom base\nRUN x"), Ground((), "")),
-        ((ONE, TWO), "2", new("RUN three"), Ground((ONE, TWO), "FROM app\n")),
-        ((ONE, TWO, THREE), "3", new("RUN other", "b"), Ground((ONE,), "FROM 1\n")),
-        ((ONE, TWO), "2", new("FROM base", "b"), Ground((), "")),
-        ((ONE, new("RUN two")), "", new("RUN two"), Ground((ONE,), "FROM 1\n")),
-        ((ONE, TWO), "9", new("RUN x"), Ground((Lines(text="FROM app", image_id="9"),), "FROM app\n")),
-        ((), "9", new("RUN x"), Ground((Lines(text="FROM app", image_id="9"),), "FROM app\n")),
+        ((), "", new("# more\nfrom base\nRUN x"), Below((), "")),
+        ((ONE, TWO), "2", new("RUN three"), Below((ONE, TWO), "FROM app\n")),
+        ((ONE, TWO, THREE), "3", new("RUN other", "b"), Below((ONE,), "FROM 1\n")),
+        ((ONE, TWO), "2", new("FROM base", "b"), Below((), "")),
+        ((ONE, new("RUN two")), "", new("RUN two"), Below((ONE,), "FROM 1\n")),
+        ((ONE, TWO), "9", new("RUN x"), Below((Lines(text="FROM app", image_id="9"),), "FROM app\n")),
+        ((), "9", new("RUN x"), Below((Lines(text="FROM app", image_id="9"),), "FROM app\n")),
     ],
     ids=["first", "next", "cell run again", "anew", "same again", "tagged elsewhere", "made elsewhere"],
 )
-def test_next_lines_stand_on(made: tuple[Lines, ...], current: str, lines: Lines, expected: Ground) -> None:
-    assert ground("app", made, current, lines, "") == expected
+def test_next_lines_stand_on(made: tuple[Lines, ...], current: str, lines: Lines, expected: Below) -> None:
+    assert below("app", made, current, lines, "") == expected
 
 
 def test_image_to_begin_with() -> None:
-    assert ground("app", (ONE, TWO), "2", new("RUN x"), "other") == Ground((), "FROM other\n")
+    assert below("app", (ONE, TWO), "2", new("RUN x"), "other") == Below((), "FROM other\n")
     with pytest.raises(NotFound, match="no app to go on from"):
-        ground("app", (), "", new("RUN x"), "")
+        below("app", (), "", new("RUN x"), "")
 
 
 def test_lines_are_kept_by_name(tmp_path: Path) -> None:
