@@ -244,6 +244,7 @@ class _Build:
                 network=order.options.get("network", "default"),
                 options=order.of_containers,
                 allowed=order.options.get("allow", ()),
+                project=order.project,
                 shows_platform=len(order.platforms) > 1,
             )
         )

@@ -100,7 +100,9 @@ class BuildCache:
         if row is None:
             return "it was never built here"
         before = _cached(row).parts
-        new = [name for name in _TOLD if before.get(name) != key.parts.get(name)]
+        # Another kind of instruction has other parts, too, which say nothing more.
+        common = [name for name in _TOLD if (name in before) == (name in key.parts)]
+        new = [name for name in common if before.get(name) != key.parts.get(name)]
         return "; ".join(_TOLD[name] for name in new) or "it was built, and removed since"
 
     def all(self, keys: Collection[str] | None = None) -> list[Cached]:

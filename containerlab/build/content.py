@@ -48,11 +48,10 @@ def digest(source: Source, selection: Selection, cache: str | None = None) -> st
 
 
 class _Late(NamedTuple):
-    """A big file that a thread reads; at: where its record belongs."""
+    """A big file that a thread reads; at: where its record belongs; line: makes it of what was read."""
 
     at: int
-    name: bytes
-    status: os.stat_result
+    line: Callable[[bytes], bytes]
     value: Future[bytes]
 
 
@@ -84,7 +83,8 @@ class _Summary:
             self._file(pick, name, pick.status)
         elif stat.S_ISDIR(pick.status.st_mode):
             if pick.path:
-                self._record(name, pick.status, self._attributes(pick.folder, pick.status))
+                rest = self._attributes(pick.folder)
+                self._records.append(_line(name, pick.status, self._owner(pick.status, pick.folder), rest))
             else:  # what it has itself is not copied
                 self._records.append(b"/%b\n" % name)
                 self._where = None
@@ -94,46 +94,46 @@ class _Summary:
             self._record(name, pick.status, b"%d" % pick.status.st_rdev)
 
     def _record(self, name: bytes, status: os.stat_result, rest: bytes) -> None:
-        self._records.append(self._line(name, status, rest))
+        self._records.append(_line(name, status, self._owner(status), rest))
 
-    def _line(self, name: bytes, status: os.stat_result, rest: bytes) -> bytes:
-        owner = b"%d:%d" % (status.st_uid, status.st_gid) if self._has_owners else b""
-        return b"%b\0%o\0%b\0%d\0%b\n" % (name, status.st_mode, owner, len(rest), rest)
+    def _owner(self, status: os.stat_result, file: int = -1) -> bytes:
+        """Return the owner as far as it counts; of an open file the one that is noted beside it."""
+        if not self._has_owners:
+            return b""
+        if file >= 0:
+            return b"%d:%d" % self._noted.of(file, status)
+        return b"%d:%d" % (status.st_uid, status.st_gid)
 
-    def _attributes(self, file: int, status: os.stat_result) -> bytes:
-        """Return what is kept beside a file and is part of it; its owner too, where that is noted there."""
+    def _attributes(self, file: int) -> bytes:
+        """Return what is kept beside a file and is part of it."""
         found = attributes(file, is_context=self._is_context)
-        noted = self._noted.of(file, status) if self._has_owners and self._noted.are_noted else ()
-        return (
-            repr((sorted(found.items()), *noted)).encode("utf-8", "surrogateescape")
-            if found or noted
-            else b""
-        )
+        return repr(sorted(found.items())).encode("utf-8", "surrogateescape") if found else b""
 
     def _file(self, pick: Pick, name: bytes, status: os.stat_result) -> None:
         folder = self._folder_of(pick)
         short = os.fsdecode(pick.name)
         known = folder.get(short, status)
-        if known is not None:
+        if known is not None and not (self._has_owners and self._noted.are_noted):
             self._record(name, status, known)
             return
         fd = opened_file(pick)
         try:
             status = os.fstat(fd)
-            extra = self._attributes(fd, status)
-            if status.st_size >= _THREADS_FROM_BYTES:
-                fd = self._later(
-                    fd, name, status, functools.partial(_hash_and_put, folder, short, status, extra)
-                )
-                return
-            known = _hash(fd, status.st_size, extra)
+            owner = self._owner(status, fd)
+            if known is None:
+                extra = self._attributes(fd)
+                if status.st_size >= _THREADS_FROM_BYTES:
+                    work = functools.partial(_hash_and_put, folder, short, status, extra)
+                    fd = self._later(fd, functools.partial(_line, name, status, owner), work)
+                    return
+                known = _hash(fd, status.st_size, extra)
+                folder.put(short, status, known)
         finally:
             if fd >= 0:
                 os.close(fd)
-        folder.put(short, status, known)
-        self._record(name, status, known)
+        self._records.append(_line(name, status, owner, known))
 
-    def _later(self, fd: int, name: bytes, status: os.stat_result, work: Callable[[int], bytes]) -> int:
+    def _later(self, fd: int, line: Callable[[bytes], bytes], work: Callable[[int], bytes]) -> int:
         """Let a thread hash a big file and close it; return -1, as the descriptor is not here any more."""
         if self._threads is None:
             from concurrent.futures import ThreadPoolExecutor
@@ -141,7 +141,7 @@ class _Summary:
             self._threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1), "hash")
         if len(self._late) >= _MOST_OPEN:
             self._late[-_MOST_OPEN].value.result()
-        self._late.append(_Late(len(self._records), name, status, self._threads.submit(work, fd)))
+        self._late.append(_Late(len(self._records), line, self._threads.submit(work, fd)))
         self._records.append(b"")
         return -1
 
@@ -154,8 +154,12 @@ class _Summary:
 
     def digest(self) -> str:
         for late in self._late:
-            self._records[late.at] = self._line(late.name, late.status, late.value.result())
+            self._records[late.at] = late.line(late.value.result())
         return "sha256:" + hashlib.sha256(b"".join(self._records)).hexdigest()
+
+
+def _line(name: bytes, status: os.stat_result, owner: bytes, rest: bytes) -> bytes:
+    return b"%b\0%o\0%b\0%d\0%b\n" % (name, status.st_mode, owner, len(rest), rest)
 
 
 def _hash_and_put(folder: Folder, name: str, status: os.stat_result, extra: bytes, fd: int) -> bytes:

@@ -51,7 +51,7 @@ class Around(NamedTuple):
 
     global_arguments: of ARGs before the first FROM and of the platform. given: --build-arg.
     context: the files of the build. find: what --from means. options: of each RUN's container.
-    allowed: what a RUN may ask for.
+    allowed: what a RUN may ask for. project: see `graph.Wanted`.
     shown_platform: put before the names of steps when there are several.
     """
 
@@ -64,6 +64,7 @@ class Around(NamedTuple):
     options: tuple[tuple[str, object], ...] = ()
     allowed: tuple[str, ...] = ()
     cache_namespace: str = ""
+    project: str = ""
     shown_platform: str = ""
 
 
@@ -409,7 +410,7 @@ def _step(stage: Stage, it: Instruction, around: Around, op: Op, text: str) -> V
     width = len(str(stage.total))
     prefix = f"{around.shown_platform}{stage.name} " if stage.name else around.shown_platform
     name = f"[{prefix}{stage.done:{width}}/{stage.total}] {text}"
-    slot = f"{around.dockerfile.name}/{prefix}/{stage.done}"
+    slot = f"{around.project}/{around.dockerfile.name}/{prefix}/{stage.done}"
     return Vertex(op, stage.vertex, name, stage.name, slot, it.place, stage.is_uncached)
 
 

@@ -47,6 +47,8 @@ class Wanted(NamedTuple):
     is_platform_asked: bool = False
     allowed: tuple[str, ...] = ()
     """--allow: what RUN may ask for."""
+    project: str = ""
+    """What tells this Dockerfile from others of the same name: where its context is."""
 
 
 class Compiled(NamedTuple):
@@ -214,6 +216,7 @@ class _Stages:
             options=(*wanted.options, *_hostname(wanted.given)),
             allowed=wanted.allowed,
             cache_namespace=wanted.given.get("BUILDKIT_CACHE_MOUNT_NS", ""),
+            project=wanted.project,
             shown_platform=f"{wanted.platform} " if wanted.shows_platform else "",
         )
 

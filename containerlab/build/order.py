@@ -52,6 +52,11 @@ class Order(NamedTuple):
         return found
 
     @property
+    def project(self) -> str:
+        """Return where the context is, so that builds of one are compared with each other."""
+        return os.path.abspath(self.context) if os.path.isdir(self.context) else self.context
+
+    @property
     def epoch(self) -> int | None:
         """Return SOURCE_DATE_EPOCH, as build argument or else as this process's variable."""
         text = self.arguments.get("SOURCE_DATE_EPOCH", os.environ.get("SOURCE_DATE_EPOCH", ""))

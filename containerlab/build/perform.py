@@ -29,6 +29,7 @@ from containerlab.store.tar_write import END
 
 __all__ = ["Ground", "Perform", "told"]
 
+_NOT_SOUGHT = "the cache was not asked for it (--no-cache)"
 _Say = Callable[[str, bytes], None]
 
 
@@ -115,7 +116,7 @@ class Perform:
             found = None if vertex.is_uncached else self._found(key)
             if found is not None:
                 return Done((*below, found), True)
-            missed = self._cache.why_missed(key)
+            missed = _NOT_SOUGHT if vertex.is_uncached else self._cache.why_missed(key)
             layer = self._made(vertex, states, below, say)
             self._cache.add(key, layer, vertex.name.partition("] ")[2] or vertex.name)
         return Done((*below, layer), False, missed)

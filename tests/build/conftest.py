@@ -9,6 +9,7 @@ import pytest
 
 from containerlab.store.images import Images
 from tests.build import made
+from tests.build.place import Place
 
 
 @pytest.fixture
@@ -16,3 +17,13 @@ def images(tmp_path: Path) -> Iterator[Images]:
     """Yield an empty store; what comes in is kept until the end."""
     with made.store(tmp_path / "home") as store:
         yield store
+
+
+@pytest.fixture
+def place(base: Path, tmp_path: Path) -> Iterator[Place]:
+    home = base / f"resilience-{tmp_path.name}"
+    place = Place(home)
+    try:
+        yield place
+    finally:
+        place.engine.close()
