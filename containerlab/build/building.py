@@ -34,6 +34,7 @@ from containerlab.build.record import BuildRecord, LintWarning, StepRecord, Warn
 from containerlab.build.redaction import keyed_hash
 from containerlab.build.remote import Remotes
 from containerlab.build.running import Runner
+from containerlab.build.secret_names import looks_secret
 from containerlab.build.secrets import Secret
 from containerlab.build.selection import Source
 from containerlab.build.solve import Reporter, State, StepFailed, needed, ordered, solve
@@ -166,7 +167,7 @@ class _Build:
             named = stack.enter_context(NamedContexts(given, images, find_image))
             compiled = [self._compiled(each, named.of(each)) for each in self._order.platforms]
             targets = [each.vertex for each in compiled if each.vertex is not None]
-            hidden = _hidden(targets, values)
+            hidden = _hidden(targets, values, self._order.arguments)
             ground = self._ground(self._mounting(values, agents), remotes, hidden)
             performer = Perform(ground._replace(unpacked=needed(targets)))
             states = self._solved(targets, performer)
@@ -341,9 +342,15 @@ def _notices(file: Dockerfile) -> tuple[str, ...]:
     return (f"# syntax={syntax} is not fetched: this builder reads the language itself",) if syntax else ()
 
 
-def _hidden(targets: Sequence[Vertex], values: Mapping[str, Secret]) -> dict[str, bytes]:
-    """Return all secret values of a build: those that may be mounted, and build arguments with such names."""
+def _hidden(
+    targets: Sequence[Vertex], values: Mapping[str, Secret], arguments: Mapping[str, str]
+) -> dict[str, bytes]:
+    """Return all secret values of a build: those that may be mounted, and build arguments with such names.
+
+    arguments: of --build-arg, which no RUN need see to be in an ENV; those of the RUNs have the defaults too.
+    """
+    told = {name: value for name, value in arguments.items() if looks_secret(name)}
     runs = (vertex.op for vertex in ordered(targets) if isinstance(vertex.op, Run))
-    arguments = (argument.partition("=")[::2] for run in runs for argument in run.secret_arguments)
-    given = {name: value.encode(errors="surrogateescape") for name, value in arguments}
+    told |= (argument.partition("=")[::2] for run in runs for argument in run.secret_arguments)
+    given = {name: value.encode(errors="surrogateescape") for name, value in told.items()}
     return given | {name: secret.value for name, secret in values.items()}
