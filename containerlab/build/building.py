@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from containerlab import errors
 from containerlab.build import carried, contexts, graph, lint, located, parser, secrets, ssh
-from containerlab.build.assembling import assembled, stack_below
+from containerlab.build.assembling import Times, assembled, stack_below
 from containerlab.build.attestations import requests
 from containerlab.build.built import Built
 from containerlab.build.cache import BuildCache
@@ -39,7 +39,6 @@ from containerlab.build.secrets import Secret
 from containerlab.build.selection import Source
 from containerlab.build.solve import Reporter, State, StepFailed, needed, ordered, solve
 from containerlab.oci import image as documents
-from containerlab.oci.image import format_time
 from containerlab.oci.platform import Platform
 from containerlab.store import removal, snapshots, workshop
 from containerlab.store.images import Image, Images
@@ -171,7 +170,7 @@ class _Build:
             ground = self._ground(self._mounting(values, agents), remotes, hidden)
             performer = Perform(ground._replace(unpacked=needed(targets)))
             states = self._solved(targets, performer)
-            built = [self._built(each, states, Finder(self._sought(hidden))) for each in compiled]
+            built = [self._built(each, states, performer, Finder(self._sought(hidden))) for each in compiled]
             performer.note_hits()
             self._carry(performer, targets)
             for warning in self._warnings:
@@ -278,17 +277,25 @@ class _Build:
             keys = {performer.keys[vertex] for vertex in wanted if vertex in performer.keys}
             carried.write(place.directory, BuildCache(images.database).all(keys), images.blobs)
 
-    def _built(self, compiled: Compiled, states: Mapping[Vertex, State], finder: Finder) -> Built:
+    def _built(
+        self, compiled: Compiled, states: Mapping[Vertex, State], performer: Perform, finder: Finder
+    ) -> Built:
         layers = states[compiled.vertex] if compiled.vertex else ()
         assert not isinstance(layers, Source)
-        created = format_time(self._started_at if self._order.epoch is None else self._order.epoch)
-        built = assembled(compiled, layers, self._order.options.get("label", {}), created)
+        times = Times(self._made_at(compiled, performer), self._order.epoch, self._started_at)
+        built = assembled(compiled, layers, self._order.options.get("label", {}), times)
         if leaks := finder.search_config(documents.encode(built.config)):
             raise errors.NotPermitted(
                 f"the image's configuration would have a secret in it: {told(leaks)}",
                 "keep it out of ENV and LABEL; or build with --allow-secret-in-layer",
             )
         return built
+
+    def _made_at(self, compiled: Compiled, performer: Perform) -> dict[Vertex | None, float]:
+        """Return when the new layers of an image were made."""
+        keys = {line.vertex: performer.keys[line.vertex] for line in compiled.lines if line.vertex}
+        found = BuildCache(self._workshop.images.database).created([*keys.values()])
+        return {vertex: found.get(key, self._started_at) for vertex, key in keys.items()}
 
     def _squashed(self, built: list[Built]) -> list[Built]:
         if not self._order.options.get("squash"):
@@ -325,7 +332,9 @@ class _Build:
             wall_s=time.monotonic() - self._began,
             steps=tuple(steps),
             warnings=self._warnings,
-            names=self._names() if descriptor else (),
+            names=(*self._names(), *(name for each in self._outputs for name in each.names))
+            if descriptor
+            else (),
             digest=descriptor.digest if descriptor else "",
             image_id=delivered.image_id if delivered else "",
             jobs=self._order.options.get("jobs", 0),

@@ -78,15 +78,16 @@ class BuildCache:
                 "UPDATE build_steps SET used = ? WHERE key = ?", [(now, key) for key in keys]
             )
 
-    def add(self, key: Key, layer: Committed, text: str) -> None:
-        """Keep a step whose layer is complete."""
-        self.add_all([(key, layer, text)])
+    def add(self, key: Key, layer: Committed, text: str, created: float | None = None) -> None:
+        """Keep a step whose layer is complete. created: when it was made, if not now."""
+        self.add_all([(key, layer, text)], created)
 
-    def add_all(self, steps: Sequence[tuple[Key, Committed, str]]) -> None:
+    def add_all(self, steps: Sequence[tuple[Key, Committed, str]], created: float | None = None) -> None:
         """Keep several at once."""
         now = time.time()
+        made = now if created is None else created
         rows = [
-            (key.text, key.slot, _json(key.parts), text, layer.diff_id, *_blob(layer.descriptor), now, now)
+            (key.text, key.slot, _json(key.parts), text, layer.diff_id, *_blob(layer.descriptor), made, now)
             for key, layer, text in steps
         ]
         with self._database.writing() as connection:
@@ -110,6 +111,12 @@ class BuildCache:
         with self._database.reading() as connection:
             rows = connection.execute(f"SELECT {_COLUMNS} FROM build_steps ORDER BY used DESC").fetchall()
         return [_cached(row) for row in rows if keys is None or row[0] in keys]
+
+    def created(self, keys: Collection[str]) -> dict[str, float]:
+        """Return when the layers of steps were made, by their keys."""
+        query = "SELECT key, created FROM build_steps WHERE key = ?"
+        with self._database.reading() as connection:
+            return dict(row for key in keys for row in connection.execute(query, (key,)))
 
     def remove(self, keys: Sequence[str]) -> None:
         """Forget steps; their layers go with the next collection."""

@@ -120,7 +120,7 @@ class _Opening:
     def _source(self, files: _Files, patterns: tuple[str, ...]) -> Source:
         """Return the tree of a context; a home in it, to which the build itself writes, is no part of it."""
         if files.root is None:
-            return Source((), patterns, is_context=True)
+            return Source((str(self._scratch()),), patterns, is_context=True)  # COPY . gives an empty folder
         home = os.path.relpath(os.path.realpath(self._home.root), os.path.realpath(files.root))
         if self._is_here(files.root) and home != "." and not home.startswith("../"):
             patterns = (*patterns, re.sub(r"([][*?\\!])", r"\\\1", home))

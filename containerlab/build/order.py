@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from containerlab.build import platforms
+from containerlab.build.carried import Place
 from containerlab.errors import InvalidInput, Unsupported
 from containerlab.oci.platform import Platform
+from containerlab.oci.reference import Reference
 
 __all__ = ["Order"]
 
@@ -36,6 +38,10 @@ class Order(NamedTuple):
             raise Unsupported(
                 "--pull: this version cannot reach a registry", "load the image, leave out --pull"
             )
+        for name in self.options.get("tag", ()):
+            Reference.parse(name)
+        for text in (*self.options.get("cache_to", ()), *self.options.get("cache_from", ())):
+            Place.parse(text)
 
     @property
     def arguments(self) -> dict[str, str]:

@@ -15,6 +15,7 @@ from containerlab.build import csv_fields
 from containerlab.build.annotations import Annotation, parse_output_key
 from containerlab.build.export import AS_IT_IS, ExportOptions
 from containerlab.build.recompress import LayerForm
+from containerlab.oci.reference import Reference
 
 __all__ = ["Output", "parse"]
 
@@ -129,7 +130,10 @@ def _deletes(value: str) -> bool:
 
 
 def _names(value: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in value.split(",") if name.strip())
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    for name in names:
+        Reference.parse(name)
+    return names
 
 
 def _needs_registry(what: str) -> errors.Unsupported:

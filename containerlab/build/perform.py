@@ -145,7 +145,7 @@ class Perform:
             return layer
         for carried in self._ground.carried:
             if step := carried.take(key, self._ground.images.blobs):
-                self._cache.add(key, step.layer, step.text)
+                self._cache.add(key, step.layer, step.text, step.created)
                 return step.layer
         return None
 

@@ -84,7 +84,7 @@ def _group_help(path: tuple[str, ...], known: dict[tuple[str, ...], Command], wi
         for known_path, command in below.items()
         if len(known_path) == length
     }
-    groups = sorted({known_path[0] for known_path in below if len(known_path) > length})
+    groups = sorted({known_path[length - 1] for known_path in below if len(known_path) > length})
     lines = [f"usage: {' '.join([_PROGRAM, *path])} COMMAND", "", "commands:"]
     for name, summary in sorted(direct.items()):
         lines += textwrap.wrap(summary, width, initial_indent=f"  {name:<14}", subsequent_indent=" " * 16)

@@ -115,11 +115,22 @@ def _unknown_command(words: Sequence[str]) -> Exception:
         )
         hint = hint or "`--help` lists the commands"
         return WrongUsage(f"no such command: {words[0]}", hint, exit_code=1)
-    if len(words) == 1 or words[1] in ("-h", "--help"):
-        return HelpWanted((words[0],))
-    verbs = [path[1] for path in known if len(path) > 1 and path[0] == words[0]]
-    hint = nearest(words[1], verbs) or f"one of {', '.join(sorted(verbs))}"
-    return WrongUsage(f"no such command: {words[0]} {words[1]}", hint, exit_code=1)
+    group, below = _deepest_group(words)
+    if len(words) == len(group) or words[len(group)] in ("-h", "--help"):
+        return HelpWanted(group)
+    wanted = words[len(group)]
+    hint = nearest(wanted, below) or f"one of {', '.join(below)}"
+    return WrongUsage(f"no such command: {' '.join(group)} {wanted}", hint, exit_code=1)
+
+
+def _deepest_group(words: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """Return the longest beginning of words that is a group of commands, and what stands below it."""
+    for length in range(len(words), 0, -1):
+        group = tuple(words[:length])
+        below = {path[length] for path in commands() if len(path) > length and path[:length] == group}
+        if below:
+            return group, sorted(below)
+    return (), sorted({path[0] for path in commands()})
 
 
 class _Spelling(NamedTuple):
@@ -230,7 +241,18 @@ def _call(command: Command, given: _Given, words: list[str], face_flags: Mapping
     except InvalidInput as error:
         raise _wrong(command, error.message, error.hint) from None
     method = _other_method(command, given)
-    return Call(command, _arguments(command, words), options, face, method, _is_attached(command, method))
+    arguments = _arguments(command, words, _taken_as_value(command, given))
+    return Call(command, arguments, options, face, method, _is_attached(command, method))
+
+
+def _taken_as_value(command: Command, given: _Given) -> str:
+    """Return a hint when an option took another as its value, as in `--sbom -t app .`."""
+    known = spellings(command)
+    for name, values in given.items():
+        if name in command.flags and (taken := next((value for value in values if value in known), "")):
+            flag = command.flags[name]
+            return f"{flag.long} took {taken} as its value: write {flag.long} {flag.metavar}"
+    return ""
 
 
 def _other_method(command: Command, given: _Given) -> str:
@@ -250,13 +272,13 @@ def _values(given: _Given, table: dict[str, Flag]) -> dict[str, Any]:
     }
 
 
-def _arguments(command: Command, words: list[str]) -> tuple[Any, ...]:
+def _arguments(command: Command, words: list[str], hint: str = "") -> tuple[Any, ...]:
     """Hand the words to the parameters in order."""
     parameters = command.parameters()
     least = sum(parameter.is_required for parameter in parameters)
     if len(words) < least:
         missing = parameters[len(words)].argument.metavar
-        raise _wrong(command, f"needs {missing}", exit_code=1)
+        raise _wrong(command, f"needs {missing}", hint, exit_code=1)
     values: list[Any] = []
     for number, parameter in enumerate(parameters):
         if parameter.argument.completes == "rest":
@@ -268,5 +290,5 @@ def _arguments(command: Command, words: list[str]) -> tuple[Any, ...]:
         if number < len(words):
             values.append(words[number])
     if len(words) > len(parameters):
-        raise _wrong(command, f"does not take {words[len(parameters)]!r}", exit_code=1)
+        raise _wrong(command, f"does not take {words[len(parameters)]!r}", hint, exit_code=1)
     return tuple(values)

@@ -118,7 +118,7 @@ class BuildResult(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
     def card(self) -> list[str]:
         """Return the facts that matter, most important first."""
         record = self.record
-        facts = [self.image.removeprefix("sha256:")[:12] if not record.names else self.image or "no image"]
+        facts = [", ".join(record.names) or self.image.removeprefix("sha256:")[:12] or "no image"]
         facts += [
             f"built in {units.format_seconds(record.wall_s)}",
             units.format_count(len(record.steps), "step"),

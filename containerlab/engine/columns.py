@@ -72,7 +72,7 @@ def _short_digest(digest: str) -> str:
 
 CONTAINERS = (
     Column("id", "CONTAINER ID", lambda row: row.info.id, "id", "ID"),
-    Column("image", "IMAGE", lambda row: row.info.image, "text", "Image"),
+    Column("image", "IMAGE", lambda row: row.info.image, "name", "Image"),
     Column("command", "COMMAND", lambda row: row.info.command, "command", "Command"),
     Column("created", "CREATED", lambda row: row.info.created, "age", "RunningFor"),
     Column("status", "STATUS", lambda row: _status(row.info), "state", "Status"),
@@ -111,10 +111,10 @@ BUILD_CACHE = (
     Column("id", "ID", lambda row: row.id, "id", "ID"),
     Column("kind", "KIND", lambda row: row.kind, "text", "CacheType"),
     Column("size_bytes", "SIZE", lambda row: row.size_bytes, "size", "Size"),
-    Column("created", "CREATED", lambda row: row.created, "age", "CreatedSince"),
+    Column("created", "CREATED", lambda row: row.created, "age", "CreatedSince", is_visible=False),
     Column("used", "LAST USED", lambda row: row.used, "age", "LastUsedSince"),
-    Column("is_shared", "IN AN IMAGE", lambda row: "yes" if row.is_shared else "", "text", "Shared"),
-    Column("text", "WHAT", lambda row: row.text, "code", "Description"),
+    Column("is_shared", "IN IMAGE", lambda row: "yes" if row.is_shared else "", "text", "Shared"),
+    Column("text", "WHAT", lambda row: [row.text], "command", "Description"),
 )
 
 HISTORY = (

@@ -46,9 +46,12 @@ def find(connection: sqlite3.Connection, text: str) -> Match:
     match = match or _by_prefix(connection, text.removeprefix("sha256:"))
     if match is None:
         known = [name.removesuffix(":latest") for name in all_names(connection)]
-        hint = "`images` lists them" if known else "there are none yet: `image from-host lab/base` makes one"
+        hint = _OTHERS if known else "there are none yet: `image from-host lab/base` makes one"
         raise errors.NotFound.named("image", text, known, hint)
     return match
+
+
+_OTHERS = "`images` lists them; others come by `load` or `image from-debootstrap`: nothing is pulled yet"
 
 
 def _by_name(connection: sqlite3.Connection, reference: Reference) -> Match | None:

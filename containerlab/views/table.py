@@ -84,6 +84,8 @@ def _show(kind: str, value: Any, full: bool) -> str:
             return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value)) + f".{int(value % 1 * 1000):03}"
         case "id" if not full:
             return str(value).removeprefix("sha256:")[:_ID_LENGTH]
+        case "name" if not full and str(value).startswith("sha256:"):
+            return _show("id", value, full)
         case "command":
             return _shortened(" ".join(value), full)
     if isinstance(value, (tuple, list)):

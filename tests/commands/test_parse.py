@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from containerlab.commands.help import help_text
 from containerlab.commands.parse import HelpWanted, WrongUsage, parse
 from containerlab.commands.table import commands
 
@@ -74,6 +75,8 @@ def test_detach_calls_another_method() -> None:
         ("run --memory=lots x", "--memory: not a size"),
         ("run --no-rm=1 x", "takes no value"),
         ("nonsense", "no such command"),
+        ("builder cache exprt", "no such command: builder cache exprt (did you mean export?)"),
+        ("build --sbom -t app .", "--sbom took -t as its value: write --sbom VALUE"),
     ],
 )
 def test_wrong_words_are_told_in_one_line(words: str, told: str) -> None:
@@ -89,6 +92,14 @@ def test_wrong_words_are_told_in_one_line(words: str, told: str) -> None:
 def test_help_is_asked_for(words: list[str]) -> None:
     with pytest.raises(HelpWanted):
         parse(words)
+
+
+@pytest.mark.parametrize("words", ["builder cache", "builder cache --help", "help builder cache"])
+def test_groups_within_groups_have_help(words: str) -> None:
+    with pytest.raises(HelpWanted) as caught:
+        parse(words.split())
+    assert caught.value.path == ("builder", "cache")
+    assert "groups of commands: cache" in help_text(("builder",))
 
 
 def test_hostname_keeps_its_letter() -> None:

@@ -113,6 +113,48 @@ def test_two_builds_in_two_homes_give_the_same_index(
         assert b"2023-11-14T22:13:20Z" in blobs(tmp_path / name)
 
 
+def test_a_build_that_is_all_cached_gives_the_same_image(
+    engine: Engine, context: Path, tmp_path: Path
+) -> None:
+    only_words = "FROM lab/first\nENV A=1\n"
+    first = engine.builder.build(str(context), tag="lab/first")
+    assert engine.builder.build(str(context)).id == first.id
+    assert len({engine.builder.build(dockerfile=only_words).id for _ in range(2)}) == 1
+    assert engine.builder.build(str(context), no_cache=True).id != first.id
+
+
+def test_a_carried_cache_gives_the_same_image_elsewhere(
+    engine: Engine, context: Path, tmp_path: Path
+) -> None:
+    first = engine.builder.build(str(context), cache_to=str(tmp_path / "cache"))
+    with Engine(tmp_path / "elsewhere") as other:
+        assert other.builder.build(str(context), cache_from=str(tmp_path / "cache")).id == first.id
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"tag": "Bad Name"}, "not an image name"),
+        ({"output": "type=image,name=BAD"}, "not an image name"),
+        ({"cache_to": "type=registry,ref=x"}, "cache of type registry"),
+        ({"cache_from": "type=gha"}, "cache of type gha"),
+    ],
+)
+def test_what_cannot_be_at_the_end_is_refused_at_the_start(
+    engine: Engine, context: Path, options: dict[str, str], told: str
+) -> None:
+    with pytest.raises(LabError, match=told):
+        engine.builder.build(str(context), **options)  # type: ignore[arg-type]
+    assert not engine.builder.usage()
+
+
+def test_all_names_of_an_image_are_told(engine: Engine, context: Path) -> None:
+    made = engine.builder.build(str(context), tag=["a", "b"], output="type=image,name=c")
+    assert made.names == ("a", "b", "c")
+    assert made.to_text().startswith("a, b, c · built in ")
+    assert engine.builder.build(str(context), output="type=cacheonly").to_text().startswith("no image · ")
+
+
 def test_several_platforms_from_one_build(engine: Engine, context: Path, tmp_path: Path) -> None:
     engine.builder.build(str(context), tag=["app"], platform=["linux/amd64,linux/arm64"], provenance=True)
     images = Images(Home.open(tmp_path / "home"))

@@ -54,6 +54,12 @@ def test_html_escapes_what_containers_say(hostile: str) -> None:
     assert "<img" not in shown
 
 
+def test_an_image_without_a_name_is_told_by_its_short_id() -> None:
+    table = Table([f"sha256:{'ab' * 32}", "lab/base"], [Column("image", "IMAGE", str, "name")])
+    assert [row["image"] for row in table.to_records()] == [*table]
+    assert table.to_text().split() == ["IMAGE", "abababababab", "lab/base"]
+
+
 def test_text_keeps_control_sequences_out_of_the_terminal() -> None:
     shown = Table([Thing("a", "\x1b[31mred\nnext\u202e", 1)], COLUMNS).to_text()
     assert "\x1b" not in shown

@@ -49,7 +49,8 @@ class TerminalDisplay(Live):
     def draw(self, is_last: bool) -> None:
         width, height = _size(self._stream)
         if is_last:
-            lines = [*frame(self.board, width), *_warnings(self.board)]
+            steps = frame(self.board, width) if self.board.rows else []
+            lines = [*steps, *_warnings(self.board)]
         else:
             lines = frame(self.board, width, height)
         # One write, so that no half of a frame is seen, nor a hidden cursor left by whoever ends in between.
