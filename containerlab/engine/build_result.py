@@ -75,12 +75,16 @@ class BuildResult(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
         return Table(self._as_written(), _STEP_COLUMNS)
 
     def _as_written(self) -> list[StepRecord]:
-        return as_written(self.record.steps, lambda record: record.step)
+        return as_written(self._own_steps(), lambda record: record.step)
+
+    def _own_steps(self) -> list[StepRecord]:
+        """Return the steps of the Dockerfile: writing the image is none."""
+        return [step for step in self.record.steps if step.step.kind != "export"]
 
     @property
     def cached(self) -> int:
         """How many steps were not done again."""
-        return sum(step.status == "cached" for step in self.record.steps)
+        return sum(step.status == "cached" for step in self._own_steps())
 
     def explain_cache(self) -> Table[StepRecord]:
         """Say of each step that was done why it was not in the cache."""
@@ -101,14 +105,14 @@ class BuildResult(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
         """Draw which step needs which, a column for each stage."""
         from containerlab.views.build.graph import graph
 
-        return graph(self.record.steps)
+        return graph(self._own_steps())
 
     def to_frame(self) -> pandas.DataFrame:
         """Return a row for each step; times are seconds since the beginning of the build.
 
         Columns: step, name, stage, kind, line, status, started_s, finished_s, duration_s, missed, inputs.
         """
-        return self.steps.to_frame()
+        return Table(as_written(self.record.steps, lambda record: record.step), _STEP_COLUMNS).to_frame()
 
     def to_record(self) -> dict[str, Any]:
         """Return plain values, as JSON has them."""
@@ -121,7 +125,7 @@ class BuildResult(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
         facts = [", ".join(record.names) or self.image.removeprefix("sha256:")[:12] or "no image"]
         facts += [
             f"built in {units.format_seconds(record.wall_s)}",
-            units.format_count(len(record.steps), "step"),
+            units.format_count(len(self._own_steps()), "step"),
         ]
         if self.cached:
             facts.append(f"{self.cached} cached")

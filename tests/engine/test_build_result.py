@@ -10,7 +10,7 @@ RESULT = BuildResult(record=record(), size_bytes=3 << 20, layers=4)
 
 def test_card_has_the_facts() -> None:
     assert repr(RESULT) == (
-        "test/app:latest · built in 1.4 s · 6 steps · 1 cached · one after another 2.3 s · 3 MiB in 4 layers"
+        "test/app:latest · built in 1.4 s · 5 steps · 1 cached · one after another 2.3 s · 3 MiB in 4 layers"
         " · 1 warning"
     )
     assert RESULT._repr_mimebundle_()["text/html"].count("<b>test/app:latest</b>") == 1
@@ -40,4 +40,4 @@ def test_image_is_named_or_known_by_its_id() -> None:
 
 def test_pictures_say_what_they_show() -> None:
     assert RESULT.timeline().words.startswith("6 steps, 1 of them cached, in 1.4 s")
-    assert RESULT.graph().words.startswith("6 steps in 2 stages")
+    assert RESULT.graph().words.startswith("5 steps in 2 stages")
