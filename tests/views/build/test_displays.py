@@ -135,10 +135,29 @@ def _pieces(master: int) -> Iterator[bytes]:
 
 
 _SCRIPT = f"""
-import sys, time
+import fcntl, struct, sys, termios, threading
 sys.path.insert(0, {str(Path(__file__).parents[3])!r})
 from containerlab.engine.build_view import watching
+from containerlab.views.build import terminal
 from tests.views.build.events import FAILING, WELL
+
+drawn = threading.Semaphore(0)
+
+class Counted(terminal.TerminalDisplay):
+    def draw(self, is_last):
+        super().draw(is_last)
+        drawn.release()
+
+terminal.TerminalDisplay = Counted
+
+def frames(count):
+    while drawn.acquire(blocking=False):
+        pass
+    for _ in range(count):
+        drawn.acquire()
+
+def resize(rows, columns):
+    fcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 """
 _WATCHED = """
 with watching("auto") as watch:
@@ -150,8 +169,7 @@ with watching("auto") as watch:
 
 @pytest.mark.slow
 def test_terminal_shows_the_build_and_has_its_cursor_back() -> None:
-    waits = "time.sleep(0.35)"  # so that there are frames to draw over
-    written = _in_terminal(_SCRIPT + _WATCHED.format(between=waits))
+    written = _in_terminal(_SCRIPT + _WATCHED.format(between="frames(2)"))
     screen = Screen().feed(written)
     assert written.count("[+] Building") >= 3
     assert screen.has_cursor
@@ -179,11 +197,8 @@ def test_cursor_is_back_after_an_error(error: str) -> None:
 
 @pytest.mark.slow
 def test_terminal_made_narrower_is_drawn_from_the_same_row() -> None:
-    resize = (
-        "time.sleep(0.25); import fcntl, struct, termios;"
-        "fcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 30, 0, 0)); time.sleep(0.25)"
-    )
-    written = _in_terminal(_SCRIPT + _WATCHED.format(between=resize))
+    between = "frames(2); resize(24, 30); frames(2)"
+    written = _in_terminal(_SCRIPT + _WATCHED.format(between=between))
     # A title of 32 columns and six lines of 60: 7 rows on a terminal of 60 columns, 14 on one of 30.
     assert "\x1b[7A" in written
     assert "\x1b[14A" in written
