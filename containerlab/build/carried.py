@@ -27,7 +27,6 @@ from containerlab.store.layer_writer import Committed
 __all__ = ["Carried", "Place", "blob_path", "read", "read_document", "write", "write_document"]
 
 _STEPS = "application/vnd.containerlab.buildcache.v1+json"
-_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _CHUNK = 1 << 20
 
 
@@ -131,7 +130,7 @@ def write_document(
     descriptor = Descriptor(media_type=media_type, digest=digests.of(raw), size=len(raw))
     write_atomically(str(root / "blobs" / digests.path(descriptor.digest)), raw, 0o644)
     index = Index(schema_version=2, media_type=documents.OCI_INDEX, manifests=(descriptor,))
-    write_atomically(str(root / "oci-layout"), _LAYOUT, 0o644)
+    write_atomically(str(root / "oci-layout"), documents.OCI_LAYOUT, 0o644)
     write_atomically(str(root / "index.json"), documents.encode(index), 0o644)
 
 
@@ -141,7 +140,7 @@ def blob_path(directory: str, layer: Committed) -> Path:
 
 
 def _write_layer(root: Path, layer: Committed, blobs: Blobs) -> None:
-    path = root / "blobs" / digests.path(layer.descriptor.digest)
+    path = blob_path(str(root), layer)
     if path.exists():
         return
     temporary = path.with_name(f"{path.name}.{os.getpid()}")

@@ -24,6 +24,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from containerlab import errors
+from containerlab.build.program import NAME
 from containerlab.build.urls import shown
 from containerlab.linux.files import remove_tree
 from containerlab.store.home import Home
@@ -146,7 +147,7 @@ def _digest(place: Path, known: _Known, like: str) -> str:
 
 
 def _fetched(url: str, home: Home, place: Path, known: _Known | None) -> _Known:
-    headers = {"User-Agent": "containerlab", "Accept-Encoding": "identity"}
+    headers = {"User-Agent": NAME, "Accept-Encoding": "identity"}
     if known is not None:
         headers |= {"If-None-Match": known.etag} if known.etag else {}
         headers |= {"If-Modified-Since": known.last_modified} if known.last_modified else {}

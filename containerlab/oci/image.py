@@ -50,7 +50,8 @@ DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 DOCKER_LAYER_GZIP = f"{DOCKER_LAYER}.gzip"
-DOCKER_LAYER_ZSTD = f"{DOCKER_LAYER}.zstd"
+OCI_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+"""What a directory has in `oci-layout`. Source: OCI image-spec 1.1, image-layout.md."""
 _FOREIGN = (
     "application/vnd.oci.image.layer.nondistributable.v1.tar",
     "application/vnd.docker.image.rootfs.foreign.diff.tar",

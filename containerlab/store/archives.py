@@ -183,7 +183,7 @@ def _choose(images: Images, names: Sequence[str]) -> list[Chosen]:
 
 def _documents(chosen: Sequence[Chosen]) -> dict[str, bytes]:
     index = Index(schema_version=2, media_type=documents.OCI_INDEX, manifests=tuple(map(_entry, chosen)))
-    return {oci_layout.LAYOUT: b'{"imageLayoutVersion":"1.0.0"}', oci_layout.INDEX: documents.encode(index)}
+    return {oci_layout.LAYOUT: documents.OCI_LAYOUT, oci_layout.INDEX: documents.encode(index)}
 
 
 def _entry(chosen: Chosen) -> Descriptor:

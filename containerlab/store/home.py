@@ -22,13 +22,13 @@ import msgspec
 
 from containerlab import errors
 from containerlab.linux.files import remove_tree
+from containerlab.oci.image import OCI_LAYOUT
 
 __all__ = ["Home", "is_held"]
 
 _FOLDERS = ("oci/blobs/sha256", "layers", "containers", "volumes", "cache", "tmp", "locks")
 _PASSING_LOCK = "build-"
 """How the names of those locks begin that are removed by whoever had them."""
-_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _EMPTY_INDEX = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
 
 
@@ -209,7 +209,7 @@ def _make(root: Path) -> None:
     for folder in _FOLDERS:
         os.makedirs(root / folder, mode=0o700, exist_ok=True)
     _write_if_missing(root, "oci/index.json", _EMPTY_INDEX)
-    _write_if_missing(root, "oci/oci-layout", _LAYOUT)
+    _write_if_missing(root, "oci/oci-layout", OCI_LAYOUT)
 
 
 def _strange(root: Path) -> str:
