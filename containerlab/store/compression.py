@@ -9,9 +9,10 @@ import bz2
 import io
 import lzma
 import sys
-import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from isal import isal_zlib
 
 from containerlab import errors
 from containerlab.oci import image
@@ -27,6 +28,7 @@ else:
 __all__ = ["Readable", "Tee", "begun", "decompressed", "format_of", "opened"]
 
 _CHUNK = 256 << 10
+_GzipError: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # its types name an instance
 
 
 class Readable(Protocol):
@@ -119,10 +121,10 @@ class _Member(Protocol):
 
 
 class _GzipMember:
-    """A gzip member with that interface; the gzip module of Python 3.11 reads only 8 KiB at a time."""
+    """A gzip member with that interface, by ISA-L: zlib takes two to three times as long."""
 
     def __init__(self) -> None:
-        self._inflate = zlib.decompressobj(wbits=31)
+        self._inflate = isal_zlib.decompressobj(wbits=31)
 
     @property
     def eof(self) -> bool:
@@ -168,7 +170,7 @@ class _Members(io.RawIOBase):
                 raise errors.CorruptContent(f"{self._name} data is cut off")
         try:
             data = self._member.decompress(chunk, limit)
-        except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zstd.ZstdError) as error:
+        except (OSError, EOFError, ValueError, _GzipError, lzma.LZMAError, zstd.ZstdError) as error:
             raise errors.CorruptContent(f"{self._name} data is wrong: {error}") from error
         if self._member.eof:
             self._begin(self._member.unused_data)
