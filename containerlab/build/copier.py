@@ -6,7 +6,6 @@ Only the standard library: see `store/trees.py`.
 
 from __future__ import annotations
 
-import errno
 import functools
 import os
 import stat
@@ -26,11 +25,11 @@ from containerlab.errors import InvalidInput, NotFound, NotPermitted
 from containerlab.store import overlay
 from containerlab.store import tar_write as tar
 from containerlab.store.tar_write import Member
+from containerlab.store.xattrs import is_of_the_file, read_xattrs
 
 __all__ = ["Copied", "attributes", "copy", "opened_file"]
 
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_CAPABILITY = "security.capability"
 
 Write = Callable[[bytes], object]
 
@@ -268,23 +267,8 @@ def attributes(file: int | bytes, *, is_context: bool) -> Mapping[str, bytes]:
     Of a user's own files only the capabilities: what else desktop programs note there (where a file was
     downloaded, say) is nobody's business. Neither do BuildKit's layers have it.
     """
-    try:
-        names = os.listxattr(file, follow_symlinks=isinstance(file, int))
-    except OSError as error:
-        if error.errno in (errno.ENOTSUP, errno.ENOENT, errno.ENOTDIR):
-            return _NOTHING
-        raise
-    if not names:
-        return _NOTHING
-    follow = isinstance(file, int)
-    kept = _kept_attributes(names, is_context=is_context)
-    return {name: os.getxattr(file, name, follow_symlinks=follow) for name in kept}
+    return read_xattrs(file, _is_capability if is_context else is_of_the_file)
 
 
-_NOTHING: Mapping[str, bytes] = {}
-
-
-def _kept_attributes(names: list[str], *, is_context: bool) -> list[str]:
-    if is_context:
-        return [name for name in names if name == _CAPABILITY]
-    return [name for name in names if not overlay.is_own_attribute(name) and name != "security.selinux"]
+def _is_capability(name: str) -> bool:
+    return name == "security.capability"

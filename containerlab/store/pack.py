@@ -20,6 +20,7 @@ from containerlab.store.owners import Noted, Owners
 from containerlab.store.ownership import Owner
 from containerlab.store.paths import join
 from containerlab.store.tar_write import Member
+from containerlab.store.xattrs import read_xattrs
 
 __all__ = ["write_change_set", "write_changes", "write_tree"]
 
@@ -180,7 +181,7 @@ class _Packer:
         elif stat.S_IFMT(found.st_mode) in tar.KINDS:
             link = os.readlink(name, dir_fd=directory) if stat.S_ISLNK(found.st_mode) else b""
             owner = self._owners.of_other(full, found, link)
-            xattrs = _xattrs(b"/proc/self/fd/%d/%s" % (directory, name))
+            xattrs = read_xattrs(b"/proc/self/fd/%d/%s" % (directory, name))
             self._put(self._linked(_member(full, found, owner, xattrs)._replace(link=link), found))
 
     def delete(self, full: bytes) -> None:
@@ -192,7 +193,7 @@ class _Packer:
         fd = os.open(name, _OPEN_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
         try:
             found = os.fstat(fd)
-            self._put(_member(full + b"/", found, self._owners.of_open(fd, found), _xattrs(fd)))
+            self._put(_member(full + b"/", found, self._owners.of_open(fd, found), read_xattrs(fd)))
         finally:
             os.close(fd)
 
@@ -202,7 +203,7 @@ class _Packer:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode):
                 return
-            member = _member(full, found, self._owners.of_open(fd, found), _xattrs(fd))
+            member = _member(full, found, self._owners.of_open(fd, found), read_xattrs(fd))
             member = self._linked(member, found)
             self._put(member)
             if member.kind == tar.FILE:
@@ -261,18 +262,3 @@ def _member(full: bytes, found: os.stat_result, owner: Owner, xattrs: Mapping[st
         device=device,
         xattrs=xattrs,
     )
-
-
-def _xattrs(file: int | bytes) -> dict[str, bytes]:
-    """Return the attributes that belong to the file itself, not to an overlay or to the host's policy."""
-    try:
-        names = os.listxattr(file, follow_symlinks=isinstance(file, int))
-    except OSError as error:
-        if error.errno in (errno.ENOTSUP, errno.ENOENT, errno.ENOTDIR):  # also without a /proc
-            return {}
-        raise
-    return {
-        name: os.getxattr(file, name, follow_symlinks=isinstance(file, int))
-        for name in names
-        if not overlay.is_own_attribute(name) and name != "security.selinux"
-    }

@@ -19,6 +19,7 @@ from containerlab.linux import syscalls
 from containerlab.linux.idmap import IdMap
 from containerlab.store import merged, overlay, ownership, trees
 from containerlab.store.merged import Keep
+from containerlab.store.xattrs import read_xattrs
 
 __all__ = ["clear", "main"]
 
@@ -149,9 +150,7 @@ def _is_unchanged(parent: int, name: bytes, before: Sequence[int]) -> bool:
 
 def _identity(directory: int) -> tuple[object, ...]:
     found = os.fstat(directory)
-    names = (name for name in os.listxattr(directory) if not overlay.is_own_attribute(name))
-    attributes = {name: os.getxattr(directory, name) for name in names}
-    return found.st_mode, found.st_uid, found.st_gid, ownership.read(directory), attributes
+    return found.st_mode, found.st_uid, found.st_gid, ownership.read(directory), read_xattrs(directory)
 
 
 def _is_rmdired(parent: int, name: bytes) -> bool:
