@@ -140,7 +140,7 @@ def _write(directory: Path, path: Path, is_directory: bool, fields: Mapping[str,
 
 
 def _tar(entries: Sequence[Mapping[str, Any]], compression: str) -> bytes:
-    """Make an archive; entries have a name and content, link or hard, and may have mode, uid, gid, mtime."""
+    """Make an archive; entries have a name and content, link or hard; mode, uid, gid, mtime, capability."""
     output = io.BytesIO()
     with tarfile.open(fileobj=output, mode="w") as file:
         for fields in entries:
@@ -148,6 +148,9 @@ def _tar(entries: Sequence[Mapping[str, Any]], compression: str) -> bytes:
             content = fields.get("content", "").encode()
             entry.size, entry.mode = len(content), int(fields.get("mode", "0644"), 8)
             entry.uid, entry.gid, entry.mtime = (fields.get(name, 0) for name in ("uid", "gid", "mtime"))
+            if "capability" in fields:
+                value = bytes.fromhex(fields["capability"][2:]).decode()
+                entry.pax_headers = {"SCHILY.xattr.security.capability": value}
             entry.linkname = fields.get("link", "") or fields.get("hard", "")
             if fields["name"].endswith("/"):
                 entry.type = tarfile.DIRTYPE
@@ -159,7 +162,7 @@ def _tar(entries: Sequence[Mapping[str, Any]], compression: str) -> bytes:
 
 def _stamp(path: Path, fields: Mapping[str, Any]) -> None:
     for attribute, value in fields.get("xattrs", {}).items():
-        os.setxattr(path, attribute, value.encode())
+        os.setxattr(path, attribute, bytes.fromhex(value[2:]) if value.startswith("0x") else value.encode())
     if "owner" in fields:
         os.chown(path, *map(int, fields["owner"].split(":")), follow_symlinks=False)
     if not path.is_symlink():
