@@ -155,7 +155,9 @@ class Mounting:
                 trees.perform(self._idmap, "containerlab.store.copy", words)
             if source is None or mount.mode is not None:
                 mode = 0o755 if mount.mode is None else mount.mode
-                trees.own(fresh, self._idmap, (mount.uid or 0, mount.gid or 0), mode)
+                # Where there is one id only, whoever runs is the owner of everything.
+                owner = (0, 0) if self._idmap.kind == "single" else (mount.uid or 0, mount.gid or 0)
+                trees.own(fresh, self._idmap, owner, mode)
             with contextlib.suppress(FileExistsError, OSError):  # another build was faster
                 trees.rename(fresh, path, self._idmap)
 

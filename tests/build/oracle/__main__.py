@@ -23,7 +23,7 @@ def main(wanted: list[str]) -> None:
 
 
 def _is_new(case: Case) -> bool:
-    return not (case.reference or case.fails or case.docker_result.exists())
+    return not (case.reference or case.docker_result.exists() or (case.fails and not case.differs))
 
 
 main(sys.argv[1:])
