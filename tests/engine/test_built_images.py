@@ -64,6 +64,7 @@ def test_statements_of_a_build(engine: Engine, context: Path, tmp_path: Path) ->
         tag=["app"],
         sbom=True,
         provenance="mode=max",
+        allow_secret_in_layer=True,  # its context has the value in a file
         build_arg=[f"TOKEN={SECRET}", "VERSION=7"],
         metadata_file=str(tmp_path / "metadata"),
         output=["type=image,compression=none"],
