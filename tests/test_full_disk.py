@@ -109,6 +109,36 @@ def test_a_commit_and_a_save_that_have_no_room_can_be_repeated(disk: Disk) -> No
     assert disk.conlab("rm", "made")[0] == 0
 
 
+def test_a_build_that_has_no_room_goes_on_when_there_is(disk: Disk, tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(os.urandom(20 << 20))
+    fills = ("COPY big /", "RUN yes > /all", "RUN yes > /all; true", "RUN head -c 9000000 /dev/urandom > /f")
+    for line in fills:
+        (tmp_path / "Dockerfile").write_text(f"FROM {busybox.NAME}\nRUN echo one > /one\n{line}\n")
+        code, _, told = disk.conlab("build", str(tmp_path))
+        assert code == 1, told
+        assert f"> 3 | {line}" in told
+        assert "Traceback" not in told
+        assert not list((disk.place / "home" / "tmp").iterdir())
+        assert not list((disk.place / "home" / "containers").iterdir())
+    (tmp_path / "Dockerfile").write_text(f"FROM {busybox.NAME}\nRUN echo one > /one\nRUN cat /one\n")
+    code, _, told = disk.conlab("build", "--progress", "plain", "-t", "test/built", str(tmp_path))
+    assert (code, told.count("CACHED")) == (0, 2), told
+    assert disk.conlab("run", "--rm", "test/built", "cat", "/one")[1] == "one\n"
+
+
+def test_a_build_fails_anywhere_in_a_sentence(disk: Disk, tmp_path: Path) -> None:
+    for pages in range(0, 24, 3):
+        (tmp_path / "Dockerfile").write_text(
+            f"FROM {busybox.NAME}\nRUN echo {pages} > /x\nCOPY <<END /y\n{pages}\nEND\nRUN cat /y\n"
+        )
+        disk.fill(left_bytes=pages * os.sysconf("SC_PAGE_SIZE"))
+        code, _, told = disk.conlab("build", "-t", "test/built", str(tmp_path))
+        assert code == 0 or ("space left" in told or "disk" in told), told
+        assert "Traceback" not in told
+        assert not list((disk.place / "home" / "tmp").iterdir())
+        disk.empty()
+
+
 def test_what_fills_the_disk_can_be_removed(disk: Disk) -> None:
     disk.conlab("run", "--name", "greedy", busybox.NAME, "sh", "-c", "yes > /all")
     assert disk.conlab("rm", "greedy")[0] == 0

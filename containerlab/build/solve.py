@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 from containerlab.build.ops import Vertex, inputs
 from containerlab.build.record import Event, Finished, Output, Planned, Started, Step, StepRecord, Watcher
 from containerlab.build.selection import Source
-from containerlab.errors import LabError
+from containerlab.errors import LabError, of_the_system
 from containerlab.store.layer_writer import Committed
 
 __all__ = [
@@ -304,6 +304,8 @@ class _Schedule:
         self._finish(vertex, done, Finished(step, status, reporter.now(), missed=done.missed))
 
     def _fail(self, vertex: Vertex, error: BaseException) -> None:
+        if isinstance(error, OSError) and not isinstance(error, LabError):
+            error = of_the_system(error, "build")
         with self._lock:
             is_first, self._is_canceled = not self._is_canceled, True
             if is_first:

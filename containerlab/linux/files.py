@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import _thread
+import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 
 __all__ = [
     "append",
     "fill_stdio",
+    "missing_where_full",
     "read_whole",
     "remove_content",
     "remove_tree",
@@ -68,6 +71,16 @@ def append(path: str, line: bytes) -> None:
         os.write(fd, line)
     finally:
         os.close(fd)
+
+
+@contextlib.contextmanager
+def missing_where_full() -> Iterator[None]:
+    """Do without what a full disk has no room for, rather than fail."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
 
 
 def sync_directory(path: str) -> None:

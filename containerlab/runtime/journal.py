@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-from containerlab.linux.files import append, read_whole, write_atomically
+from containerlab.linux.files import append, missing_where_full, read_whole, write_atomically
 
 __all__ = ["Journal"]
 
@@ -50,4 +50,5 @@ class Journal:
             "id": container,
             "attributes": {"name": name, "image": image, **attributes},
         }
-        append(self._events, json.dumps(event).encode() + b"\n")
+        with missing_where_full():
+            append(self._events, json.dumps(event).encode() + b"\n")

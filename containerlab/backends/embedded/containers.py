@@ -26,6 +26,7 @@ from containerlab.errors import Conflict, CorruptContent, LabError, NotFound, Ti
 from containerlab.linux import procfs
 from containerlab.linux.cgroups import control
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
+from containerlab.linux.files import missing_where_full
 from containerlab.oci.image import Config, Healthcheck
 from containerlab.options.container import ExecOptions, RunOptions
 from containerlab.runtime import wire
@@ -252,7 +253,7 @@ class ContainerVerbs(LookingVerbs):
 
     def discard(self, record: Record, *, volumes: bool = True) -> None:
         """Remove a container that does not run, with all that belongs to it alone."""
-        with contextlib.suppress(NotFound, CorruptContent):
+        with contextlib.suppress(NotFound, CorruptContent), missing_where_full():
             repair.repair(self.records, record.id)
         with contextlib.suppress(NotFound), self.records.held(record.id):
             self.records.forget(record, lambda path: snapshots.remove(path, self.host.idmap))
