@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -176,6 +175,8 @@ class _Checkout:
     """A repository in a directory."""
 
     def __init__(self, directory: Path, remote: str) -> None:
+        import shutil  # few builds fetch
+
         program = shutil.which("git")
         if program is None:
             raise errors.Unsupported("git repositories need the program git", "install the package git")

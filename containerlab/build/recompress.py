@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import msgspec
@@ -41,6 +40,10 @@ def converted(blobs: Blobs, built: Built, form: LayerForm) -> Built:
 
     Raises: InvalidInput for a level that the compression has not; NotFound, CorruptContent.
     """
+    if form == LayerForm():
+        return built
+    from concurrent.futures import ThreadPoolExecutor  # not for what stays as it is
+
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         base, new = built.layers[: built.base_layers], built.layers[built.base_layers :]
         if form.forces:

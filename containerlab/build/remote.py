@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from pathlib import Path
 from types import TracebackType
 
@@ -69,4 +68,6 @@ def _place(file: Path, name: Path) -> None:
     try:
         os.link(file, name)
     except OSError:  # too many links
+        import shutil  # few builds fetch
+
         shutil.copy2(file, name)

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from containerlab.errors import InvalidInput, NotFound, SetupFailed, Unsupported, of_the_system
+
+if TYPE_CHECKING:
+    import subprocess
 
 __all__ = ["SshSource", "agents", "parse_ssh"]
 
@@ -111,6 +111,10 @@ So the agent ends with this process, however that ends; and is reaped in a conta
 
 @contextlib.contextmanager
 def _own_agent(name: str, keys: tuple[str, ...]) -> Iterator[str]:
+    import shutil  # few builds have keys
+    import subprocess
+    import tempfile
+
     for program in ("ssh-agent", "ssh-add"):
         if shutil.which(program) is None:
             raise Unsupported(
@@ -154,6 +158,8 @@ def _add(socket: str, path: str) -> None:
             key = file.read()
     except OSError as error:
         raise of_the_system(error, "--ssh") from error
+    import subprocess
+
     added = subprocess.run(
         ["ssh-add", "-q", "-"],
         input=key,
