@@ -59,11 +59,9 @@ def parse(text: str, *, is_context: bool = False) -> Repository | None:
     >>> parse("https://example.com/repo.git#v1:docs")[:3]
     ('https://example.com/repo.git', 'v1', 'docs')
     """
-    if is_context and text.startswith("github.com/"):
+    is_github = is_context and text.startswith("github.com/")
+    if is_github:
         text = f"https://{text}"
-        is_github = True
-    else:
-        is_github = False
     address, _, fragment = text.partition("#")
     address, _, query = address.partition("?")
     if not _SCP.fullmatch(address):
@@ -80,11 +78,8 @@ def _with_query(repository: Repository, query: str) -> Repository:
     """Add what stands behind the question mark."""
     keys = parse_qs(query, keep_blank_values=True)
     for key, values in keys.items():
-        if (
-            key not in _KEYS
-            or len(values) > 1
-            or (values == [""] and key not in ("keep-git-dir", "submodules"))
-        ):
+        is_empty = values == [""] and key not in ("keep-git-dir", "submodules")
+        if key not in _KEYS or len(values) > 1 or is_empty:
             raise errors.InvalidInput(
                 f"{key}={','.join(values)} is not understood in {repository.remote}?{query}",
                 errors.nearest(key, _KEYS) if key not in _KEYS else "give it one value",

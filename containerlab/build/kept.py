@@ -1,7 +1,4 @@
-"""What builds leave for later ones: the layers of steps, the folders of cache mounts, downloads.
-
-cache/build-mounts/<hash of the id>/id 0/ 1/ …
-"""
+"""What builds leave for later ones: the layers of steps, the folders of cache mounts, downloads."""
 
 from __future__ import annotations
 
@@ -24,9 +21,9 @@ from containerlab.store.layer_processes import Unpacking
 from containerlab.store.layer_writer import Committed
 from containerlab.store.layers import Layers
 
-_MOUNTS = "application/vnd.containerlab.cachemounts.v1+json"
-
 __all__ = ["CacheEntry", "entries", "export_mounts", "import_mounts", "prune"]
+
+_MOUNTS = "application/vnd.containerlab.cachemounts.v1+json"
 
 
 class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +36,7 @@ class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
     """The instruction, the id of the mount, or the URL."""
     size_bytes: int
     created: float
+    """Seconds since the epoch, as `used`."""
     used: float
     is_shared: bool = False
     """Whether an image has the layer too, so that removing it would free nothing."""

@@ -6,10 +6,9 @@ import posixpath
 from collections.abc import Sequence
 
 from containerlab.build.ignore import Matcher
+from containerlab.build.remote import is_remote
 
 __all__ = ["IgnoredSources"]
-
-_ELSEWHERE = ("http://", "https://", "git://", "git@", "ssh://")
 
 
 class IgnoredSources:
@@ -25,7 +24,7 @@ class IgnoredSources:
 
         Something at or below it that is taken back makes it unsure.
         """
-        if not self._patterns or source.startswith(_ELSEWHERE):
+        if not self._patterns or is_remote(source):
             return ""
         path = posixpath.normpath(source) if source else "."
         inside = path.lstrip("/")

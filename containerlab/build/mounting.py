@@ -47,7 +47,7 @@ class _Held(NamedTuple):
 class Mounting:
     """Makes mounts; `secrets` and `agents` (sockets) are what the user lets builds have, by id.
 
-    overlays: whether overlayfs works here. stopped: ends the waiting for cache folders.
+    has_overlay: whether overlayfs works here. stopped: ends the waiting for cache folders.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Mounting:
         idmap: IdMap,
         secrets: Mapping[str, Secret],
         agents: Mapping[str, str],
-        overlays: bool,
+        has_overlay: bool,
         stopped: threading.Event,
     ) -> None:
         self._home = home
@@ -64,7 +64,7 @@ class Mounting:
         self._folders = CacheFolders(home, stopped)
         self._secrets = secrets
         self._agents = agents
-        self._overlays = overlays
+        self._has_overlay = has_overlay
 
     @contextlib.contextmanager
     def mounted(self, run: Run, sources: Mapping[Mounted, Source]) -> Iterator[Mounts]:
@@ -158,8 +158,11 @@ class Mounting:
                 # Where there is one id only, whoever runs is the owner of everything.
                 owner = (0, 0) if self._idmap.kind == "single" else (mount.uid or 0, mount.gid or 0)
                 trees.own(fresh, self._idmap, owner, mode)
-            with contextlib.suppress(FileExistsError, OSError):  # another build was faster
+            try:
                 trees.rename(fresh, path, self._idmap)
+            except (OSError, errors.NotPermitted):
+                if not path.exists():  # else another build was faster
+                    raise
 
     # --- binds -----------------------------------------------------------------------------------
 
@@ -178,7 +181,7 @@ class Mounting:
 
     def _overlaid(self, mount: RunMount, directories: list[str], stack: contextlib.ExitStack) -> MountPoint:
         """Mount several directories as one; what is written goes to a place that is removed with the RUN."""
-        if not self._overlays:
+        if not self._has_overlay:
             raise errors.Unsupported(
                 "this mount needs overlayfs, which this host refuses", "COPY the files instead"
             )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from types import TracebackType
 
 from containerlab.build import git
 from containerlab.build.selection import Source
@@ -41,9 +40,7 @@ class Remotes:
     def __enter__(self) -> Remotes:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def fetch(self, url: str, checksum: str = "", *, keeps_git_dir: bool = False) -> Source:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from containerlab.build.audit import papers
-from containerlab.build.audit.finding import SEVERITIES, Finding, Found, masked
+from containerlab.build.audit.finding import SEVERITIES, Finding, masked
 from containerlab.build.audit.layers import FileFinding, Layer, fate, search
 from containerlab.build.audit.papers import PaperFinding
 from containerlab.oci.image import Descriptor, History, ImageConfig, Index, Manifest
@@ -90,7 +90,7 @@ def _in_papers(images: Images, image: Image) -> Iterator[Finding]:
 
 
 def _of_paper(each: PaperFinding, instruction: str) -> Finding:
-    found: Found = each.found
+    found = each.found
     return Finding(
         kind=found.kind,
         severity=found.severity,

@@ -124,7 +124,7 @@ def _weighed(path: str, each: FileFinding) -> Found:
         return msgspec.structs.replace(found, kind="ssh-host-key")
     is_built_in = (
         found.kind.startswith("private-key") and each.line == 0
-    )  # libraries test themselves with them
+    )  # what libraries test themselves with
     if is_built_in or (found.kind != "secret-mount" and judging.is_example_path(path)):
         return msgspec.structs.replace(found, severity="low")
     return found

@@ -62,11 +62,8 @@ def in_history(number: int, line: History) -> Iterator[PaperFinding]:
     place, text = f"history {number}", line.created_by
     for name, value in _arguments(text):
         yield from _named(f"{place}: ARG {name}", "build-arg-secret", name, value)
-    kind = (
-        "build-arg-secret"
-        if text.removeprefix("/bin/sh -c #(nop) ").lstrip().startswith("ARG ")
-        else "command-secret"
-    )
+    is_argument = text.removeprefix("/bin/sh -c #(nop) ").lstrip().startswith("ARG ")
+    kind = "build-arg-secret" if is_argument else "command-secret"
     yield from _in_command(place, kind, f"{text}\n{line.comment}\n{line.author}")
 
 

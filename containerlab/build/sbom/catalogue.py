@@ -21,12 +21,8 @@ from containerlab.store.tar_read import Entry, Reader
 
 __all__ = ["Catalogue", "catalogue"]
 
-_MOST_FILE_BYTES, _MOST_LIST_BYTES, _MOST_DATABASE_BYTES, _MOST_TOGETHER_BYTES = (
-    4 << 20,
-    64 << 20,
-    512 << 20,
-    1 << 30,
-)
+_MOST_FILE_BYTES, _MOST_LIST_BYTES = 4 << 20, 64 << 20
+_MOST_DATABASE_BYTES, _MOST_TOGETHER_BYTES = 512 << 20, 1 << 30
 """Larger ones are not read: nobody's package list is so long, and nobody's archive may fill the memory."""
 _LISTS = (b"/dpkg/status", b"/apk/db/installed")
 
