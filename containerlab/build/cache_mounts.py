@@ -23,7 +23,7 @@ from containerlab.store.home import Home
 
 __all__ = ["CacheFolders", "alone", "cache_folder", "remove", "root"]
 
-_MOST_PRIVATE = 1000
+_MOST_FOLDERS = 1000
 _STRICTEST = ("locked", "private", "shared")
 
 
@@ -51,7 +51,7 @@ class CacheFolders:
         What is wanted twice is had once, in the stricter way. Everybody takes them in one order, so that no
         two builds wait for each other.
 
-        Raises: Unavailable when the build is stopped, or too many have private folders.
+        Raises: Unavailable when the build is stopped, or too many have folders for themselves.
         """
         ways: dict[str, str] = {}
         for name, sharing in wanted:
@@ -63,19 +63,18 @@ class CacheFolders:
         folder = cache_folder(self._home, name)
         stack.enter_context(locked(self._home, _lock(folder), self._stopped, shared=True))
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if sharing == "private":
-            return self._private(folder, stack)
-        is_shared = sharing == "shared"
-        stack.enter_context(locked(self._home, _lock(folder, 0), self._stopped, shared=is_shared))
-        return folder / "0"
+        if sharing == "locked":
+            stack.enter_context(locked(self._home, _lock(folder, 0), self._stopped))
+            return folder / "0"
+        return self._first(folder, stack, shared=sharing == "shared")
 
-    def _private(self, folder: Path, stack: contextlib.ExitStack) -> Path:
-        """Return the first folder that nobody else has."""
-        for number in range(_MOST_PRIVATE):
+    def _first(self, folder: Path, stack: contextlib.ExitStack, *, shared: bool) -> Path:
+        """Return the first folder that nobody has for itself, or that nobody has at all; waits for none."""
+        for number in range(_MOST_FOLDERS):
             with contextlib.suppress(errors.Conflict):
-                stack.enter_context(self._home.lock(_lock(folder, number), wait=False))
+                stack.enter_context(self._home.lock(_lock(folder, number), shared=shared, wait=False))
                 return folder / str(number)
-        raise errors.Unavailable(f"{_MOST_PRIVATE} builds use this cache folder", "try again later")
+        raise errors.Unavailable(f"{_MOST_FOLDERS} builds use this cache folder", "try again later")
 
 
 @contextlib.contextmanager

@@ -138,6 +138,15 @@ def test_a_shared_mount_is_not_what_another_has_for_itself(place: Place) -> None
     assert set(statuses(results[0])) == {"cached", "done"}
 
 
+def test_a_shared_mount_does_not_wait_for_a_private_one(place: Place) -> None:
+    mount = "--mount=type=cache,target=/cache"
+    with building(place, f"{FROM}RUN {MEET} {mount},sharing=private {waits('here')}") as results:
+        until(lambda: place.has_come("here"))
+        assert statuses(place.build(f"{FROM}RUN {mount} touch /cache/shared")) == ["cached", "done"]
+        place.let_go()
+    assert statuses(results[0]) == ["cached", "done"]
+
+
 def test_a_run_may_mount_a_locked_folder_twice(place: Place) -> None:
     mounts = " ".join(f"--mount=type=cache,id=c,target=/{name},sharing=locked" for name in "ab")
     assert statuses(place.build(f"{FROM}RUN {mounts} touch /a/x; ls /b/x")) == ["cached", "done"]
