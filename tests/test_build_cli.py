@@ -74,6 +74,22 @@ def test_rawjson_is_all_that_is_written(words: list[str], tmp_path: Path) -> Non
     assert statuses[0]["vertexes"][1]["name"] == "[2/2] RUN echo hi"
 
 
+def test_build_that_cannot_begin_shows_only_why(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM no/such/image\n")
+    terminal = Terminal([*words, str(tmp_path)])
+    terminal.expect(b"no such image")
+    assert terminal.exit_code() == 1
+    assert "Building" not in Screen().feed(terminal.seen.decode()).text
+
+
+def test_archive_is_not_written_to_a_terminal(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\nRUN touch /never-run\n")
+    terminal = Terminal([*words, "-o", "-", str(tmp_path)])
+    terminal.expect(b"type=tar,dest=FILE")
+    assert terminal.exit_code() == 1
+    assert b"never-run" not in terminal.seen
+
+
 def test_cache_is_explained(words: list[str], tmp_path: Path) -> None:
     build(words, tmp_path, "RUN echo one")
     done = build([*words, "--explain-cache"], tmp_path, "RUN echo two")

@@ -37,6 +37,12 @@ def test_failed_build_shows_its_log_and_a_short_error(notebook: Notebook) -> Non
     assert "Traceback" not in str(cell.outputs)
 
 
+def test_build_that_cannot_begin_shows_only_why(notebook: Notebook) -> None:
+    cell = notebook.run("%%container build\nFROM no/such/image\nRUN true")
+    assert [kind for kind, _ in cell.outputs] == ["error"]
+    assert "no such image" in cell.error[0]
+
+
 def test_image_grows_cell_by_cell(notebook: Notebook) -> None:
     notebook.run(f"%%container layer -t test/grown --from {IMAGE} --progress quiet\nRUN echo 1 > /one")
     notebook.run("%%container layer -t test/grown --progress quiet\nRUN echo 2 > /two")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +15,7 @@ from containerlab.build.annotations import parse as parse_annotation
 from containerlab.build.built import Built
 from containerlab.build.outputs import Output
 from containerlab.build.record import LintWarning
+from containerlab.errors import InvalidInput
 from containerlab.oci.image import Descriptor
 from containerlab.store.images import Images
 
@@ -37,8 +39,20 @@ def read_outputs(options: Mapping[str, Any]) -> tuple[Output, ...]:
     Raises: InvalidInput, Unsupported.
     """
     wanted = tuple(map(outputs.parse, options.get("output", ()))) or (Output(),)
+    for output in wanted:
+        if output.destination == "-":
+            _refuse_what_shows_text(output)
     added = tuple(each for text in options.get("annotation", ()) for each in parse_annotation(text))
     return tuple(_with(output, added, options.get("compression", "")) for output in wanted)
+
+
+def _refuse_what_shows_text(output: Output) -> None:
+    """Raise before anything is built when standard output is a terminal or a notebook's cell."""
+    if sys.stdout is None or sys.stdout.isatty() or not hasattr(sys.stdout, "buffer"):
+        raise InvalidInput(
+            f"--output type={output.kind} would write an archive where text is shown",
+            f"redirect it, or give --output type={output.kind},dest=FILE",
+        )
 
 
 def _with(output: Output, added: tuple[Annotation, ...], compression: str) -> Output:

@@ -378,7 +378,8 @@ def _mounted(mount: RunMount, stage: Stage, it: instructions.Run, around: Around
     elif mount.type in ("bind", "cache", "tmpfs"):
         raise errors.InvalidInput(f"a {mount.type} mount needs a target", "add target=PATH")
     if mount.type == "cache":
-        name = f"{around.cache_namespace}/{posixpath.normpath(mount.id or mount.target)}"
+        name = posixpath.normpath(mount.id or mount.target)
+        name = f"{around.cache_namespace}/{name}" if around.cache_namespace else name
         mount = msgspec.structs.replace(mount, id=name)
     if mount.type not in ("bind", "cache") or (mount.type == "cache" and not mount.from_):
         return Mounted(mount)

@@ -33,7 +33,7 @@ class Place:
         self.engine = containers.engine(home)
         self.context = home.with_name(f"{home.name}-context")
         self.context.mkdir()
-        self._meeting = cache_folder(self.engine.backend.home, "/meet") / "0"
+        self._meeting = cache_folder(self.engine.backend.home, "meet") / "0"
 
     def build(self, text: str, **options: Any) -> BuildResult:
         return self.engine.builder.build(str(self.context), dockerfile=text, **options)

@@ -66,6 +66,7 @@ def test_statements_of_a_build(engine: Engine, context: Path, tmp_path: Path) ->
         provenance="mode=max",
         allow_secret_in_layer=True,  # its context has the value in a file
         build_arg=[f"TOKEN={SECRET}", "VERSION=7"],
+        allow_secret_in_layer=True,
         metadata_file=str(tmp_path / "metadata"),
         output=["type=image,compression=none"],
     )
@@ -122,6 +123,12 @@ def test_a_build_that_is_all_cached_gives_the_same_image(
     assert engine.builder.build(str(context)).id == first.id
     assert len({engine.builder.build(dockerfile=only_words).id for _ in range(2)}) == 1
     assert engine.builder.build(str(context), no_cache=True).id != first.id
+
+
+def test_packages_are_of_the_name_that_was_asked_for(engine: Engine, context: Path) -> None:
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY leak /\n")
+    engine.builder.build(str(context), tag=["one", "two"])
+    assert engine.images.sbom("two").to_text() == "two:latest: no packages found"
 
 
 def test_a_carried_cache_gives_the_same_image_elsewhere(

@@ -27,7 +27,8 @@ class CataloguingVerbs:
         with self.store.blobs.lease():
             image = self.store.get(name, platform)
             found = catalogue(self.store.blobs, list(zip(image.layers, image.diff_ids, strict=True)))
-        called = image.names[0] if image.names and name not in image.names else name
+        others = image.names[0] if image.names else name
+        called = next((each for each in image.names if name in (each, each.removesuffix(":latest"))), others)
         subject = Subject(
             name=called, digest=image.manifest_digest, platform=image.config.platform, created_s=now()
         )

@@ -80,11 +80,11 @@ def graph(steps: Sequence[Ended]) -> Picture:
 
 
 def _words(steps: Sequence[Ended], slowest: Sequence[int]) -> str:
-    stages = dict.fromkeys(ended.step.stage for ended in steps if ended.step.stage)
+    stages = {ended.step.stage for ended in steps if ended.step.stage}
     chain = [ended for ended in steps if ended.step.id in slowest]
     longest = max(chain, key=lambda ended: ended.duration_s, default=None)
     told = f"; the longest step of the slowest chain is {clean(longest.step.name)}" if longest else ""
-    return f"{len(steps)} steps in {units.format_count(len(stages), 'stage')}{told}."
+    return f"{len(steps)} steps in {units.format_count(max(1, len(stages)), 'stage')}{told}."
 
 
 # --- layout -------------------------------------------------------------------------------------

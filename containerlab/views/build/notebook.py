@@ -34,6 +34,8 @@ class NotebookDisplay(Live):
     def draw(self, is_last: bool) -> None:
         if not is_last and (not self._is_watched or self.board.now_s() < _SHOW_AFTER_S):
             return
+        if is_last and not self.board.rows and not self._identity:
+            return  # what kept it from being planned is told by an error
         from IPython.display import display, update_display
 
         content = board_html(self.board, is_last)
@@ -62,7 +64,7 @@ def _text_line(row: Row, now_s: float) -> str:
 def _title(board: Board) -> str:
     """Say how far it is."""
     total, cached = len(board.rows), board.count("cached")
-    word = "failed" if board.failed else "built" if board.ended == total else "building"
+    word = "failed" if board.failed else "built" if total and board.ended == total else "building"
     if board.count("canceled") and not board.failed:
         word = "stopped"
     steps = f"{board.ended} of {total} steps" if word != "built" else units.format_count(total, "step")
