@@ -66,7 +66,6 @@ def test_statements_of_a_build(engine: Engine, context: Path, tmp_path: Path) ->
         provenance="mode=max",
         allow_secret_in_layer=True,  # its context has the value in a file
         build_arg=[f"TOKEN={SECRET}", "VERSION=7"],
-        allow_secret_in_layer=True,
         metadata_file=str(tmp_path / "metadata"),
         output=["type=image,compression=none"],
     )
