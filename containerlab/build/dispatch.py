@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,6 +17,7 @@ from containerlab.build import (
     exposed,
     go_format,
     heredocs,
+    image_paths,
     instructions,
     located,
     platforms,
@@ -40,10 +41,8 @@ _NOT_IN_ENVIRONMENT = ("BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE")
 _PIPES = "/dev/pipes"
 
 
-class Finder(Protocol):
-    """Finds what --from names: a stage, a named context or an image."""
-
-    def __call__(self, name: str, stage: Stage, instruction: Instruction) -> Origin: ...
+FindOrigin = Callable[[str, Instruction], Origin]
+"""Finds what --from names, for an instruction: a stage, a named context or an image."""
 
 
 class Around(NamedTuple):
@@ -59,7 +58,7 @@ class Around(NamedTuple):
     global_arguments: Mapping[str, str]
     given: Mapping[str, str]
     context: Source
-    find: Finder
+    find: FindOrigin
     network: str = "default"
     options: tuple[tuple[str, object], ...] = ()
     allowed: tuple[str, ...] = ()
@@ -212,7 +211,7 @@ def _maintainer(stage: Stage, it: instructions.Maintainer, around: Around) -> No
 
 def _workdir(stage: Stage, it: instructions.Workdir, around: Around) -> None:
     path = _Words(stage, around).one(it.path)
-    directory = posixpath.normpath(posixpath.join("/", stage.config.working_dir, path)).replace("//", "/")
+    directory = image_paths.absolute(path, stage.config.working_dir)
     stage.change(working_dir=directory)
     text = f"WORKDIR {directory}"
     if directory == "/":
@@ -225,7 +224,8 @@ def _copy(stage: Stage, it: instructions.Copy, around: Around) -> None:
     words = _Words(stage, around)
     chown, chmod = words.one(it.chown), words.one(it.chmod)
     sources = [words.one(source) for source in it.sources]
-    destination = _below_workdir(stage, words.one(it.destination))
+    written = words.one(it.destination)
+    destination = image_paths.destination(written, stage.config.working_dir)
     arrive = Selection(
         (),
         destination,
@@ -233,14 +233,14 @@ def _copy(stage: Stage, it: instructions.Copy, around: Around) -> None:
         keeps_parents=it.keeps_parents,
         excludes=tuple(map(words.one, it.excludes)),
     )
-    origin = around.find(it.from_, stage, it) if it.from_ else around.context
+    origin = around.find(it.from_, it) if it.from_ else around.context
     if len(sources) + len(it.heredocs) > 1 and not destination.endswith("/"):
         raise errors.InvalidInput(
-            f"{it.keyword.upper()} has several sources, but {words.one(it.destination)!r} is no directory",
+            f"{it.keyword.upper()} has several sources, but {written!r} is no directory",
             "let the destination end in /",
         )
     parts = [*_parts(stage, it, sources, arrive, origin), *_documents(it, words, arrive)]
-    text = _copy_text(it, chown, chmod, sources, words.one(it.destination))
+    text = _copy_text(it, chown, chmod, sources, written)
     op = Copy(tuple(parts), chown, it.is_link)
     stage.grow(_step(stage, it, around, op, _shown_text(stage, it)), f"{text} # buildkit")
 
@@ -285,13 +285,6 @@ def _copy_text(it: instructions.Copy, chown: str, chmod: str, sources: list[str]
     return " ".join([keyword, *flags, *sources, *documents, destination])
 
 
-def _below_workdir(stage: Stage, path: str) -> str:
-    """Make a destination absolute, and keep its last slash, which says that it is a directory."""
-    full = posixpath.normpath(posixpath.join("/", stage.config.working_dir, path)).replace("//", "/")
-    is_directory = path in ("", ".") or path.endswith(("/", "/.")) or path.rpartition("/")[2] == ".."
-    return f"{full.rstrip('/')}/" if is_directory or full == "/" else full
-
-
 def _run(stage: Stage, it: instructions.Run, around: Around) -> None:
     platforms.check_runs_here(stage.platform)
     if it.security == "insecure" and "security.insecure" not in around.allowed:
@@ -303,6 +296,7 @@ def _run(stage: Stage, it: instructions.Run, around: Around) -> None:
             f"RUN stands on {below} layers, and no more than {MOST_LAYERS} can be mounted",
             "put several instructions into one, or COPY from a stage",
         )
+    _refuse_devices(it)
     arguments = {
         name: value for name, value in stage.argument_values().items() if name not in _NOT_IN_ENVIRONMENT
     }
@@ -330,6 +324,15 @@ def _run(stage: Stage, it: instructions.Run, around: Around) -> None:
     )
     text = redact(f"RUN {describe(arguments)}{' '.join(executed)} # buildkit", arguments)
     stage.grow(_step(stage, it, around, op, _shown_text(stage, it)), text)
+
+
+def _refuse_devices(it: instructions.Run) -> None:
+    """Refuse what a RUN cannot do without; other devices it does not get, as on a host that has none."""
+    for text in it.devices:
+        if run_mounts.device(text).is_required:
+            raise errors.Unsupported(
+                f"--device={text}: no devices are given to builds", "leave the flag out, or `required` in it"
+            )
 
 
 def _proxies(stage: Stage, around: Around) -> tuple[str, ...]:
@@ -371,7 +374,7 @@ def _mounts(
 
 def _mounted(mount: RunMount, stage: Stage, it: instructions.Run, around: Around) -> Mounted:
     if mount.target:
-        target = posixpath.normpath(posixpath.join("/", stage.config.working_dir, mount.target))
+        target = image_paths.absolute(mount.target, stage.config.working_dir)
         if target == "/":
             raise errors.InvalidInput("a mount cannot cover the root directory", "choose another target")
         mount = msgspec.structs.replace(mount, target=target)
@@ -383,14 +386,14 @@ def _mounted(mount: RunMount, stage: Stage, it: instructions.Run, around: Around
         mount = msgspec.structs.replace(mount, id=name)
     if mount.type not in ("bind", "cache") or (mount.type == "cache" and not mount.from_):
         return Mounted(mount)
-    return _bound(mount, stage, it, around)
+    return _bound(mount, it, around)
 
 
-def _bound(mount: RunMount, stage: Stage, it: instructions.Run, around: Around) -> Mounted:
+def _bound(mount: RunMount, it: instructions.Run, around: Around) -> Mounted:
     """Find what a bind shows; of a tree outside of the store the part that is asked for is copied into it."""
-    source = posixpath.normpath(posixpath.join("/", mount.source))
+    source = image_paths.absolute(mount.source)
     mount = msgspec.structs.replace(mount, source=source)
-    origin = around.find(mount.from_, stage, it) if mount.from_ else around.context
+    origin = around.find(mount.from_, it) if mount.from_ else around.context
     if isinstance(origin, Vertex):
         return Mounted(mount, origin)
     wanted = Selection((source,), "/", keeps_parents=source != "/")

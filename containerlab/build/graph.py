@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from containerlab import errors
 from containerlab.build import dispatch, expand, located, parser, platforms
 from containerlab.build import instructions as i
@@ -27,9 +29,9 @@ _SCRATCH = "scratch"
 class Wanted(NamedTuple):
     """What is to be built.
 
-    platform: of the image; build_platform: of this machine. given: --build-arg. named: named contexts; an
-    Image, a tree of files, or the name of another target. find_image: by name and platform.
-    uncached: stages that are not looked up in the cache; None for all.
+    platform: of the image; build_platform: of this machine. given: --build-arg. named: named contexts, images
+    or trees of files. find_image: by name and platform. uncached: stages that are not looked up in the cache;
+    None for all. options: of each RUN's container. allowed: what RUN may ask for.
     """
 
     dockerfile: i.Dockerfile
@@ -44,9 +46,7 @@ class Wanted(NamedTuple):
     network: str = "default"
     options: tuple[tuple[str, object], ...] = ()
     shows_platform: bool = False
-    is_platform_asked: bool = False
     allowed: tuple[str, ...] = ()
-    """--allow: what RUN may ask for."""
     project: str = ""
     """What tells this Dockerfile from others of the same name: where its context is."""
 
@@ -122,7 +122,7 @@ class _Stages:
         base, platform = self._base_name(written), self._platform(written)
         named = self._named(written.from_.name)
         if named is not None:
-            return self._of_context(written.name, named, platform)
+            return self._of_context(written.name, named)
         instructions = list(written.instructions)
         below = None if base == _SCRATCH else self._index(base, written.index)
         shown = "" if len(self._file.stages) == 1 else written.from_.name or f"stage-{written.index}"
@@ -176,9 +176,7 @@ class _Stages:
         width = len(str(count))
         prefix = f"{shown} " if shown else ""
         vertex = self._image_vertex(image, f"[{prefix}{1:{width}}/{count}] FROM {base}", shown)
-        stage = Stage(shown, vertex, image.config.config, image.config.platform)
-        stage.lines = [Line(entry.created_by, entry=entry) for entry in image.config.history]
-        stage.author = image.config.author
+        stage = _begun(shown, vertex, image)
         stage.done = 1
         return stage
 
@@ -211,7 +209,7 @@ class _Stages:
             global_arguments=self._arguments,
             given=wanted.given,
             context=wanted.context,
-            find=lambda name, stage, where: self._origin(name, where, written.index),
+            find=lambda name, where: self._origin(name, where, written.index),
             network=wanted.network,
             options=(*wanted.options, *_hostname(wanted.given)),
             allowed=wanted.allowed,
@@ -244,17 +242,24 @@ class _Stages:
     def _named(self, name: str) -> Image | Source | None:
         return self._wanted.named.get(name.lower()) if name else None
 
-    def _of_context(self, name: str, named: Image | Source, platform: Platform) -> Stage:
+    def _of_context(self, name: str, named: Image | Source) -> Stage:
         if isinstance(named, Source):
             raise errors.InvalidInput(f"the context {name} is a tree of files, no image", "use COPY --from")
         vertex = self._image_vertex(named, f"[context {name}] load {name}", name)
-        stage = Stage(name, vertex, named.config.config, platform)
-        stage.lines = [Line(entry.created_by, entry=entry) for entry in named.config.history]
+        stage = _begun(name, vertex, named)
         stage.begin()
         return stage
 
     def _fail(self, where: i.Instruction, message: str, hint: str = "") -> located.DockerfileError:
         return located.at(self._file.name, self._file.text, where.place, message, hint)
+
+
+def _begun(name: str, vertex: Vertex, image: Image) -> Stage:
+    """Return a stage that has what an image has."""
+    stage = Stage(name, vertex, image.config.config, image.config.platform)
+    stage.lines = [Line(entry.created_by, entry=entry) for entry in image.config.history]
+    stage.author = image.config.author
+    return stage
 
 
 def _about_stages(file: i.Dockerfile, name: str) -> str:
@@ -263,8 +268,6 @@ def _about_stages(file: i.Dockerfile, name: str) -> str:
 
 
 def _moved(instruction: i.Instruction, place: i.Place) -> i.Instruction:
-    import msgspec
-
     return msgspec.structs.replace(instruction, place=place)
 
 

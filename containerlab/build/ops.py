@@ -88,7 +88,7 @@ class Run(NamedTuple):
     secret_arguments: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ()
     options: tuple[tuple[str, object], ...] = ()
-    """Of the container: add_host, shm_size, ulimit, cgroup_parent."""
+    """Of the container, as of `run`: see `order.Order.of_containers`, and its hostname."""
 
 
 Op = Base | Fetch | MakeDirectory | Copy | Run

@@ -19,7 +19,7 @@ from containerlab.build.selection import Selection, Source
 from containerlab.build.tree import Filter, Node, Tree
 from containerlab.errors import NotFound, nearest
 
-__all__ = ["Match", "Pick", "absolute", "opened", "picks"]
+__all__ = ["Match", "Pick", "opened", "picks"]
 
 
 class Match(NamedTuple):
@@ -49,17 +49,6 @@ class Pick(NamedTuple):
     status: os.stat_result | None
     folder: int
     name: bytes
-
-
-def absolute(destination: str, workdir: str) -> str:
-    """Return a destination as `Selection` has it: absolute, with its last slash; `.` is the folder itself.
-
-    >>> absolute("bin", "/opt"), absolute(".", "/opt"), absolute("/x/./", "/opt")
-    ('/opt/bin', '/opt/', '/x/')
-    """
-    clean = posixpath.normpath(posixpath.join("/", workdir, destination)).replace("//", "/", 1)
-    is_folder = destination in ("", ".") or destination.endswith(("/", "/."))
-    return clean + "/" if is_folder and clean != "/" else clean
 
 
 def opened(source: Source) -> Tree:

@@ -231,11 +231,3 @@ def test_layers_are_seen_merged(tmp_path: Path) -> None:
         layer(stage, "d/gone", to="/n")
     with pytest.raises(errors.NotFound):
         layer(stage, "o/hidden", to="/n")
-
-
-def test_destinations() -> None:
-    assert select.absolute("x/", "/w") == "/w/x/"
-    assert select.absolute("", "/w") == "/w/"
-    assert select.absolute("/", "/w") == "/"
-    assert select.absolute("..", "/w/v") == "/w"
-    assert select.absolute("//x", "/w") == "/x"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from containerlab.build.located import DockerfileError
 from containerlab.engine.engine import Engine
 from containerlab.errors import InvalidInput, NotFound
 
@@ -21,3 +22,8 @@ def test_a_finding_ends_the_build_where_the_dockerfile_says_so(engine: Engine) -
         engine.builder.build(dockerfile="# check=error=true\nFROM scratch\nMAINTAINER me", tag=["never"])
     with pytest.raises(NotFound):
         engine.images.inspect("never")
+
+
+def test_a_device_that_a_run_cannot_do_without_is_refused(engine: Engine) -> None:
+    with pytest.raises(DockerfileError, match="no devices are given to builds"):
+        engine.builder.build(dockerfile="FROM scratch\nRUN --device=vendor.com/gpu=all,required true")
