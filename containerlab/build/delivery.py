@@ -70,7 +70,7 @@ def deliver(
     built: Sequence[Built],
     images: Images,
     names: Sequence[str],
-    epoch_s: int | None,
+    newest_s: int | None,
     attester: Attester | None = None,
 ) -> Delivered:
     """Write every output, with the statements that are asked for; the caller holds a lease.
@@ -81,7 +81,7 @@ def deliver(
     if attester and attester.requests:
         statements = writing.Statements(attester.attest, attester.beside)
     descriptors = [
-        writing.write(output, built, images, names, epoch_s=epoch_s, statements=statements)
+        writing.write(output, built, images, names, newest_s=newest_s, statements=statements)
         for output in wanted
     ]
     descriptor = next((each for each in descriptors if each), None)

@@ -32,7 +32,7 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
     form: LayerForm = LayerForm()
     oci_types: bool = True
     """Whether the documents are called as OCI calls them, not as Docker does; without, no annotations."""
-    epoch_s: int | None = None
+    newest_s: int | None = None
     """Nothing in the image says that it is later than this (SOURCE_DATE_EPOCH)."""
 
 
@@ -70,7 +70,7 @@ def to_blobs(
     """
     if attest or options.annotations:  # which the documents of Docker have no place for
         options = msgspec.structs.replace(options, oci_types=True)
-    final = [converted(blobs, bounded(each, options.epoch_s), options.form) for each in built]
+    final = [converted(blobs, bounded(each, options.newest_s), options.form) for each in built]
     manifests = [_manifest(blobs, each, options) for each in final]
     attested = [
         attest(each, found, names) if attest else None for each, found in zip(final, manifests, strict=True)
@@ -109,22 +109,22 @@ def _manifest(blobs: Blobs, built: Built, options: ExportOptions) -> Descriptor:
     )
 
 
-def bounded(built: Built, epoch_s: int | None) -> Built:
-    """Return the image with no time in its configuration after `epoch_s`; None leaves it as it is."""
-    if epoch_s is None:
+def bounded(built: Built, newest_s: int | None) -> Built:
+    """Return the image with no time in its configuration after `newest_s`; None leaves it as it is."""
+    if newest_s is None:
         return built
     config = built.config
-    history = tuple(_bounded_line(line, epoch_s) for line in config.history)
-    created = _earlier(config.created, epoch_s)
+    history = tuple(_bounded_line(line, newest_s) for line in config.history)
+    created = _earlier(config.created, newest_s)
     return msgspec.structs.replace(
         built, config=msgspec.structs.replace(config, created=created, history=history)
     )
 
 
-def _bounded_line(line: History, epoch_s: int) -> History:
-    return msgspec.structs.replace(line, created=_earlier(line.created, epoch_s))
+def _bounded_line(line: History, newest_s: int) -> History:
+    return msgspec.structs.replace(line, created=_earlier(line.created, newest_s))
 
 
-def _earlier(text: str | None, epoch_s: int) -> str | None:
+def _earlier(text: str | None, newest_s: int) -> str | None:
     found = documents.parse_time(text)
-    return documents.format_time(epoch_s) if found is not None and found > epoch_s else text
+    return documents.format_time(newest_s) if found is not None and found > newest_s else text

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from containerlab.build.ops import Vertex, inputs
 from containerlab.build.record import Event, Finished, Output, Planned, Started, Step, StepRecord, Watcher
 from containerlab.build.selection import Source
@@ -29,7 +31,6 @@ __all__ = [
     "needed",
     "ordered",
     "solve",
-    "steps_of",
 ]
 
 _LOG_LINES = 200
@@ -88,7 +89,7 @@ def needed(targets: Sequence[Vertex]) -> frozenset[Vertex]:
     return frozenset(below for vertex in ordered(targets) for below in inputs(vertex))
 
 
-def steps_of(vertices: Sequence[Vertex]) -> dict[Vertex, Step]:
+def _steps_of(vertices: Sequence[Vertex]) -> dict[Vertex, Step]:
     """Describe vertices for those who watch."""
     numbers = {vertex: number for number, vertex in enumerate(vertices, 1)}
     return {
@@ -173,8 +174,6 @@ class Reporter:
             )
 
     def _change(self, step: int, **fields: object) -> None:
-        import msgspec
-
         self._records[step] = msgspec.structs.replace(self._records[step], **fields)
 
     def log(self, step: int) -> str:
@@ -201,7 +200,7 @@ def solve(
     Raises: StepFailed for the first that failed; KeyboardInterrupt. Nothing runs any more then.
     """
     vertices = ordered(targets)
-    steps = steps_of(vertices)
+    steps = _steps_of(vertices)
     last = tuple(steps[target].id for target in targets)
     reporter.plan(
         [

@@ -47,12 +47,12 @@ def write(
     images: Images,
     names: Sequence[str] = (),
     *,
-    epoch_s: int | None = None,
+    newest_s: int | None = None,
     statements: Statements = NOTHING,
 ) -> Descriptor | None:
     """Write what was built, one image for each platform; return what its names lead to, if there is such.
 
-    names: those of the build; the output's own come on top. epoch_s: SOURCE_DATE_EPOCH. The caller holds a
+    names: those of the build; the output's own come on top. newest_s: SOURCE_DATE_EPOCH. The caller holds a
     lease. After an error nothing is half-made.
 
     Raises: InvalidInput, Conflict, NotPermitted, Unsupported.
@@ -62,9 +62,9 @@ def write(
         return None
     if output.kind in ("local", "tar"):
         write_root = _to_directory if output.kind == "local" else _to_tar
-        write_root(output, built, images, epoch_s, statements.beside)
+        write_root(output, built, images, newest_s, statements.beside)
         return None
-    options = _options(output, epoch_s)
+    options = _options(output, newest_s)
     if output.kind == "image":
         return to_store(images, built, names, options, statements.attest)
     if output.kind == "docker":
@@ -73,14 +73,14 @@ def write(
     return _to_archive(output, images, descriptor, names)
 
 
-def _options(output: Output, epoch_s: int | None) -> ExportOptions:
-    if output.rewrites_times and epoch_s is None:
+def _options(output: Output, newest_s: int | None) -> ExportOptions:
+    if output.rewrites_times and newest_s is None:
         raise errors.InvalidInput(
             "rewrite-timestamp needs to know the time",
             "set SOURCE_DATE_EPOCH, as `--build-arg` or around conlab",
         )
-    form = msgspec.structs.replace(output.export.form, newest_s=epoch_s if output.rewrites_times else None)
-    return msgspec.structs.replace(output.export, epoch_s=epoch_s, form=form)
+    form = msgspec.structs.replace(output.export.form, newest_s=newest_s if output.rewrites_times else None)
+    return msgspec.structs.replace(output.export, newest_s=newest_s, form=form)
 
 
 def _to_docker(
@@ -111,24 +111,24 @@ def _path(output: Output) -> str | None:
 
 
 def _to_tar(
-    output: Output, built: Sequence[Built], images: Images, epoch_s: int | None, beside: Beside | None
+    output: Output, built: Sequence[Built], images: Images, newest_s: int | None, beside: Beside | None
 ) -> None:
     with output_file(_path(output)) as file:
         for each in built:
-            pieces = _root(images, each, _moved(_folder(output, built, each), epoch_s), beside)
+            pieces = _root(images, each, _moved(_folder(output, built, each), newest_s), beside)
             for piece in tar_copy.batched(pieces):
                 file.write(piece)
         file.write(tar.END)
 
 
 def _to_directory(
-    output: Output, built: Sequence[Built], images: Images, epoch_s: int | None, beside: Beside | None
+    output: Output, built: Sequence[Built], images: Images, newest_s: int | None, beside: Beside | None
 ) -> None:
     with local_tree.staged(Path(output.destination), alone=output.deletes_others) as stage:
         for each in built:
             place = stage / _folder(output, built, each)
             place.mkdir(exist_ok=True)
-            pieces = _root(images, each, _owned(epoch_s), beside)
+            pieces = _root(images, each, _owned(newest_s), beside)
             unpack_plain(place, _ended(tar_copy.batched(pieces)))
 
 
@@ -152,9 +152,9 @@ def _root(images: Images, built: Built, change: Change, beside: Beside | None) -
             yield tar_copy.entry_bytes(changed) + content + tar.padding(len(content))
 
 
-def _moved(folder: str, epoch_s: int | None) -> Change:
+def _moved(folder: str, newest_s: int | None) -> Change:
     """Return a change after which all is below a folder."""
-    bound, prefix = tar_copy.bounded(epoch_s), folder.encode() + b"/" if folder else b""
+    bound, prefix = tar_copy.bounded(newest_s), folder.encode() + b"/" if folder else b""
 
     def change(entry: Entry) -> Entry | None:
         link = prefix + entry.link if entry.kind == tar.HARD_LINK else entry.link
@@ -163,13 +163,13 @@ def _moved(folder: str, epoch_s: int | None) -> Change:
     return change
 
 
-def _owned(epoch_s: int | None) -> Change:
+def _owned(newest_s: int | None) -> Change:
     """Return a change after which all belongs to the user, and gives nobody a right that he has not.
 
     Devices are left out, and so are set-id bits and capabilities: a root file system from anyone must not
     leave a program behind that runs as the user who looked at it.
     """
-    bound, uid, gid = tar_copy.bounded(epoch_s), os.geteuid(), os.getegid()
+    bound, uid, gid = tar_copy.bounded(newest_s), os.geteuid(), os.getegid()
 
     def change(entry: Entry) -> Entry | None:
         if entry.kind in (tar.CHARACTER, tar.BLOCK):

@@ -71,11 +71,11 @@ def _zeros(count: int) -> Iterator[bytes]:
         count -= len(_ZEROS)
 
 
-def bounded(epoch_s: int | None) -> Change:
-    """Return a change after which no time is later than `epoch_s`, which SOURCE_DATE_EPOCH gives."""
-    if epoch_s is None:
+def bounded(newest_s: int | None) -> Change:
+    """Return a change after which no time is later than `newest_s`, which SOURCE_DATE_EPOCH gives."""
+    if newest_s is None:
         return lambda entry: entry
-    most_ns = epoch_s * 1_000_000_000
+    most_ns = newest_s * 1_000_000_000
     return lambda entry: entry._replace(mtime_ns=min(entry.mtime_ns, most_ns))
 
 

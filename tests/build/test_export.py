@@ -132,7 +132,7 @@ def test_a_level_that_is_none_is_refused(images: Images) -> None:
 
 def test_a_bound_for_times(images: Images) -> None:
     built = made.built(made.layer(images, FILES), made.layer(images, FILES), base_layers=1)
-    options = ExportOptions(epoch_s=1_000_000_000, form=LayerForm(newest_s=1_000_000_000))
+    options = ExportOptions(newest_s=1_000_000_000, form=LayerForm(newest_s=1_000_000_000))
     to_store(images, [built], ["a"], options)
     image = images.get("a")
     assert image.config.created == "2001-09-09T01:46:40Z"
@@ -144,7 +144,7 @@ def test_a_bound_for_times(images: Images) -> None:
 
 
 def test_the_same_build_gives_the_same_bytes_in_any_store(images: Images, tmp_path: Path) -> None:
-    options = ExportOptions(form=LayerForm(compression="zstd", newest_s=5), epoch_s=5)
+    options = ExportOptions(form=LayerForm(compression="zstd", newest_s=5), newest_s=5)
     first = to_store(images, [made.built(made.layer(images, FILES))], ["a"], options)
     with made.store(tmp_path / "second") as second:
         assert to_store(second, [made.built(made.layer(second, FILES))], ["other"], options) == first

@@ -162,7 +162,7 @@ def test_after_an_error_nothing_is_there(images: Images, tmp_path: Path, text: s
 
 
 def test_a_tar_archive(images: Images, tmp_path: Path) -> None:
-    write(parse(f"type=tar,dest={tmp_path}/out.tar"), image(images), images, epoch_s=1_000_000_000)
+    write(parse(f"type=tar,dest={tmp_path}/out.tar"), image(images), images, newest_s=1_000_000_000)
     with tarfile.open(tmp_path / "out.tar") as found:
         assert sorted(found.getnames()) == ["also", "bin", "bin/tool", "new", "null", "sh"]
         assert found.getmember("bin/tool").islnk()
@@ -245,9 +245,9 @@ def test_rewriting_times_needs_one(images: Images) -> None:
 
 def test_the_same_build_gives_the_same_archive(images: Images, tmp_path: Path) -> None:
     for text in ("type=oci,dest={}.oci", "type=docker,dest={}.docker", "type=tar,dest={}.tar"):
-        write(parse(text.format(tmp_path / "a")), image(images), images, ["x"], epoch_s=1)
+        write(parse(text.format(tmp_path / "a")), image(images), images, ["x"], newest_s=1)
         with made.store(tmp_path / "other") as other:
-            write(parse(text.format(tmp_path / "b")), image(other), other, ["x"], epoch_s=1)
+            write(parse(text.format(tmp_path / "b")), image(other), other, ["x"], newest_s=1)
         ending = text.rpartition(".")[2]
         assert (tmp_path / f"a.{ending}").read_bytes() == (tmp_path / f"b.{ending}").read_bytes()
 
