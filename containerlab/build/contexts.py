@@ -14,17 +14,16 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from containerlab import errors
 from containerlab.build import git, ignore
 from containerlab.build.selection import Source
 from containerlab.build.urls import shown
-from containerlab.store.compression import Readable, begun
-from containerlab.store.compression import opened as decompressed
 from containerlab.store.home import Home
-from containerlab.store.layer_processes import unpack_plain
-from containerlab.store.tar_read import is_header
+
+if TYPE_CHECKING:
+    from containerlab.store.compression import Readable
 
 __all__ = ["Context", "files", "opened"]
 
@@ -154,6 +153,12 @@ class _Opening:
 
     def _from_stream(self, stream: Readable, shown: str) -> _Files:
         """Read an archive, or else a Dockerfile without any files."""
+        # What decompresses and unpacks is not loaded for a folder.
+        from containerlab.store.compression import begun
+        from containerlab.store.compression import opened as decompressed
+        from containerlab.store.layer_processes import unpack_plain
+        from containerlab.store.tar_read import is_header
+
         _, whole = begun(stream)
         plain = decompressed(whole)
         start = plain.read(_BLOCK)

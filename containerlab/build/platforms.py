@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from containerlab import errors
-from containerlab.linux import binfmt
 from containerlab.oci.platform import Platform
 
 __all__ = ["arguments", "check_runs_here", "parse"]
@@ -33,16 +32,19 @@ def _platform(word: str) -> Platform:
     return Platform.host() if word == "local" else Platform.parse(word)
 
 
-def check_runs_here(platform: Platform, directory: str = binfmt.DIRECTORY) -> None:
+def check_runs_here(platform: Platform, directory: str = "") -> None:
     """Make sure that a RUN can execute programs of a platform: by the processor or by an interpreter.
 
-    directory: where the kernel lists its interpreters.
+    directory: where the kernel lists its interpreters, if not in the usual place.
 
     Raises: Unsupported, which says what is missing and how to get it.
     """
     host = Platform.host()
     if platform.architecture == host.architecture or host.runs(platform):
         return
+    from containerlab.linux import binfmt
+
+    directory = directory or binfmt.DIRECTORY
     found = binfmt.interpreter(platform.architecture, directory)
     if found and found.is_enabled and found.is_open:
         return
