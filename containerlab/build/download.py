@@ -170,7 +170,8 @@ def _opened(url: str, headers: dict[str, str]) -> Iterator[http.client.HTTPRespo
     except urllib.error.HTTPError:
         raise
     except urllib.error.URLError as error:
-        raise errors.Unavailable(f"cannot fetch {shown(url)}: {error.reason}", "try again") from error
+        reason = getattr(error.reason, "strerror", None) or error.reason  # without the system's number
+        raise errors.Unavailable(f"cannot fetch {shown(url)}: {reason}", "try again") from error
     except (http.client.HTTPException, TimeoutError, ConnectionError) as error:
         raise errors.Unavailable(f"cannot fetch {shown(url)}: {error or 'cut off'}", "try again") from error
 
