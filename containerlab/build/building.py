@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ from containerlab.build.carried import Place
 from containerlab.build.contexts import Context
 from containerlab.build.delivery import Delivered, deliver, read_outputs, tell_files
 from containerlab.build.graph import Compiled, Wanted
-from containerlab.build.instructions import Dockerfile
+from containerlab.build.instructions import Arg, Dockerfile
 from containerlab.build.leaks import Finder
 from containerlab.build.lint import BaseImage, Known
 from containerlab.build.lint_rules import Checks, refuse
@@ -338,7 +339,7 @@ class _Build:
             digest=descriptor.digest if descriptor else "",
             image_id=delivered.image_id if delivered else "",
             jobs=self._order.options.get("jobs", 0),
-            notices=_notices(self._file),
+            notices=_notices(self._file, self._order.arguments),
         )
 
 
@@ -346,9 +347,21 @@ def _exporting(outputs: Sequence[Output]) -> str:
     return f"exporting to {', '.join(dict.fromkeys(output.kind for output in outputs))}"
 
 
-def _notices(file: Dockerfile) -> tuple[str, ...]:
+def _notices(file: Dockerfile, arguments: Mapping[str, str]) -> tuple[str, ...]:
     syntax = file.directives.get("syntax", "")
-    return (f"# syntax={syntax} is not fetched: this builder reads the language itself",) if syntax else ()
+    told = [f"# syntax={syntax} is not fetched: this builder reads the language itself"] if syntax else []
+    written = [line for stage in file.stages for line in stage.instructions]
+    declaring = [line for line in (*file.global_args, *written) if isinstance(line, Arg)]
+    declared = {name for line in declaring for name, _ in line.pairs}
+    for name in sorted(arguments.keys() - declared):
+        if not _UNDECLARED.fullmatch(name):
+            hint = errors.nearest(name, declared)
+            told.append(f"no ARG takes --build-arg {name}" + (f" ({hint})" if hint else ""))
+    return tuple(told)
+
+
+_UNDECLARED = re.compile(r"(BUILDKIT|TARGET|BUILD)\w+|SOURCE_DATE_EPOCH|(?i:(https?|ftp|no|all)_proxy)")
+"""Build arguments that mean something without an ARG."""
 
 
 def _hidden(

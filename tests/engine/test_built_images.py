@@ -124,6 +124,12 @@ def test_a_build_that_is_all_cached_gives_the_same_image(
     assert engine.builder.build(str(context), no_cache=True).id != first.id
 
 
+def test_a_build_argument_that_nothing_takes_is_told(engine: Engine, context: Path) -> None:
+    given = ["VERSON=1", "HTTPS_PROXY=http://p", "SOURCE_DATE_EPOCH=1", "VERSION=2"]
+    made = engine.builder.build(str(context), build_arg=given)
+    assert made.notices == ("no ARG takes --build-arg VERSON (did you mean VERSION?)",)
+
+
 def test_packages_are_of_the_name_that_was_asked_for(engine: Engine, context: Path) -> None:
     (context / "Dockerfile").write_text("FROM scratch\nCOPY leak /\n")
     engine.builder.build(str(context), tag=["one", "two"])
