@@ -13,7 +13,7 @@ import fcntl
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from containerlab.errors import Conflict
 from containerlab.linux import idmap as idmaps
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from containerlab.store.owners import Noted
     from containerlab.store.unpack import Limits
 
-__all__ = ["Layers"]
+__all__ = ["Layers", "PackOptions"]
 
 
 class Layered(Protocol):
@@ -41,6 +41,23 @@ class Layered(Protocol):
     def layers(self) -> Sequence[Descriptor]: ...
     @property
     def diff_ids(self) -> Sequence[str]: ...
+
+
+class PackOptions(NamedTuple):
+    """How what a container changed becomes a layer.
+
+    compression: "gzip", "zstd" or "none". skip: paths relative to the root that are no change (mount points).
+    newest_s: no time in the layer is later than this, in seconds since the epoch (SOURCE_DATE_EPOCH).
+    noted: what is known of owners where there is a single id.
+    """
+
+    compression: str = "gzip"
+    skip: Collection[str] = ()
+    newest_s: int | None = None
+    noted: Noted | None = None
+
+
+_USUAL = PackOptions()
 
 
 class Layers:
@@ -72,29 +89,17 @@ class Layers:
         # A layer that comes twice counts where it comes last: overlayfs refuses the same directory twice.
         return [self.path(diff_id) for diff_id in dict.fromkeys(reversed(image.diff_ids))]
 
-    def commit(
-        self,
-        upper: Path,
-        *,
-        compression: str = "gzip",
-        skip: Collection[str] = (),
-        newest_s: int | None = None,
-        noted: Noted | None = None,
-        watch: Watch | None = None,
-    ) -> Committed:
+    def commit(self, upper: Path, options: PackOptions = _USUAL, watch: Watch | None = None) -> Committed:
         """Store what an overlay's upper directory changes as a blob, hashed and compressed while written.
 
-        compression: "gzip", "zstd" or "none". skip: paths relative to the root that are no change (mount
-        points). newest_s: no time in the layer is later than this, in seconds since the epoch
-        (SOURCE_DATE_EPOCH). noted: what is known of owners where there is a single id. watch: is shown the
-        tar stream.
-        The caller holds a lease of the blob store.
+        watch: is shown the tar stream. The caller holds a lease of the blob store.
         """
         from containerlab.store import packing
 
-        table, creator, lowers = noted or ("", None, ())
-        order = packing.Order("change-set", str(upper), lowers, tuple(skip), newest_s, table, creator)
-        return packing.pack(order, self.idmap, self._blobs, compression, watch)
+        table, creator, lowers = options.noted or ("", None, ())
+        skip, newest_s = tuple(options.skip), options.newest_s
+        order = packing.Order("change-set", str(upper), lowers, skip, newest_s, table, creator)
+        return packing.pack(order, self.idmap, self._blobs, options.compression, watch)
 
     def commit_tree(self, root: Path, compression: str = "gzip") -> Committed:
         """Store a whole file system as a blob; the caller holds a lease of the blob store."""
@@ -107,20 +112,17 @@ class Layers:
         self,
         root: Path,
         lowers: Sequence[Path],
-        *,
-        compression: str = "gzip",
-        skip: Collection[str] = (),
-        newest_s: int | None = None,
-        noted: Noted | None = None,
+        options: PackOptions = _USUAL,
         watch: Watch | None = None,
     ) -> Committed:
         """Store as a blob how a snapshot that is a copy differs from its layers, topmost first."""
         from containerlab.store import packing
 
         below = tuple(map(os.fspath, lowers))
-        table, creator, _ = noted or ("", None, ())
-        order = packing.Order("copy", os.fspath(root), below, tuple(skip), newest_s, table, creator)
-        return packing.pack(order, self.idmap, self._blobs, compression, watch)
+        table, creator, _ = options.noted or ("", None, ())
+        skip, newest_s = tuple(options.skip), options.newest_s
+        order = packing.Order("copy", os.fspath(root), below, skip, newest_s, table, creator)
+        return packing.pack(order, self.idmap, self._blobs, options.compression, watch)
 
     def adopt(self, upper: Path, committed: Committed) -> Path:
         """Make an upper directory, just packed as `committed`, the unpacked layer of that name.

@@ -14,7 +14,7 @@ from containerlab.store import changes, merged, snapshots
 from containerlab.store.blobs import Blobs
 from containerlab.store.home import Home
 from containerlab.store.layer_writer import layer_writer
-from containerlab.store.layers import Layers
+from containerlab.store.layers import Layers, PackOptions
 from containerlab.store.owners import Noted
 from containerlab.store.volumes import Volumes
 

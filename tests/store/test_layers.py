@@ -21,7 +21,7 @@ from containerlab.store import merged, trees
 from containerlab.store.blobs import Blobs
 from containerlab.store.home import Home
 from containerlab.store.layer_writer import COMPRESSIONS, Committed, layer_writer
-from containerlab.store.layers import Layers
+from containerlab.store.layers import Layers, PackOptions
 from containerlab.store.pack_order import Order
 from containerlab.store.pack_order import perform as perform_order
 from containerlab.store.unpack import Limits
@@ -185,7 +185,7 @@ def test_a_commit_gives_the_same_bytes_each_time(home: Home, tmp_path: Path, com
     (tmp_path / "upper/d").mkdir(parents=True)
     (tmp_path / "upper/d/x").write_bytes(b"x" * 100_000)
     layers = Layers(home)
-    first, second = (layers.commit(tmp_path / "upper", compression=compression) for _ in range(2))
+    first, second = (layers.commit(tmp_path / "upper", PackOptions(compression)) for _ in range(2))
     assert first == second
     assert documents.is_layer(first.descriptor.media_type)
     assert layers.ensure(image(first))[0].joinpath("d/x").read_bytes() == b"x" * 100_000
@@ -204,9 +204,9 @@ def test_no_time_in_a_layer_is_later_than_asked(home: Home, tmp_path: Path) -> N
         (tmp_path / "upper/d" / name).touch()
         os.utime(tmp_path / "upper/d" / name, (mtime, mtime))
     layers = Layers(home)
-    (unpacked,) = layers.ensure(image(layers.commit(tmp_path / "upper", newest_s=2000)))
+    (unpacked,) = layers.ensure(image(layers.commit(tmp_path / "upper", PackOptions(newest_s=2000))))
     assert [(unpacked / path).stat().st_mtime for path in ("d", "d/old", "d/new")] == [2000, 1000, 2000]
-    (copied,) = layers.ensure(image(layers.commit_copy(tmp_path / "upper", [], newest_s=500)))
+    (copied,) = layers.ensure(image(layers.commit_copy(tmp_path / "upper", [], PackOptions(newest_s=500))))
     assert {path.stat().st_mtime for path in copied.rglob("*")} == {500}
 
 
@@ -426,7 +426,7 @@ assert owners(committed) == {
 }, owners(committed)
 # As another user than root, who has the only id then.
 noted = Noted("", (1000, 50), tuple(map(str, lowers)))
-as_user = owners(layers.commit(snapshot.upper, noted=noted))
+as_user = owners(layers.commit(snapshot.upper, PackOptions(noted=noted)))
 assert as_user == {**owners(committed), "d/new": (1000, 50)}, as_user
 # What was created is noted from then on, so that the next layer keeps it.
 layers.adopt(snapshot.upper, committed)

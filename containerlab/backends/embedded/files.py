@@ -20,6 +20,7 @@ from containerlab.linux.cgroups.plan import Plan
 from containerlab.linux.namespaces import CLONE_NEWNS, CLONE_NEWUSER
 from containerlab.oci.reference import Reference
 from containerlab.store import removal, snapshots, trees
+from containerlab.store.layers import PackOptions
 from containerlab.store.records import Record, State
 from containerlab.store.snapshots import Snapshot
 
@@ -185,10 +186,10 @@ class FileVerbs(Ground):
         root, upper = self._places(record)
         changed = {change.path for change in self._changes(record)}
         skip = [path.lstrip("/") for path in mount_points.with_ways(record) if path not in changed]
-        noted = self._noted(record)
+        options = PackOptions(skip=skip, noted=self._noted(record))
         if upper is None:
-            return self.layers.commit_copy(root, self._lowers(record), skip=skip, noted=noted)
-        return self.layers.commit(upper, skip=skip, noted=noted)
+            return self.layers.commit_copy(root, self._lowers(record), options)
+        return self.layers.commit(upper, options)
 
     def _noted(self, record: Record) -> Noted | None:
         if self.host.idmap.kind != "single":

@@ -20,6 +20,7 @@ from containerlab.errors import LabError, Unavailable
 from containerlab.oci.image import Config
 from containerlab.store import owners, snapshots, stubs
 from containerlab.store.layer_writer import Committed
+from containerlab.store.layers import PackOptions
 from containerlab.store.owners import Noted
 from containerlab.store.records import Record
 
@@ -142,14 +143,11 @@ class _Ended:
         directory = Path(self._backend.records.directory(record.id))
         is_copy = record.snapshot == "copy"
         changed = directory / ("root" if is_copy else "upper")
-        noted = self._noted()
+        options = PackOptions(compression, newest_s=newest_s, noted=self._noted())
         stubs.clear(changed, self._program.lowers, self._mounted(), layers.idmap, is_copy=is_copy)
         if is_copy:
-            lowers = self._program.lowers
-            return layers.commit_copy(
-                changed, lowers, compression=compression, newest_s=newest_s, noted=noted, watch=watch
-            )
-        return layers.commit(changed, compression=compression, newest_s=newest_s, noted=noted, watch=watch)
+            return layers.commit_copy(changed, self._program.lowers, options, watch)
+        return layers.commit(changed, options, watch)
 
     def _noted(self) -> Noted | None:
         if self._backend.host.idmap.kind != "single":
