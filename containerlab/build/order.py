@@ -30,6 +30,10 @@ class Order(NamedTuple):
 
     def check(self) -> None:
         """Refuse what cannot be done before anything is. Raises: InvalidInput, Unsupported."""
+        if self.dockerfile is not None and self.options.get("file"):
+            raise InvalidInput(
+                f"--file {self.options['file']} beside the text of a Dockerfile", "leave one of them out"
+            )
         if self.options.get("push"):
             raise Unsupported(
                 "--push: this version cannot reach a registry", "save the image, or leave it out"

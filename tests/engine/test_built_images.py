@@ -148,6 +148,7 @@ def test_a_carried_cache_gives_the_same_image_elsewhere(
     ("options", "told"),
     [
         ({"tag": "Bad Name"}, "not an image name"),
+        ({"file": "Dockerfile", "dockerfile": "FROM scratch"}, "beside the text of a Dockerfile"),
         ({"output": "type=image,name=BAD"}, "not an image name"),
         ({"cache_to": "type=registry,ref=x"}, "cache of type registry"),
         ({"cache_from": "type=gha"}, "cache of type gha"),
