@@ -286,33 +286,16 @@ def _copy_text(it: instructions.Copy, chown: str, chmod: str, sources: list[str]
 
 
 def _run(stage: Stage, it: instructions.Run, around: Around) -> None:
-    platforms.check_runs_here(stage.platform)
-    if it.security == "insecure" and "security.insecure" not in around.allowed:
-        raise errors.NotPermitted(
-            "RUN --security=insecure is not allowed", "build with --allow security.insecure"
-        )
-    if (below := height(stage.vertex)) > MOST_LAYERS:
-        raise errors.Unsupported(
-            f"RUN stands on {below} layers, and no more than {MOST_LAYERS} can be mounted",
-            "put several instructions into one, or COPY from a stage",
-        )
-    _refuse_devices(it)
+    _check_run(stage, it, around)
     arguments = {
         name: value for name, value in stage.argument_values().items() if name not in _NOT_IN_ENVIRONMENT
     }
     command, files = _command(it.command)
     executed = with_shell(stage.config, command)
-    hidden = tuple(
-        f"{name}={value}"
-        for name, value in arguments.items()
-        if value and looks_secret(name) and not _is_configured(stage, name)
-    )
-    open_ones = (
-        f"{name}={value}" for name, value in stage.variables.items() if f"{name}={value}" not in hidden
-    )
+    open_ones, hidden = _environment(stage, arguments)
     op = Run(
         words=executed,
-        environment=tuple(open_ones),
+        environment=open_ones,
         directory=stage.config.working_dir or "/",
         user=stage.config.user,
         network=around.network if it.network == "default" else it.network,
@@ -333,6 +316,32 @@ def _refuse_devices(it: instructions.Run) -> None:
             raise errors.Unsupported(
                 f"--device={text}: no devices are given to builds", "leave the flag out, or `required` in it"
             )
+
+
+def _check_run(stage: Stage, it: instructions.Run, around: Around) -> None:
+    """Refuse what could not be run. Raises: Unsupported, NotPermitted."""
+    platforms.check_runs_here(stage.platform)
+    if it.security == "insecure" and "security.insecure" not in around.allowed:
+        raise errors.NotPermitted(
+            "RUN --security=insecure is not allowed", "build with --allow security.insecure"
+        )
+    if (below := height(stage.vertex)) > MOST_LAYERS:
+        raise errors.Unsupported(
+            f"RUN stands on {below} layers, and no more than {MOST_LAYERS} can be mounted",
+            "put several instructions into one, or COPY from a stage",
+        )
+    _refuse_devices(it)
+
+
+def _environment(stage: Stage, arguments: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the variables of a RUN, and apart from them the build arguments that look like secrets."""
+    hidden = tuple(
+        f"{name}={value}"
+        for name, value in arguments.items()
+        if value and looks_secret(name) and not _is_configured(stage, name)
+    )
+    variables = (f"{name}={value}" for name, value in stage.variables.items())
+    return tuple(variable for variable in variables if variable not in hidden), hidden
 
 
 def _proxies(stage: Stage, around: Around) -> tuple[str, ...]:

@@ -138,9 +138,13 @@ class Mounting:
     # --- cache folders ---------------------------------------------------------------------------
 
     def _cache(self, mount: RunMount, source: Source | None, path: Path) -> MountPoint:
-        if not path.exists():
-            write_atomically(str(path.parent / "id"), mount.id.encode(errors="surrogateescape"), 0o600)
-            self._make(path, mount, source)
+        # One at a time: to rename onto a folder that another has just got, still empty, would replace it.
+        lock = f"build-mount-{path.parent.name[:40]}"
+        with self._home.lock(lock):
+            if not path.exists():
+                write_atomically(str(path.parent / "id"), mount.id.encode(errors="surrogateescape"), 0o600)
+                self._make(path, mount, source)
+            os.unlink(self._home.root / "locks" / lock)
         os.utime(path.parent)
         options = ("rbind", "rprivate", *(("ro",) if mount.is_read_only else ()))
         return MountPoint(destination=mount.target, type="bind", source=str(path), options=options)

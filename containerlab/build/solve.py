@@ -202,15 +202,7 @@ def solve(
     vertices = ordered(targets)
     steps = _steps_of(vertices)
     last = tuple(steps[target].id for target in targets)
-    reporter.plan(
-        [
-            *steps.values(),
-            *(
-                Step(id=len(steps) + number, name=name, stage="", kind="export", inputs=last)
-                for number, name in enumerate(afterwards, 1)
-            ),
-        ]
-    )
+    reporter.plan([*steps.values(), *_final_steps(afterwards, len(steps), last)])
     with ThreadPoolExecutor(jobs or min(_DEFAULT_JOBS, max(1, len(vertices)))) as pool:
         schedule = _Schedule(vertices, steps, performer, reporter, pool)
         try:
@@ -225,6 +217,12 @@ def solve(
             reporter.drain(lambda: True)
     schedule.raise_failure(reporter)
     return schedule.states
+
+
+def _final_steps(names: Sequence[str], count: int, inputs: tuple[int, ...]) -> Iterator[Step]:
+    """Describe what the caller does at last, after so many other steps."""
+    for number, name in enumerate(names, count + 1):
+        yield Step(id=number, name=name, stage="", kind="export", inputs=inputs)
 
 
 class _Schedule:
