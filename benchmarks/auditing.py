@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.arena import Arena
 from benchmarks.measure import Contestant, alternate, timed
 from benchmarks.rows import Figure, Row, reaching
-from containerlab.build.leaks import Finder
+from containerlab.build.secrecy.leaks import Finder
 
 __all__ = ["audits"]
 

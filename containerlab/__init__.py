@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from containerlab.build.building import BuildFailed
-    from containerlab.build.located import DockerfileError
+    from containerlab.build.language.located import DockerfileError
     from containerlab.default import default_engine, run, start
     from containerlab.engine.build_result import BuildResult
     from containerlab.engine.builder import Builder

@@ -18,7 +18,7 @@ from containerlab.views import html
 if TYPE_CHECKING:
     from containerlab.build.audit.finding import Finding
     from containerlab.build.building import Outcome
-    from containerlab.build.kept import CacheEntry
+    from containerlab.build.cache.kept import CacheEntry
     from containerlab.build.layered import Lines
     from containerlab.build.order import Order
     from containerlab.build.record import LintWarning, Watcher

@@ -11,33 +11,38 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from containerlab import errors
-from containerlab.build import carried, contexts, graph, lint, located, parser, secrets, ssh
-from containerlab.build.assembling import Times, assembled, stack_below
+from containerlab.build import graph
 from containerlab.build.attestations import requests
-from containerlab.build.built import Built
-from containerlab.build.cache import BuildCache
-from containerlab.build.carried import Place
-from containerlab.build.contexts import Context
-from containerlab.build.delivery import Delivered, deliver, read_outputs, tell_files
+from containerlab.build.cache import carried
+from containerlab.build.cache.carried import Place
+from containerlab.build.cache.steps import BuildCache
+from containerlab.build.checks import lint
+from containerlab.build.checks.lint import BaseImage, Known
+from containerlab.build.checks.rules import Checks, refuse
+from containerlab.build.contexts import context as contexts
+from containerlab.build.contexts.context import Context
+from containerlab.build.contexts.named import NamedContexts
+from containerlab.build.contexts.remote import Remotes
+from containerlab.build.files.selection import Source
 from containerlab.build.graph import Compiled, Wanted
-from containerlab.build.instructions import Arg, Dockerfile
-from containerlab.build.leaks import Finder
-from containerlab.build.lint import BaseImage, Known
-from containerlab.build.lint_rules import Checks, refuse
-from containerlab.build.masking import Masker
+from containerlab.build.language import located, parser
+from containerlab.build.language.instructions import Arg, Dockerfile
 from containerlab.build.mounting import Mounting
-from containerlab.build.named_contexts import NamedContexts
 from containerlab.build.ops import Run, Vertex
 from containerlab.build.order import Order
-from containerlab.build.outputs import Output
-from containerlab.build.perform import Ground, Perform, told
+from containerlab.build.perform import Ground, Perform
 from containerlab.build.record import BuildRecord, LintWarning, StepRecord, Warned, Watcher
-from containerlab.build.redaction import keyed_hash
-from containerlab.build.remote import Remotes
+from containerlab.build.result.assembling import Times, assembled, stack_below
+from containerlab.build.result.built import Built
+from containerlab.build.result.delivery import Delivered, deliver, read_outputs, tell_files
+from containerlab.build.result.outputs import Output
 from containerlab.build.running import Runner
-from containerlab.build.secret_names import looks_secret
-from containerlab.build.secrets import Secret
-from containerlab.build.selection import Source
+from containerlab.build.secrecy import secrets, ssh
+from containerlab.build.secrecy.leaks import Finder, told
+from containerlab.build.secrecy.masking import Masker
+from containerlab.build.secrecy.redaction import keyed_hash
+from containerlab.build.secrecy.secret_names import looks_secret
+from containerlab.build.secrecy.secrets import Secret
 from containerlab.build.solve import Reporter, State, StepFailed, needed, ordered, solve
 from containerlab.oci import image as documents
 from containerlab.oci.platform import Platform
@@ -49,12 +54,12 @@ from containerlab.store.layers import Layers
 if TYPE_CHECKING:
     from containerlab.build.attestations.attester import Attester
 
-__all__ = ["BuildFailed", "Outcome", "Workshop", "build", "check"]
+__all__ = ["BuildFailed", "Outcome", "Site", "build", "check"]
 
 _SHOWN_LINES = 20
 
 
-class Workshop(NamedTuple):
+class Site(NamedTuple):
     """What a build stands on.
 
     find_image: a base image by name and platform. keep: see `perform.Ground`.
@@ -87,7 +92,7 @@ class BuildFailed(errors.LabError):
         self.record = record
 
 
-def build(order: Order, workshop: Workshop, watch: Watcher | None = None) -> Outcome:
+def build(order: Order, site: Site, watch: Watcher | None = None) -> Outcome:
     """Build what is asked.
 
     watch: takes events, in the thread that called.
@@ -95,20 +100,20 @@ def build(order: Order, workshop: Workshop, watch: Watcher | None = None) -> Out
     Raises: DockerfileError, BuildFailed, and others for what cannot be done; the cache keeps what was done.
     """
     order.check()
-    home = workshop.images.home
+    home = site.images.home
     with contexts.opened(order.context, order.dockerfile, order.options, home) as context:
-        return _Build(order, workshop, context, watch).run()
+        return _Build(order, site, context, watch).run()
 
 
-def check(order: Order, workshop: Workshop) -> tuple[LintWarning, ...]:
+def check(order: Order, site: Site) -> tuple[LintWarning, ...]:
     """Look for what should not be in a Dockerfile, and build nothing.
 
     Raises: DockerfileError for one that cannot be read.
     """
-    home = workshop.images.home
+    home = site.images.home
     with contexts.opened(order.context, order.dockerfile, order.options, home) as context:
         file = parser.parse(context.dockerfile, context.dockerfile_name)
-        return tuple(lint.lint(file, _checks(file, order), _known(order, context, workshop.images)))
+        return tuple(lint.lint(file, _checks(file, order), _known(order, context, site.images)))
 
 
 def _checks(file: Dockerfile, order: Order) -> Checks:
@@ -138,9 +143,9 @@ def _known_image(images: Images, name: str, platform: Platform) -> BaseImage | N
 class _Build:
     """One build; `run` is called once."""
 
-    def __init__(self, order: Order, workshop: Workshop, context: Context, watch: Watcher | None) -> None:
+    def __init__(self, order: Order, site: Site, context: Context, watch: Watcher | None) -> None:
         self._order = order
-        self._workshop = workshop
+        self._site = site
         self._context = context
         self._watch = watch
         self._began = time.monotonic()
@@ -155,15 +160,15 @@ class _Build:
 
     def run(self) -> Outcome:
         self._check()
-        images, options = self._workshop.images, self._order.options
+        images, options = self._site.images, self._order.options
         with contextlib.ExitStack() as stack:
             stack.enter_context(removal.leased(images))
-            stack.enter_context(self._workshop.layers.kept())
-            stack.enter_context(workshop.opened(self._workshop.layers.idmap))
+            stack.enter_context(self._site.layers.kept())
+            stack.enter_context(workshop.opened(self._site.layers.idmap))
             values = secrets.read_secrets(options.get("secret", ()))
             agents = stack.enter_context(ssh.agents(options.get("ssh", ())))
             remotes = stack.enter_context(Remotes(images.home))
-            given, find_image = options.get("build_context", ()), self._workshop.find_image
+            given, find_image = options.get("build_context", ()), self._site.find_image
             named = stack.enter_context(NamedContexts(given, images, find_image))
             compiled = [self._compiled(each, named.of(each)) for each in self._order.platforms]
             targets = [each.vertex for each in compiled if each.vertex is not None]
@@ -189,7 +194,7 @@ class _Build:
 
     def _check(self) -> None:
         checks = _checks(self._file, self._order)
-        known = _known(self._order, self._context, self._workshop.images)
+        known = _known(self._order, self._context, self._site.images)
         self._warnings = tuple(lint.lint(self._file, checks, known))
         refuse(self._warnings, checks)
 
@@ -200,17 +205,17 @@ class _Build:
     # --- what it stands on ------------------------------------------------------------------------
 
     def _mounting(self, values: Mapping[str, Secret], agents: Mapping[str, str]) -> Mounting:
-        home, layers = self._workshop.images.home, self._workshop.layers
+        home, layers = self._site.images.home, self._site.layers
         overlays = snapshots.trial(home, layers.idmap).kind == "overlay"
         return Mounting(home, layers.idmap, values, agents, overlays, self._stopped)
 
     def _ground(self, mounting: Mounting, remotes: Remotes, hidden: Mapping[str, bytes]) -> Ground:
-        workshop, options = self._workshop, self._order.options
-        home = workshop.images.home
+        site, options = self._site, self._order.options
+        home = site.images.home
         return Ground(
-            images=workshop.images,
-            layers=workshop.layers,
-            runner=workshop.runner,
+            images=site.images,
+            layers=site.layers,
+            runner=site.runner,
             mounting=mounting,
             fetch=lambda it: remotes.fetch(it.url, it.checksum, keeps_git_dir=it.keeps_git_dir),
             keyed=lambda value: keyed_hash(home, value.encode(errors="surrogateescape")),
@@ -222,7 +227,7 @@ class _Build:
             ),
             masker=Masker(hidden.values()),
             finder=Finder(self._sought(hidden)),
-            keep=workshop.keep if options.get("debug") else None,
+            keep=site.keep if options.get("debug") else None,
         )
 
     def _sought(self, hidden: Mapping[str, bytes]) -> Mapping[str, bytes]:
@@ -240,7 +245,7 @@ class _Build:
                 build_platform=Platform.host(),
                 given=order.arguments,
                 named=named,
-                find_image=self._workshop.find_image,
+                find_image=self._site.find_image,
                 uncached=order.uncached,
                 network=order.options.get("network", "default"),
                 options=order.of_containers,
@@ -257,7 +262,7 @@ class _Build:
         except StepFailed as failure:
             raise self._failed(failure) from failure.error
 
-    def _failed(self, failure: StepFailed) -> errors.LabError:
+    def _failed(self, failure: StepFailed) -> BuildFailed:
         record = self._record(self._reporter.records())
         log = "\n".join(failure.log.splitlines()[-_SHOWN_LINES:])
         shown = f"{failure.vertex.name}: {failure.error.message}" + (f"\n{log}" if log else "")
@@ -271,7 +276,7 @@ class _Build:
 
     def _carry(self, performer: Perform, targets: Sequence[Vertex]) -> None:
         """Write the steps of this build to where --cache-to says."""
-        images = self._workshop.images
+        images = self._site.images
         for place in map(Place.parse, self._order.options.get("cache_to", ())):
             own = (vertex for target in targets for vertex in stack_below(target))
             wanted = performer.keys if place.everything else own
@@ -295,16 +300,16 @@ class _Build:
     def _made_at(self, compiled: Compiled, performer: Perform) -> dict[Vertex | None, float]:
         """Return when the new layers of an image were made."""
         keys = {line.vertex: performer.keys[line.vertex] for line in compiled.lines if line.vertex}
-        found = BuildCache(self._workshop.images.database).created([*keys.values()])
+        found = BuildCache(self._site.images.database).created([*keys.values()])
         return {vertex: found.get(key, self._started_at) for vertex, key in keys.items()}
 
     def _squashed(self, built: list[Built]) -> list[Built]:
         if not self._order.options.get("squash"):
             return built
-        from containerlab.build.squash import squash
+        from containerlab.build.result.squash import squash
 
         compression, newest_s = self._order.options.get("compression", "gzip"), self._order.epoch
-        blobs = self._workshop.images.blobs
+        blobs = self._site.images.blobs
         return [squash(blobs, each, compression=compression, newest_s=newest_s) for each in built]
 
     def _attester(self, compiled: Sequence[Compiled], steps: Sequence[StepRecord]) -> Attester | None:
@@ -318,7 +323,7 @@ class _Build:
         gathered = Gathered(
             self._order, self._file, self._context, targets, steps, self._started_at, self._id
         )
-        return Attester(self._workshop.images.blobs, self._requests, gathered.facts)
+        return Attester(self._site.images.blobs, self._requests, gathered.facts)
 
     def _names(self) -> tuple[str, ...]:
         return tuple(self._order.options.get("tag", ()))

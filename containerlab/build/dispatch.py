@@ -12,24 +12,24 @@ from typing import NamedTuple
 import msgspec
 
 from containerlab import errors, units
-from containerlab.build import (
+from containerlab.build import platforms
+from containerlab.build.contexts import remote
+from containerlab.build.files import image_paths
+from containerlab.build.files.selection import Selection, Source
+from containerlab.build.language import (
     expand,
     exposed,
     go_format,
     heredocs,
-    image_paths,
     instructions,
     located,
-    platforms,
-    remote,
     run_mounts,
 )
-from containerlab.build.instructions import Instruction
+from containerlab.build.language.instructions import Instruction
+from containerlab.build.language.run_mounts import RunMount
 from containerlab.build.ops import Copy, Fetch, MakeDirectory, Mounted, Op, Origin, Run, Vertex, height
-from containerlab.build.redaction import redact, shown_value
-from containerlab.build.run_mounts import RunMount
-from containerlab.build.secret_names import looks_secret
-from containerlab.build.selection import Selection, Source
+from containerlab.build.secrecy.redaction import redact, shown_value
+from containerlab.build.secrecy.secret_names import looks_secret
 from containerlab.build.stage import Stage, describe, with_shell
 from containerlab.oci.image import Healthcheck
 from containerlab.store.snapshots import MOST_LAYERS

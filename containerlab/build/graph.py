@@ -11,11 +11,12 @@ from typing import NamedTuple
 import msgspec
 
 from containerlab import errors
-from containerlab.build import dispatch, expand, located, parser, platforms
-from containerlab.build import instructions as i
+from containerlab.build import dispatch, platforms
 from containerlab.build.dispatch import Around
+from containerlab.build.files.selection import Source
+from containerlab.build.language import expand, located, parser
+from containerlab.build.language import instructions as i
 from containerlab.build.ops import Base, Origin, Vertex
-from containerlab.build.selection import Source
 from containerlab.build.stage import Line, Stage
 from containerlab.oci.image import Config
 from containerlab.oci.platform import Platform

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from containerlab import errors
-from containerlab.build.cache_mounts import CacheFolders
+from containerlab.build.cache.mounts import CacheFolders
+from containerlab.build.files.selection import Source
+from containerlab.build.language.run_mounts import RunMount
 from containerlab.build.ops import Mounted, Run
-from containerlab.build.run_mounts import RunMount
-from containerlab.build.secrets import Secret
-from containerlab.build.selection import Source
+from containerlab.build.secrecy.secrets import Secret
 from containerlab.linux.files import write_atomically
 from containerlab.linux.idmap import IdMap
 from containerlab.oci.runtime import MountPoint

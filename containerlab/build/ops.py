@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from containerlab.build.instructions import Place
-from containerlab.build.run_mounts import RunMount
-from containerlab.build.selection import Selection, Source
+from containerlab.build.files.selection import Selection, Source
+from containerlab.build.language.instructions import Place
+from containerlab.build.language.run_mounts import RunMount
 from containerlab.store.images import Image
 
 __all__ = [

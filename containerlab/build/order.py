@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from containerlab.build import platforms
-from containerlab.build.carried import Place
+from containerlab.build.cache.carried import Place
 from containerlab.errors import InvalidInput, Unsupported
 from containerlab.oci.platform import Platform
 from containerlab.oci.reference import Reference

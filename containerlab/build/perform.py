@@ -6,20 +6,21 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from containerlab import errors
-from containerlab.build import files, owner
-from containerlab.build.cache import BuildCache, Key, chain, digest_of
-from containerlab.build.carried import Carried
-from containerlab.build.leaks import Finder, Leak
-from containerlab.build.masking import Masker
+from containerlab.build.cache.carried import Carried
+from containerlab.build.cache.steps import BuildCache, Key, chain, digest_of
+from containerlab.build.cache.waiting import locked
+from containerlab.build.files import copying, owner
+from containerlab.build.files.selection import Selection, Source, Target
 from containerlab.build.mounting import Mounting, Mounts
 from containerlab.build.ops import Base, Copy, Fetch, MakeDirectory, Origin, Run, Vertex
 from containerlab.build.running import Ended, Program, Runner
-from containerlab.build.selection import Selection, Source, Target
+from containerlab.build.secrecy.leaks import Finder, told
+from containerlab.build.secrecy.masking import Masker
 from containerlab.build.solve import Done, State
-from containerlab.build.waiting import locked
 from containerlab.oci.image import Descriptor
 from containerlab.store import removal
 from containerlab.store.images import Image, Images
@@ -27,7 +28,7 @@ from containerlab.store.layer_writer import Committed, layer_writer
 from containerlab.store.layers import Layers
 from containerlab.store.tar_write import END
 
-__all__ = ["Ground", "Perform", "told"]
+__all__ = ["Ground", "Perform"]
 
 _NOT_SOUGHT = "the cache was not asked for it (--no-cache)"
 _Say = Callable[[str, bytes], None]
@@ -187,12 +188,12 @@ class Perform:
         state = states[origin] if isinstance(origin, Vertex) else origin
         index = f"{self._ground.images.home.cache}/build-files.db"
         if isinstance(state, Source):
-            return files.content_digest(state, selection, self._ground.layers.idmap, index)
+            return copying.content_digest(state, selection, self._ground.layers.idmap, index)
         tree, asked = chain(state), digest_of(selection)
         found = self._cache.content(tree, asked)
         if not found:
             source = self._source(origin, states)
-            found = files.content_digest(source, selection, self._ground.layers.idmap, index)
+            found = copying.content_digest(source, selection, self._ground.layers.idmap, index)
             self._cache.keep_content(tree, asked, found)
         return found
 
@@ -240,7 +241,7 @@ class Perform:
         if isinstance(vertex.op, MakeDirectory):
             account = owner.owner(vertex.op.owner, target.lowers) if vertex.op.owner else None
             wanted = Selection((), f"{vertex.op.path}/", owner=account)
-            files.copy_layer(Source(), wanted, target, self._ground.layers.idmap, write)
+            copying.copy_layer(Source(), wanted, target, self._ground.layers.idmap, write)
         else:
             assert isinstance(vertex.op, Copy)
             self._copy(vertex.op, states, target, write)
@@ -252,7 +253,7 @@ class Perform:
         joined = _Joined(write)
         for origin, selection in copy.parts:
             source = self._source(origin, states)
-            files.copy_layer(
+            copying.copy_layer(
                 source, selection._replace(owner=account), target, self._ground.layers.idmap, joined.take
             )
             joined.end_part()
@@ -305,11 +306,6 @@ class Perform:
         )
 
 
-def told(leaks: Sequence[Leak]) -> str:
-    """Say where secrets were found."""
-    return ", ".join(f"{leak.secret_id} in {leak.path} ({leak.encoding})" for leak in leaks)
-
-
 def _masked(say: _Say, masker: Masker) -> _Say:
     maskers = {stream: masker.another() for stream in ("stdout", "stderr")}
 
@@ -349,10 +345,10 @@ class _Joined:
         self._write(END)
 
 
-def _program(run: Run, below: tuple[Committed, ...], lowers: Sequence[object], mounts: Mounts) -> Program:
+def _program(run: Run, below: tuple[Committed, ...], lowers: Sequence[Path], mounts: Mounts) -> Program:
     return Program(
         layers=below,
-        lowers=lowers,  # type: ignore[arg-type]
+        lowers=lowers,
         words=run.words,
         environment=(*run.environment, *run.proxies, *mounts.environment),
         directory=run.directory,

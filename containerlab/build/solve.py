@@ -16,9 +16,9 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from containerlab.build.files.selection import Source
 from containerlab.build.ops import Vertex, inputs
 from containerlab.build.record import Event, Finished, Output, Planned, Started, Step, StepRecord, Watcher
-from containerlab.build.selection import Source
 from containerlab.errors import LabError, of_the_system
 from containerlab.store.layer_writer import Committed
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from containerlab.build.instructions import Command
+from containerlab.build.language.instructions import Command
 from containerlab.build.ops import Vertex
 from containerlab.oci.image import Config, History
 from containerlab.oci.platform import Platform

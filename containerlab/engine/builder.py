@@ -21,7 +21,7 @@ from containerlab.options.flag import normalise
 from containerlab.views.table import Table
 
 if TYPE_CHECKING:
-    from containerlab.build.kept import CacheEntry
+    from containerlab.build.cache.kept import CacheEntry
     from containerlab.engine.engine import Engine
 
 __all__ = ["Builder"]

@@ -14,7 +14,7 @@ from containerlab.views import html
 from containerlab.views.table import Column, Table
 
 if TYPE_CHECKING:
-    from containerlab.build.kept import CacheEntry
+    from containerlab.build.cache.kept import CacheEntry
 
 __all__ = ["Details", "Space", "details", "summary"]
 

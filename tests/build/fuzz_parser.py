@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import sys
 
-from containerlab.build.expand import expand, expand_document, expand_shown, expand_words
-from containerlab.build.lint import lint
-from containerlab.build.located import DockerfileError
-from containerlab.build.parser import parse
+from containerlab.build.checks.lint import lint
+from containerlab.build.language.expand import expand, expand_document, expand_shown, expand_words
+from containerlab.build.language.located import DockerfileError
+from containerlab.build.language.parser import parse
 from containerlab.errors import InvalidInput
 
 VARIABLES = {"A": "a*b/c", "B": "", "LONG": "ab/" * 100}

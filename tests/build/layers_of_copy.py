@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from containerlab.build.copier import copy
-from containerlab.build.selection import Selection, Source, Target
+from containerlab.build.files.copier import copy
+from containerlab.build.files.selection import Selection, Source, Target
 
 __all__ = ["NOW_S", "context", "layer", "lines", "make", "names"]
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from containerlab.build.attestations.statement import Predicate, write_attestation
-from containerlab.build.built import Built
-from containerlab.build.export import Attest
+from containerlab.build.result.built import Built
+from containerlab.build.result.export import Attest
 from containerlab.oci.image import Config, Healthcheck, History, ImageConfig, RootFS
 from containerlab.oci.platform import Platform
 from containerlab.store import removal

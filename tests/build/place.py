@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from containerlab.build.cache_mounts import cache_folder
+from containerlab.build.cache.mounts import cache_folder
 from containerlab.engine.build_result import BuildResult
 from containerlab.errors import LabError
 from tests import containers

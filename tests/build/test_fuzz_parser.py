@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from containerlab.build.expand import expand_document
-from containerlab.build.lint import lint
-from containerlab.build.located import DockerfileError
-from containerlab.build.parser import parse
+from containerlab.build.checks.lint import lint
+from containerlab.build.language.expand import expand_document
+from containerlab.build.language.located import DockerfileError
+from containerlab.build.language.parser import parse
 from containerlab.errors import InvalidInput
 from tests.build.fuzz_parser import read_anything
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from containerlab.build.building import BuildFailed
-from containerlab.build.located import DockerfileError
+from containerlab.build.language.located import DockerfileError
 from containerlab.store.snapshots import MOST_LAYERS
 from tests import containers
 from tests.build.place import FROM, MEET, Place, building, statuses, waits

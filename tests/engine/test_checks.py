@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from containerlab.build.located import DockerfileError
+from containerlab.build.language.located import DockerfileError
 from containerlab.engine.engine import Engine
 from containerlab.errors import InvalidInput, NotFound
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from containerlab.build.export import to_store
-from containerlab.build.outputs import parse
-from containerlab.build.writing import write
+from containerlab.build.result.export import to_store
+from containerlab.build.result.outputs import parse
+from containerlab.build.result.writing import write
 from containerlab.errors import (
     AlreadyExists,
     CorruptContent,

@@ -10,8 +10,8 @@ from containerlab.backends.embedded.containers import ContainerVerbs
 from containerlab.backends.embedded_images import EmbeddedImages
 
 if TYPE_CHECKING:
-    from containerlab.build.building import Outcome, Workshop
-    from containerlab.build.kept import CacheEntry
+    from containerlab.build.building import Outcome, Site
+    from containerlab.build.cache.kept import CacheEntry
     from containerlab.build.layered import Lines
     from containerlab.build.order import Order
     from containerlab.build.record import LintWarning, Watcher
@@ -28,23 +28,23 @@ class BuildingVerbs(ContainerVerbs, EmbeddedImages):
         """Build what is asked; `provide` is told of each base image first, and may make it."""
         from containerlab.build.building import build
 
-        return build(order, self._workshop(provide), watch)
+        return build(order, self._site(provide), watch)
 
     def check_dockerfile(self, order: Order) -> tuple[LintWarning, ...]:
         """Look for what should not be in a Dockerfile."""
         from containerlab.build.building import check
 
-        return check(order, self._workshop(lambda name: False))
+        return check(order, self._site(lambda name: False))
 
     def build_cache(self) -> list[CacheEntry]:
         """Return what builds left for later ones."""
-        from containerlab.build import kept
+        from containerlab.build.cache import kept
 
         return kept.entries(self.store, self.layers)
 
     def prune_build_cache(self, *, every: bool, unused_s: float, keep_bytes: int) -> Pruned:
         """Remove of it what no image needs, or with `every` all."""
-        from containerlab.build import kept
+        from containerlab.build.cache import kept
 
         gone = kept.prune(self.store, self.layers, every=every, unused_s=unused_s, keep_bytes=keep_bytes)
         self.drop_layers()
@@ -53,13 +53,13 @@ class BuildingVerbs(ContainerVerbs, EmbeddedImages):
 
     def export_cache_mounts(self, directory: str, ids: Sequence[str]) -> list[str]:
         """Write folders of cache mounts to a directory; return their ids."""
-        from containerlab.build import kept
+        from containerlab.build.cache import kept
 
         return kept.export_mounts(self.store, self.layers, directory, ids)
 
     def import_cache_mounts(self, directory: str) -> list[str]:
         """Make the folders of cache mounts that a directory has; return the ids of those that are new."""
-        from containerlab.build import kept
+        from containerlab.build.cache import kept
 
         return kept.import_mounts(self.store, self.layers, directory)
 
@@ -75,17 +75,17 @@ class BuildingVerbs(ContainerVerbs, EmbeddedImages):
 
         layered.keep(self.home, name, made)
 
-    def _workshop(self, provide: Callable[[str], bool]) -> Workshop:
+    def _site(self, provide: Callable[[str], bool]) -> Site:
         from containerlab.backends.embedded import failed_step
         from containerlab.backends.embedded.step_runner import StepRunner
-        from containerlab.build.building import Workshop
+        from containerlab.build.building import Site
 
         def find(name: str, platform: Platform) -> Image:
             provide(name)
             return self.store.get(name, str(platform))
 
         self._repair()
-        return Workshop(
+        return Site(
             self.store,
             self.layers,
             StepRunner(self),

@@ -6,8 +6,8 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from containerlab.build.built import Built
-from containerlab.build.export import to_store
+from containerlab.build.result.built import Built
+from containerlab.build.result.export import to_store
 from containerlab.errors import Conflict, NotFound
 from containerlab.oci.image import Config, ImageConfig, RootFS, format_time
 from containerlab.oci.platform import Platform

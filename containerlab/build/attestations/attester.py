@@ -12,7 +12,7 @@ from containerlab.build.attestations.facts import Facts
 from containerlab.build.attestations.provenance import provenance
 from containerlab.build.attestations.requests import Provenance, Requests, Sbom
 from containerlab.build.attestations.statement import Predicate, encode, write_attestation
-from containerlab.build.built import Built
+from containerlab.build.result.built import Built
 from containerlab.build.sbom import catalogue as packages
 from containerlab.build.sbom import cyclonedx, spdx
 from containerlab.build.sbom.subject import Subject

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from containerlab.build.attestations.facts import Facts, Material
-from containerlab.build.contexts import Context
-from containerlab.build.instructions import Dockerfile
+from containerlab.build.contexts.context import Context
+from containerlab.build.contexts.urls import shown
+from containerlab.build.language.instructions import Dockerfile
 from containerlab.build.ops import Base, Fetch, Run, Vertex
 from containerlab.build.order import Order
-from containerlab.build.purl import of_image, purl
 from containerlab.build.record import StepRecord
-from containerlab.build.secrets import parse_secret
+from containerlab.build.result.purl import of_image, purl
+from containerlab.build.secrecy.secrets import parse_secret
+from containerlab.build.secrecy.ssh import parse_ssh
 from containerlab.build.solve import ordered
-from containerlab.build.ssh import parse_ssh
-from containerlab.build.urls import shown
 from containerlab.oci.platform import Platform
 
 __all__ = ["Gathered"]

@@ -16,10 +16,10 @@ import msgspec
 from containerlab.build.attestations.facts import Facts, Material
 from containerlab.build.attestations.requests import Provenance
 from containerlab.build.attestations.statement import V0_1, V1, Predicate
-from containerlab.build.program import NAME, version
-from containerlab.build.purl import purl
 from containerlab.build.record import StepRecord
-from containerlab.build.redaction import redact, shown_value
+from containerlab.build.result.program import NAME, version
+from containerlab.build.result.purl import purl
+from containerlab.build.secrecy.redaction import redact, shown_value
 from containerlab.oci.image import format_time
 from containerlab.oci.platform import Platform
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from containerlab.build.purl import of_image
+from containerlab.build.result.purl import of_image
 from containerlab.oci import image as documents
 from containerlab.oci.image import Descriptor, ImageConfig, Manifest, RootFS
 from containerlab.oci.platform import Platform

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from containerlab.build.audit import judging
 from containerlab.build.audit.finding import Found
-from containerlab.build.secret_names import looks_secret
+from containerlab.build.secrecy.secret_names import looks_secret
 
 __all__ = ["MOST_BYTES", "FileKind", "kind_of", "secrets_in"]
 

@@ -7,7 +7,7 @@ import base64
 import binascii
 import re
 
-from containerlab.build.disguises import entropy
+from containerlab.build.secrecy.disguises import entropy
 
 __all__ = ["is_example_path", "is_login", "is_placeholder", "is_real_token"]
 

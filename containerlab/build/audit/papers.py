@@ -14,8 +14,8 @@ import msgspec
 from containerlab.build.audit import judging
 from containerlab.build.audit.finding import Found
 from containerlab.build.audit.tokens import tokens
-from containerlab.build.disguises import is_random
-from containerlab.build.secret_names import looks_secret
+from containerlab.build.secrecy.disguises import is_random
+from containerlab.build.secrecy.secret_names import looks_secret
 from containerlab.oci.image import Config, History, ImageConfig
 
 __all__ = ["PaperFinding", "in_annotations", "in_attestation", "in_config", "in_history"]

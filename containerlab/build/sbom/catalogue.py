@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from containerlab import errors
-from containerlab.build.purl import purl
+from containerlab.build.result.purl import purl
 from containerlab.build.sbom import apk, dpkg, fields, languages, rpm
 from containerlab.build.sbom.package import Package, System
 from containerlab.oci.image import Descriptor

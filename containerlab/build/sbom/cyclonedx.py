@@ -8,8 +8,8 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any
 
-from containerlab.build.program import NAME, version
-from containerlab.build.purl import of_image
+from containerlab.build.result.program import NAME, version
+from containerlab.build.result.purl import of_image
 from containerlab.build.sbom.catalogue import Catalogue
 from containerlab.build.sbom.licences import spdx, wanted
 from containerlab.build.sbom.package import Package

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from containerlab.build.program import NAME, version
-from containerlab.build.purl import of_image
+from containerlab.build.result.program import NAME, version
+from containerlab.build.result.purl import of_image
 from containerlab.build.sbom.catalogue import Catalogue
 from containerlab.build.sbom.licences import spdx
 from containerlab.build.sbom.package import Package, System

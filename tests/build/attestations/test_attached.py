@@ -14,11 +14,11 @@ from containerlab.backends.embedded.reworking import ReworkingVerbs
 from containerlab.build.attestations.attester import Attester
 from containerlab.build.attestations.facts import Facts, Material
 from containerlab.build.attestations.requests import Requests, read
-from containerlab.build.export import ExportOptions, to_store
-from containerlab.build.metadata import image_id
-from containerlab.build.outputs import parse
 from containerlab.build.record import Step, StepRecord
-from containerlab.build.writing import Statements, write
+from containerlab.build.result.export import ExportOptions, to_store
+from containerlab.build.result.metadata import image_id
+from containerlab.build.result.outputs import parse
+from containerlab.build.result.writing import Statements, write
 from containerlab.oci import image as documents
 from containerlab.oci.image import Descriptor, Index, Manifest
 from containerlab.oci.platform import Platform

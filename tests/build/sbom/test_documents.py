@@ -12,7 +12,7 @@ from packageurl import PackageURL
 from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
-from containerlab.build.purl import of_image, purl
+from containerlab.build.result.purl import of_image, purl
 from containerlab.build.sbom import cyclonedx, spdx
 from containerlab.build.sbom.catalogue import Catalogue
 from containerlab.build.sbom.licences import spdx as licence

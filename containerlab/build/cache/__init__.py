@@ -1,0 +1,1 @@
+"""What builds leave for later ones, here and elsewhere."""

@@ -1,0 +1,1 @@
+"""Docker's build checks: what should not be in a Dockerfile."""

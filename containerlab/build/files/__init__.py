@@ -1,0 +1,1 @@
+"""The files that COPY and ADD move: which, where to, and as what layer."""

@@ -1,0 +1,1 @@
+"""The language of Dockerfiles: text becomes typed instructions."""

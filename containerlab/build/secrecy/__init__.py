@@ -1,0 +1,1 @@
+"""Values that a build may use and nothing may keep."""
