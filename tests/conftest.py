@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,8 @@ BASE.chmod(0o755)  # ordinary users work below it too
 os.environ["CONTAINERLAB_HOME"] = str(BASE / "home")
 os.environ[leaks.TOKEN_VARIABLE] = BASE.name
 PROGRAMS = system_packages.programs()
+# A shell lets the jobs that it starts in the background ignore Ctrl-C, and programs started by tests would inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
