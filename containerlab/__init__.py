@@ -62,7 +62,7 @@ last: Any = None
 _HOME_OF = {
     "BuildFailed": "build.building",
     "BuildResult": "engine.build_result",
-    "DockerfileError": "build.located",
+    "DockerfileError": "build.language.located",
     "default_engine": "default",
     "run": "default",
     "start": "default",

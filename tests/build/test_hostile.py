@@ -96,18 +96,18 @@ import os, sys
 from containerlab.engine.engine import Engine
 os.makedirs("context/closed/deep")
 open("context/file", "w").close()
-os.chmod("context/closed", 0)
+os.chmod("ignoring/closed", 0)
 with Engine(sys.argv[1]) as engine:
     for ignored in ("closed", "**/closed", "*\\n!file", "closed\\n!closed2/x"):
-        with open("context/.dockerignore", "w") as file:
+        with open("ignoring/.dockerignore", "w") as file:
             file.write(ignored)
-        engine.builder.build("context", dockerfile="FROM test/applets\\nCOPY . /x/")
-    os.unlink("context/.dockerignore")
+        engine.builder.build("ignoring", dockerfile="FROM test/applets\\nCOPY . /x/")
+    os.unlink("ignoring/.dockerignore")
     try:
-        engine.builder.build("context", dockerfile="FROM test/applets\\nCOPY . /x/")
+        engine.builder.build("ignoring", dockerfile="FROM test/applets\\nCOPY . /x/")
     except Exception as error:
         print(error)
-os.chmod("context/closed", 0o700)
+os.chmod("ignoring/closed", 0o700)
 """
     home = single_id_user.home / "hostile"
     made = single_id_user.script(
