@@ -35,7 +35,7 @@ BASE.chmod(0o755)  # ordinary users work below it too
 os.environ["CONTAINERLAB_HOME"] = str(BASE / "home")
 os.environ[leaks.TOKEN_VARIABLE] = BASE.name
 PROGRAMS = system_packages.programs()
-# A shell lets the jobs that it starts in the background ignore Ctrl-C, and programs started by tests would inherit it.
+# Jobs in the background of a shell ignore Ctrl-C, and so would all programs that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

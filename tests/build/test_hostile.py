@@ -94,8 +94,8 @@ def test_ordinary_users_may_ignore_what_they_cannot_read(single_id_user: User) -
     script = """
 import os, sys
 from containerlab.engine.engine import Engine
-os.makedirs("context/closed/deep")
-open("context/file", "w").close()
+os.makedirs("ignoring/closed/deep")
+open("ignoring/file", "w").close()
 os.chmod("ignoring/closed", 0)
 with Engine(sys.argv[1]) as engine:
     for ignored in ("closed", "**/closed", "*\\n!file", "closed\\n!closed2/x"):
