@@ -185,7 +185,8 @@ def preload() -> None:
     import tarfile  # noqa: F401
 
     from containerlab.backends import embedded  # noqa: F401
-    from containerlab.build import building, kept  # noqa: F401
+    from containerlab.build import building  # noqa: F401
+    from containerlab.build.cache import kept  # noqa: F401
 
     gc.freeze()
 
