@@ -39,7 +39,7 @@ class Counts(NamedTuple):
     fast: int = 40
     slow: int = 30
     unpack: int = 3
-    build: int = 5
+    build: int = 3
     crowd: int = 200
     peer_crowd: int = 200
 
