@@ -155,6 +155,18 @@ def test_a_program_that_prints_more_than_the_log_has_room_for_goes_on(disk: Disk
     assert disk.conlab("rm", "chatty")[0] == 0
 
 
+def test_how_a_container_ended_is_kept_where_no_block_is_left(disk: Disk) -> None:
+    disk.conlab(
+        "run", "-d", "--name", "last", busybox.NAME, "sh", "-c", "sleep 1000 & trap 'exit 4' TERM; wait"
+    )
+    disk.fill()
+    assert disk.conlab("kill", "--signal", "TERM", "last")[0] == 0
+    assert disk.conlab("wait", "last")[1] == "4\n"
+    assert disk.conlab("ps", "-a", "--format", "{{.Names}} {{.Status}}")[1].startswith("last Exited (4)")
+    disk.empty()
+    assert disk.conlab("rm", "last")[0] == 0
+
+
 def test_a_log_says_what_a_full_disk_kept_from_it(disk: Disk) -> None:
     log = LogWriter(str(disk.place))
     disk.fill()

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 __all__ = [
     "append",
     "fill_stdio",
+    "is_full",
     "missing_where_full",
     "read_whole",
     "remove_content",
@@ -20,6 +21,7 @@ __all__ = [
     "write_all",
     "write_atomically",
     "write_file",
+    "write_over",
 ]
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -64,6 +66,16 @@ def write_file(path: str, content: bytes, mode: int, *, durable: bool = False) -
         os.close(fd)
 
 
+def write_over(path: str, content: bytes) -> None:
+    """Write text into the blocks that a file has, blanks after it where there was more; a crash can tear it."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        write_all(fd, content.ljust(os.fstat(fd).st_size))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def append(path: str, line: bytes) -> None:
     """Add a line to a file, made if need be; lines below a page are never torn by those of others."""
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -79,8 +91,13 @@ def missing_where_full() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_full(error):
             raise
+
+
+def is_full(error: OSError) -> bool:
+    """Say whether it was the room on a disk that was missing."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def sync_directory(path: str) -> None:

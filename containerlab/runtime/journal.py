@@ -6,7 +6,14 @@ import json
 import time
 from typing import Any
 
-from containerlab.linux.files import append, missing_where_full, read_whole, write_atomically
+from containerlab.linux.files import (
+    append,
+    is_full,
+    missing_where_full,
+    read_whole,
+    write_atomically,
+    write_over,
+)
 
 __all__ = ["Journal"]
 
@@ -28,13 +35,31 @@ class Journal:
         """Change the state and write it; `durable`: so that it outlives a power cut."""
         self.update(**changes)
         if self._directory:
-            path = self._directory + "/state.json"
-            write_atomically(path, json.dumps(self.state).encode(), durable=durable)
+            write_atomically(self._path, self._document(), durable=durable)
+
+    def write_last(self) -> None:
+        """Write how the container ended; on a full disk over what stood there, as the file has its block already."""
+        if not self._directory:
+            return
+        try:
+            write_atomically(self._path, self._document(), durable=True)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            with missing_where_full():
+                write_over(self._path, self._document())
+
+    @property
+    def _path(self) -> str:
+        return self._directory + "/state.json"
+
+    def _document(self) -> bytes:
+        return json.dumps(self.state).encode()
 
     def earlier(self) -> dict[str, Any]:
         """Read what was written last, by this monitor or by one before it; empty for nothing."""
         try:
-            return dict(json.loads(read_whole(self._directory + "/state.json")))
+            return dict(json.loads(read_whole(self._path)))
         except FileNotFoundError:
             return {}
 

@@ -10,11 +10,10 @@ On a full disk the program goes on; a line tells how much of its output is missi
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import time
 
-from containerlab.linux.files import write_all
+from containerlab.linux.files import is_full, write_all
 
 __all__ = ["LogWriter"]
 
@@ -53,7 +52,7 @@ class LogWriter:
             self._append(lines)
             self._missing_bytes = 0
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if not is_full(error):
                 raise
             os.ftruncate(self._fd, self._size)
             self._missing_bytes += len(chunk)

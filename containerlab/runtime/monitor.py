@@ -25,7 +25,7 @@ from containerlab.linux import procfs
 from containerlab.linux.cgroups import control as cgroups
 from containerlab.linux.cgroups.counters import usage
 from containerlab.linux.cgroups.plan import Plan as CgroupPlan
-from containerlab.linux.files import missing_where_full, read_whole, remove_tree
+from containerlab.linux.files import read_whole, remove_tree
 from containerlab.linux.namespaces import CLONE_NEWPID, CLONE_NEWUSER
 from containerlab.runtime import foreign_init, hooks, wire
 from containerlab.runtime.clients import Clients
@@ -251,8 +251,7 @@ class Monitor:
             # In one write: whoever saw it exited in between would not stop what starts again.
             self.journal.update(status="restarting", restarts=self.journal.state["restarts"] + 1)
         if not self.launch.remove:
-            with missing_where_full():  # whoever is attached is told all the same
-                self.journal.write(durable=True)
+            self.journal.write_last()
         if used["oom_killed"]:
             self.journal.emit("oom")
         self.journal.emit("die", exitCode=str(ended["exit_code"]))

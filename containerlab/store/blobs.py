@@ -7,7 +7,6 @@ temporary name, after it has been verified and has reached the disk; a killed wr
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import math
 import os
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from containerlab import errors
+from containerlab.linux.files import is_full
 from containerlab.oci import digest as digests
 from containerlab.oci.image import MAX_DOCUMENT_BYTES, Descriptor
 from containerlab.store.home import Home, is_held
@@ -121,7 +121,7 @@ class Blobs:
         try:
             yield writer
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if not is_full(error):
                 raise
             raise errors.Unavailable(
                 f"no space left below {self._home.root}", "free some with `image prune` or `system prune`"
