@@ -136,13 +136,24 @@ def test_on_failure_ends_by_itself(containers: Containers, policy: str, code: in
 
 def kill_monitors(home: Path, container: str = "*") -> None:
     """Kill those who hold the locks of containers, and wait until nobody does."""
-    held = [str(path) for path in home.glob(f"containers/{container}/lock")]
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        with suppress(OSError):
-            opened = {os.readlink(f"/proc/{name}/fd/{fd}") for fd in os.listdir(f"/proc/{name}/fd")}
-            if opened & {*held} and int(name) != os.getpid():
-                os.kill(int(name), signal.SIGKILL)
-    until(lambda: not any(map(locks.is_held, held)))
+    held = {str(path) for path in home.glob(f"containers/{container}/lock")}
+    until(lambda: not any(map(_kill_holders, held)))
+
+
+def _kill_holders(lock: str) -> bool:
+    if is_held := locks.is_held(lock):
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            if int(name) != os.getpid() and lock in _opened(name):
+                with suppress(ProcessLookupError):
+                    os.kill(int(name), signal.SIGKILL)
+    return is_held
+
+
+def _opened(name: str) -> Iterator[str]:
+    with suppress(OSError):
+        for fd in os.listdir(f"/proc/{name}/fd"):
+            with suppress(FileNotFoundError):
+                yield os.readlink(f"/proc/{name}/fd/{fd}")
 
 
 def reboot(home: Path) -> None:
