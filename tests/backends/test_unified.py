@@ -103,6 +103,7 @@ def test_what_is_paused_can_be_killed_and_removed(containers: Containers) -> Non
         made = containers.start(IMAGE, SPIN)
         group = directory(containers, made.id)
         containers.pause(made.id)
+        assert events(group, "cgroup.events")["frozen"] == 1
         end(made.id)
         until(lambda group=group: not group.exists())
 

@@ -143,9 +143,11 @@ def test_killed_launcher_is_replaced_while_its_monitor_is_busy(engine: Engine) -
 
 def test_monitors_end_with_their_client(engine: Engine) -> None:
     _run(engine, "true")
-    pids = {_launcher(), *_children(_launcher())}
+    programs = [Path(f"/proc/{pid}/exe") for pid in (_launcher(), *_children(_launcher()))]
+    assert len(programs) > 1
+    assert all(program.exists() for program in programs)
     engine.close()
-    until(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in pids))
+    until(lambda: not any(program.exists() for program in programs))
 
 
 def test_a_child_that_is_forked_while_threads_start_containers_can_start_its_own(engine: Engine) -> None:

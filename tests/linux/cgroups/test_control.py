@@ -212,6 +212,7 @@ def test_an_optional_limit_that_the_kernel_lacks_becomes_a_notice(create: Create
 
 def test_a_process_enters_by_the_attach_files_and_by_clone(create: Create) -> None:
     plan = create()
+    assert plan.paths
     fds = control.open_attach(plan, cloned=bool(plan.unified))
     into = control.clone_into_fd(plan)
     flags = syscalls.CLONE_INTO_CGROUP if into is not None else 0
