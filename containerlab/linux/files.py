@@ -67,7 +67,7 @@ def write_file(path: str, content: bytes, mode: int, *, durable: bool = False) -
 
 
 def write_over(path: str, content: bytes) -> None:
-    """Write text into the blocks that a file has, blanks after it where there was more; a crash can tear it."""
+    """Write text into the blocks that a file has, and blanks where there was more; a crash can tear it."""
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         write_all(fd, content.ljust(os.fstat(fd).st_size))
