@@ -38,7 +38,7 @@ class Journal:
             write_atomically(self._path, self._document(), durable=durable)
 
     def write_last(self) -> None:
-        """Write how the container ended; on a full disk over what stood there, which has its block already."""
+        """Write how the container ended; on a full disk over what stood there: it has its block already."""
         if not self._directory:
             return
         try:
