@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from containerlab.backends.embedded import processes
 from containerlab.backends.embedded.backend import Embedded
 from containerlab.engine.containers import Containers
 from containerlab.engine.engine import Engine
@@ -175,6 +177,12 @@ def test_top_reads_the_hosts_proc(containers: Containers) -> None:
     containers.start(IMAGE, ["sh", "-c", "sleep 1000 & sleep 1001; :"], name="up")
     wanted = {"sh -c sleep 1000 & sleep 1001; :", "sleep 1000", "sleep 1001"}
     until(lambda: {process.command for process in containers.top("up").rows} == wanted)
+
+
+def test_one_that_ended_while_it_was_looked_at_has_no_processes() -> None:
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    assert processes.of_container(ended.pid) == []
 
 
 def test_events_tell_the_life_of_a_container(engine: Engine, containers: Containers) -> None:

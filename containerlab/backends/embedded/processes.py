@@ -14,7 +14,10 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def of_container(pid: int) -> list[Process]:
-    """Return the processes that share the PID namespace of a container's first one, or descend from it."""
+    """Return the processes that share the PID namespace of a container's first one, or descend from it.
+
+    Of one that has ended, none.
+    """
     boot = _boot_time()
     found = {}
     for each in _pids_beside(pid):
@@ -26,7 +29,9 @@ def of_container(pid: int) -> list[Process]:
 
 
 def _pids_beside(pid: int) -> list[int]:
-    namespace = os.stat(f"/proc/{pid}/ns/pid").st_ino
+    namespace = _namespace(pid)
+    if not namespace:
+        return []
     if namespace == os.stat("/proc/self/ns/pid").st_ino:
         return _descendants(pid)
     return [each for each in _all_pids() if _namespace(each) == namespace]
