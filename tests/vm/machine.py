@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -31,7 +32,8 @@ PACKAGES = (
     *("attr", "crun", "libcap2-bin", "strace"),
 )
 PYTHON = "3.11"
-WHEELS = ("msgspec>=0.20", "backports.zstd>=1.0", "pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100")
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+WHEELS = (*PROJECT["dependencies"], "pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100")
 SITE = f"usr/local/lib/python{PYTHON}/dist-packages"
 MEMORY_MIB = 2048
 ROOT_MIB = 3000

@@ -119,6 +119,13 @@ def test_another_finder_looks_for_the_same() -> None:
     assert first.another().search(VALUE) == ["raw"]
 
 
+@pytest.mark.parametrize("before", range(1, len(VALUE)))
+def test_a_value_is_found_that_two_pieces_share(before: int) -> None:
+    stream = layer({"big": bytes(1 << 20) + VALUE})
+    cut = stream.index(VALUE) + before
+    assert found({"t": VALUE}, stream, cut) == [Leak("t", "big", "raw")]
+
+
 @pytest.mark.slow
 @given(st.data())
 def test_any_cutting_finds_the_same(data: st.DataObject) -> None:
