@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     import subprocess
 
     from containerlab.store.layer_writer import Committed
-    from containerlab.store.owners import Noted
     from containerlab.store.workshop import Worker
 
 __all__ = ["FileVerbs"]
@@ -186,22 +185,10 @@ class FileVerbs(Ground):
         root, upper = self._places(record)
         changed = {change.path for change in self._changes(record)}
         skip = [path.lstrip("/") for path in mount_points.with_ways(record) if path not in changed]
-        options = PackOptions(skip=skip, noted=self._noted(record))
+        options = PackOptions(skip=skip, noted=self.noted(record, self._lowers(record)))
         if upper is None:
             return self.layers.commit_copy(root, self._lowers(record), options)
         return self.layers.commit(upper, options)
-
-    def _noted(self, record: Record) -> Noted | None:
-        if self.host.idmap.kind != "single":
-            return None
-        try:
-            process = self.records.spec(record.id).process
-        except FileNotFoundError:  # it was never started
-            return None
-        from containerlab.store.owners import noted
-
-        user = (process.user.uid, process.user.gid) if process else (0, 0)
-        return noted(self.records.directory(record.id), user, self._lowers(record))
 
     @contextlib.contextmanager
     def _frozen(self, container_id: str) -> Iterator[None]:

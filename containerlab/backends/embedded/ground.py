@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,6 +21,9 @@ from containerlab.store.images import Images
 from containerlab.store.layers import Layers
 from containerlab.store.records import Record, Records
 from containerlab.store.volumes import Volumes
+
+if TYPE_CHECKING:
+    from containerlab.store.owners import Noted
 
 __all__ = ["Ground"]
 
@@ -52,6 +58,19 @@ class Ground:
         if self._layers is None:
             self._layers = Layers(self.home, self.host.idmap)
         return self._layers
+
+    def noted(self, record: Record, lowers: Sequence[Path]) -> Noted | None:
+        """Return what is known of the owners in a container's files; None where the kernel knows them all."""
+        if self.host.idmap.kind != "single":
+            return None
+        from containerlab.store import owners
+
+        try:
+            process = self.records.spec(record.id).process
+        except FileNotFoundError:  # it was never started
+            return None
+        user = (process.user.uid, process.user.gid) if process else (0, 0)
+        return owners.noted(self.records.directory(record.id), user, lowers)
 
     @property
     def _volumes(self) -> Volumes:

@@ -18,10 +18,9 @@ from containerlab.backends.embedded.describing import describe_start
 from containerlab.backends.embedded.session import EmbeddedSession
 from containerlab.errors import LabError, Unavailable
 from containerlab.oci.image import Config
-from containerlab.store import owners, snapshots, stubs
+from containerlab.store import snapshots, stubs
 from containerlab.store.layer_writer import Committed
 from containerlab.store.layers import PackOptions
-from containerlab.store.owners import Noted
 from containerlab.store.records import Record
 
 if TYPE_CHECKING:
@@ -143,19 +142,13 @@ class _Ended:
         directory = Path(self._backend.records.directory(record.id))
         is_copy = record.snapshot == "copy"
         changed = directory / ("root" if is_copy else "upper")
-        options = PackOptions(compression, newest_s=newest_s, noted=self._noted())
+        options = PackOptions(
+            compression, newest_s=newest_s, noted=self._backend.noted(self._record, self._program.lowers)
+        )
         stubs.clear(changed, self._program.lowers, self._mounted(), layers.idmap, is_copy=is_copy)
         if is_copy:
             return layers.commit_copy(changed, self._program.lowers, options, watch)
         return layers.commit(changed, options, watch)
-
-    def _noted(self) -> Noted | None:
-        if self._backend.host.idmap.kind != "single":
-            return None
-        process = self._backend.records.spec(self._record.id).process
-        user = (process.user.uid, process.user.gid) if process else (0, 0)
-        directory = self._backend.records.directory(self._record.id)
-        return owners.noted(directory, user, self._program.lowers)
 
     def adopt(self, layer: Committed) -> None:
         """Let what was packed be the unpacked layer; nothing can be packed any more."""
