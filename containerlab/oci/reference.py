@@ -67,6 +67,8 @@ class Reference(msgspec.Struct, frozen=True):
         name = self.repository
         if name.startswith(_OFFICIAL) and "/" not in name[len(_OFFICIAL) :]:
             name = name[len(_OFFICIAL) :]
+        if _split_registry(name)[0] != DEFAULT_REGISTRY:  # its first word looks like a host
+            return self.full()
         return f"{name}{self._suffix()}"
 
     def _suffix(self) -> str:

@@ -1,4 +1,4 @@
-"""state.db: one connection to SQLite for a process, shared by its threads and never by a forked child."""
+"""A database: one connection to SQLite for a process, shared by its threads and never by a forked child."""
 
 from __future__ import annotations
 
@@ -7,45 +7,31 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from containerlab import errors
 
-__all__ = ["Database"]
+__all__ = ["Database", "Schema"]
 
-_VERSION = 2
-_IMAGES = """
-CREATE TABLE images (digest TEXT PRIMARY KEY, media_type TEXT NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE manifests (
-    image TEXT NOT NULL REFERENCES images ON DELETE CASCADE,
-    digest TEXT NOT NULL, id TEXT NOT NULL, platform TEXT NOT NULL, position INTEGER NOT NULL,
-    PRIMARY KEY (image, digest)
-) WITHOUT ROWID;
-CREATE INDEX manifests_digest ON manifests (digest);
-CREATE INDEX manifests_id ON manifests (id);
-CREATE TABLE contents (
-    image TEXT NOT NULL REFERENCES images ON DELETE CASCADE,
-    digest TEXT NOT NULL, kind TEXT NOT NULL,
-    PRIMARY KEY (image, digest, kind)
-) WITHOUT ROWID;
-CREATE TABLE names (name TEXT PRIMARY KEY, image TEXT NOT NULL REFERENCES images) WITHOUT ROWID;
-CREATE INDEX names_image ON names (image);
-PRAGMA user_version = 1
-"""
-_BUILDS = """
-CREATE TABLE build_steps (
-    key TEXT PRIMARY KEY, slot TEXT NOT NULL, parts TEXT NOT NULL, text TEXT NOT NULL, diff_id TEXT NOT NULL,
-    digest TEXT NOT NULL, media_type TEXT NOT NULL, size INTEGER NOT NULL,
-    created REAL NOT NULL, used REAL NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX build_steps_slot ON build_steps (slot, created);
-CREATE TABLE build_contents (
-    tree TEXT NOT NULL, selection TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (tree, selection)
-) WITHOUT ROWID;
-PRAGMA user_version = 2
-"""
 _WAIT_S = 60.0
+
+
+def _nothing(connection: sqlite3.Connection) -> None:
+    """Leave a new database empty."""
+
+
+class Schema(NamedTuple):
+    """What is in a database.
+
+    parts: statements; each part makes one version of the one before it. fill: is called in the transaction
+    that makes a new database. damaged: what to do when the file is damaged.
+    """
+
+    parts: Sequence[str]
+    damaged: str
+    fill: Callable[[sqlite3.Connection], None] = _nothing
 
 
 class Database:
@@ -56,9 +42,8 @@ class Database:
     using the connection, would believe that it holds them. Source: sqlite.org/howtocorrupt.html, 2.6.
     """
 
-    def __init__(self, path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
-        """Use the file at `path`; when it has to be made, `fill` does so within the same transaction."""
-        self._path, self._fill = path, fill
+    def __init__(self, path: Path, schema: Schema) -> None:
+        self._path, self._schema = path, schema
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         _databases.add(self)
@@ -66,7 +51,7 @@ class Database:
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Give the connection for a few statements that only read."""
-        with self._lock, _translated(self._path):
+        with self._lock, _translated(self._path, self._schema):
             yield self._open()
 
     @contextlib.contextmanager
@@ -87,7 +72,7 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = _connect(self._path, self._fill)
+            self._connection = _connect(self._path, self._schema)
         return self._connection
 
     def _close(self) -> None:
@@ -122,38 +107,40 @@ def _after_fork() -> None:
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
-def _connect(path: Path, fill: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+def _connect(path: Path, schema: Schema) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
     try:
-        _prepare(connection, path, fill)
+        _prepare(connection, path, schema)
     except BaseException:
         connection.close()  # or its locks would last as long as anybody remembers the error
         raise
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
-    if _version(connection) < _VERSION:
-        _create(connection, fill)
+    newest = len(schema.parts)
+    if _version(connection) < newest:
+        _create(connection, schema)
     connection.execute("PRAGMA synchronous = FULL")  # what was answered is there after a power cut
     version = _version(connection)
-    if version != _VERSION:
+    if version != newest:
         raise errors.Unsupported(
-            f"{path} was made by another version of containerlab (format {version}, here {_VERSION})",
+            f"{path} was made by another version of containerlab (format {version}, here {newest})",
             "use that version, or another CONTAINERLAB_HOME",
         )
 
 
-def _create(connection: sqlite3.Connection, fill: Callable[[sqlite3.Connection], None]) -> None:
+def _create(connection: sqlite3.Connection, schema: Schema) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("BEGIN EXCLUSIVE")
     version = _version(connection)  # somebody else may have been faster
-    for part in (_IMAGES, _BUILDS)[version:]:
+    for part in schema.parts[version:]:
         for statement in part.split(";"):
             connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {len(schema.parts)}")
     if version == 0:
-        fill(connection)
+        schema.fill(connection)
     connection.execute("COMMIT")
 
 
@@ -162,12 +149,10 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 @contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def _translated(path: Path, schema: Schema) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
         raise errors.Unavailable(f"cannot use {path}: {error}", "try again; is the disk full?") from error
     except sqlite3.DatabaseError as error:
-        raise errors.CorruptContent(
-            f"{path} is damaged: {error}", "move it away: names are then read again from oci/index.json"
-        ) from error
+        raise errors.CorruptContent(f"{path} is damaged: {error}", schema.damaged) from error

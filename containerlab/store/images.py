@@ -17,9 +17,9 @@ from containerlab.oci import image as documents
 from containerlab.oci.image import Descriptor, ImageConfig, Index, Manifest
 from containerlab.oci.platform import Platform
 from containerlab.oci.reference import Reference
-from containerlab.store import index, lookup
+from containerlab.store import index, lookup, tables
 from containerlab.store.blobs import CONTENT_LOCK, Blobs
-from containerlab.store.database import Database
+from containerlab.store.database import Database, Schema
 from containerlab.store.home import Home
 
 __all__ = ["Image", "Images"]
@@ -79,7 +79,7 @@ class Images:
     def __init__(self, home: Home) -> None:
         self.home = home
         self.blobs = Blobs(home)
-        self.database = Database(home.database, self._restore)
+        self.database = Database(home.database, Schema(tables.PARTS, tables.DAMAGED, self._restore))
         self._cache: dict[str, _Read] = {}
 
     def put(self, name: str | None, descriptor: Descriptor) -> None:

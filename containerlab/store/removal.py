@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from containerlab import errors
 from containerlab.oci.reference import Reference
-from containerlab.store import index, lookup
+from containerlab.store import holdings, index, lookup
 from containerlab.store.blobs import CONTENT_LOCK
 from containerlab.store.images import Images
 
@@ -85,11 +85,11 @@ def leased(images: Images) -> Iterator[None]:
 
 
 def collect(images: Images) -> int:
-    """Remove the blobs that no image, build step and lease needs; return the bytes that this freed."""
+    """Remove the blobs that no image, build step, repository and lease needs; return the bytes freed."""
     with images.home.lock(CONTENT_LOCK):
         leased_since = images.blobs.leased_since()
         with images.database.reading() as connection:
-            needed = {row[0] for row in connection.execute(_NEEDED)}
+            needed = {row[0] for row in connection.execute(_NEEDED)} | holdings.held(images.home)
         garbage = [
             digest
             for digest in images.blobs.digests()
@@ -99,13 +99,13 @@ def collect(images: Images) -> int:
 
 
 def discard(images: Images, digest: str) -> None:
-    """Remove a blob at once, although it is leased, unless an image or a build step has it."""
+    """Remove a blob at once, although it is leased, unless an image, a build step or a repository has it."""
     with images.home.lock(CONTENT_LOCK):
         with images.database.reading() as connection:
             is_needed = connection.execute(
                 f"SELECT 1 FROM ({_NEEDED}) WHERE digest = ?", (digest,)
             ).fetchone()
-        if not is_needed:
+        if not is_needed and digest not in holdings.held(images.home):
             images.blobs.remove(digest)
 
 

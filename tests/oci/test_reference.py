@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from containerlab.errors import InvalidInput
@@ -42,6 +42,7 @@ def test_names_are_completed_as_docker_does(text: str, full: str, familiar: str)
     assert reference.familiar() == familiar
 
 
+@example(host="docker.io", path="0.0/0", tag="0", has_digest=False)
 @given(hosts, paths, tags, st.booleans())
 def test_both_spellings_lead_back_to_the_same_reference(
     host: str, path: str, tag: str, has_digest: bool

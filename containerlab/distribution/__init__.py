@@ -1,0 +1,1 @@
+"""Registries: a client for others, and a server of our own."""

@@ -1,0 +1,75 @@
+"""A registry: the home whose blobs it keeps, its database, how it is set up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from containerlab.distribution.server.schema import SCHEMA
+from containerlab.store.database import Database
+from containerlab.store.holdings import registry_database
+from containerlab.store.home import Home
+from containerlab.store.images import Images
+
+__all__ = ["Examiner", "Registry", "Settings"]
+
+Examiner = Callable[[Images, str], bytes]
+"""Looks at the image with a manifest digest, and returns a JSON document of what it found."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a registry is set up; the process that serves it gets this as JSON."""
+
+    storage: str = ""
+    """The home that it works on; empty for the usual one."""
+    host: str = "127.0.0.1"
+    port: int = 5000
+    auth: str = "bearer"
+    """bearer, basic or none."""
+    tls_certificate: str = ""
+    tls_key: str = ""
+    workers: int = 1
+    public_url: str = ""
+    """What clients call it, when that is not the address it listens at."""
+    deletes: bool = True
+    upload_limit: int = 1000
+    """Sessions that one account may have open."""
+    upload_age_s: float = 86400.0
+    grace_s: float = 86400.0
+    """How long a blob that no manifest has stays in a repository."""
+    allows_private_targets: bool = False
+    """Whether webhooks and replications may go to loopback and link-local addresses."""
+
+
+class Registry:
+    """What every function of the server takes first; safe for many threads and processes.
+
+    examiners: by the kind of their result: audit, sbom.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        examiners: dict[str, Examiner] | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings
+        self.home = Home.open(settings.storage or None)
+        self.directory: Path = registry_database(self.home).parent
+        self.directory.mkdir(mode=0o700, exist_ok=True)
+        self.images = Images(self.home)
+        self.blobs = self.images.blobs
+        self.database = Database(registry_database(self.home), SCHEMA)
+        self.reader = Database(registry_database(self.home), SCHEMA)
+        """For statements that only read: they do not wait for a transaction that reaches the disk."""
+        self.examiners = examiners or {}
+        self.now = now
+
+    def close(self) -> None:
+        """Close the databases."""
+        self.database.close()
+        self.reader.close()
+        self.images.close()

@@ -1,0 +1,82 @@
+"""Who may do what.
+
+A right is a level on a scope: an organisation (`lab/`), or one repository (`lab/base`). The highest that
+applies counts.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+import msgspec
+
+from containerlab import errors
+
+__all__ = ["ANONYMOUS", "SYSTEM", "Identity", "Level", "organization_of", "require"]
+
+_DEFAULT_ORGANIZATION = "library"
+
+
+class Level(enum.IntEnum):
+    """What somebody may do; each level includes those below it."""
+
+    NONE = 0
+    READ = 1
+    """Pull."""
+    WRITE = 2
+    """Push, and delete tags."""
+    MANAGE = 3
+    """Delete, set rules, share, give rights."""
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks, and what a token limits them to."""
+
+    name: str
+    """Empty for somebody who did not say."""
+    is_admin: bool = False
+    rights: Mapping[str, Level] = {}
+    """By scope; what has expired is left out."""
+    limits: Mapping[str, Level] | None = None
+    """By repository: no more than this, when a token says so."""
+    address: str = ""
+    """Where the request comes from, for the audit log."""
+
+    def level(self, repository: str, *, is_public: bool = False) -> Level:
+        """Return what they may do with a repository."""
+        found = Level.MANAGE if self.is_admin else self._granted(repository)
+        if is_public:
+            found = max(found, Level.READ)
+        return found if self.limits is None else min(found, self.limits.get(repository, Level.NONE))
+
+    def _granted(self, repository: str) -> Level:
+        scopes = (repository, f"{organization_of(repository)}/")
+        return max(self.rights.get(scope, Level.NONE) for scope in scopes)
+
+    def level_in(self, organization: str) -> Level:
+        """Return what they may do with an organisation as a whole."""
+        return Level.MANAGE if self.is_admin else self.rights.get(f"{organization}/", Level.NONE)
+
+
+ANONYMOUS = Identity(name="")
+SYSTEM = Identity(name="system", is_admin=True)
+"""Who retention, collection and replication work as."""
+
+
+def organization_of(repository: str) -> str:
+    """Return the organisation that a repository belongs to.
+
+    >>> organization_of("lab/base"), organization_of("busybox")
+    ('lab', 'library')
+    """
+    first, slash, _ = repository.partition("/")
+    return first if slash else _DEFAULT_ORGANIZATION
+
+
+def require(found: Level, needed: Level, what: str) -> None:
+    """Raise NotPermitted unless a level is enough for something."""
+    if found < needed:
+        raise errors.NotPermitted(
+            f"{what}: this needs the right to {needed.name.lower()}", "ask who manages it"
+        )

@@ -1,0 +1,107 @@
+"""What is in registry.db: all that a registry knows beside the content of its blobs.
+
+Times are seconds since the epoch; flags are 0 or 1.
+"""
+
+from __future__ import annotations
+
+from containerlab.store.database import Schema
+
+__all__ = ["SCHEMA"]
+
+_CONTENT = """
+CREATE TABLE organizations (
+    name TEXT PRIMARY KEY, description TEXT NOT NULL DEFAULT '', is_public INTEGER NOT NULL DEFAULT 0,
+    quota_bytes INTEGER, created REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE repositories (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, organization TEXT NOT NULL REFERENCES organizations,
+    description TEXT NOT NULL DEFAULT '', category TEXT NOT NULL DEFAULT '',
+    is_public INTEGER NOT NULL, created REAL NOT NULL
+);
+CREATE INDEX repositories_organization ON repositories (organization);
+CREATE TABLE links (
+    repository INTEGER NOT NULL REFERENCES repositories ON DELETE CASCADE,
+    digest TEXT NOT NULL, size INTEGER NOT NULL, added REAL NOT NULL,
+    PRIMARY KEY (repository, digest)
+) WITHOUT ROWID;
+CREATE INDEX links_digest ON links (digest);
+CREATE TABLE manifests (
+    repository INTEGER NOT NULL REFERENCES repositories ON DELETE CASCADE,
+    digest TEXT NOT NULL, media_type TEXT NOT NULL, size INTEGER NOT NULL,
+    artifact_type TEXT NOT NULL DEFAULT '', subject TEXT NOT NULL DEFAULT '',
+    annotations TEXT NOT NULL DEFAULT '{}',
+    pushed REAL NOT NULL, pushed_by TEXT NOT NULL DEFAULT '', pulled REAL, pulls INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (repository, digest)
+) WITHOUT ROWID;
+CREATE INDEX manifests_subject ON manifests (repository, subject) WHERE subject != '';
+CREATE TABLE parts (
+    repository INTEGER NOT NULL, manifest TEXT NOT NULL, digest TEXT NOT NULL, kind TEXT NOT NULL,
+    PRIMARY KEY (repository, manifest, digest),
+    FOREIGN KEY (repository, manifest) REFERENCES manifests ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE INDEX parts_digest ON parts (repository, digest);
+CREATE TABLE tags (
+    repository INTEGER NOT NULL REFERENCES repositories ON DELETE CASCADE,
+    name TEXT NOT NULL, digest TEXT NOT NULL, updated REAL NOT NULL,
+    PRIMARY KEY (repository, name),
+    FOREIGN KEY (repository, digest) REFERENCES manifests ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE INDEX tags_digest ON tags (repository, digest);
+CREATE TABLE uploads (
+    id TEXT PRIMARY KEY, repository TEXT NOT NULL, account TEXT NOT NULL,
+    created REAL NOT NULL, touched REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE accounts (
+    name TEXT PRIMARY KEY, kind TEXT NOT NULL, hash TEXT NOT NULL, is_admin INTEGER NOT NULL DEFAULT 0,
+    is_disabled INTEGER NOT NULL DEFAULT 0, organization TEXT REFERENCES organizations ON DELETE CASCADE,
+    description TEXT NOT NULL DEFAULT '', created REAL NOT NULL, expires REAL,
+    revision INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE rights (
+    account TEXT NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    scope TEXT NOT NULL, level INTEGER NOT NULL, until REAL,
+    PRIMARY KEY (account, scope)
+) WITHOUT ROWID;
+CREATE INDEX rights_scope ON rights (scope);
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, kind TEXT NOT NULL, account TEXT NOT NULL,
+    address TEXT NOT NULL DEFAULT '', repository TEXT NOT NULL DEFAULT '', tag TEXT NOT NULL DEFAULT '',
+    digest TEXT NOT NULL DEFAULT '', detail TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX events_repository ON events (repository, id);
+CREATE TABLE rules (
+    id INTEGER PRIMARY KEY, scope TEXT NOT NULL, kind TEXT NOT NULL, document TEXT NOT NULL,
+    created REAL NOT NULL
+);
+CREATE INDEX rules_scope ON rules (scope, kind);
+CREATE TABLE webhooks (
+    id INTEGER PRIMARY KEY, scope TEXT NOT NULL, document TEXT NOT NULL, secret TEXT NOT NULL,
+    seen INTEGER NOT NULL, created REAL NOT NULL
+);
+CREATE TABLE deliveries (
+    id INTEGER PRIMARY KEY, webhook INTEGER NOT NULL REFERENCES webhooks ON DELETE CASCADE,
+    event INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, next REAL, status TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE replications (
+    id INTEGER PRIMARY KEY, document TEXT NOT NULL, secret TEXT NOT NULL DEFAULT '',
+    seen INTEGER NOT NULL, ran REAL, status TEXT NOT NULL DEFAULT '', created REAL NOT NULL
+);
+CREATE TABLE upstreams (
+    prefix TEXT PRIMARY KEY, document TEXT NOT NULL, secret TEXT NOT NULL DEFAULT '', created REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE fresh (
+    repository INTEGER NOT NULL REFERENCES repositories ON DELETE CASCADE,
+    name TEXT NOT NULL, checked REAL NOT NULL, PRIMARY KEY (repository, name)
+) WITHOUT ROWID;
+CREATE TABLE examinations (
+    digest TEXT NOT NULL, kind TEXT NOT NULL, made REAL NOT NULL, document TEXT NOT NULL,
+    PRIMARY KEY (digest, kind)
+) WITHOUT ROWID;
+CREATE TABLE sessions (
+    id TEXT PRIMARY KEY, account TEXT NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    csrf TEXT NOT NULL, created REAL NOT NULL, touched REAL NOT NULL
+) WITHOUT ROWID
+"""
+
+SCHEMA = Schema((_CONTENT,), "restore it from a backup; the blobs are still there")

@@ -1,0 +1,42 @@
+"""What the registry of a home holds: blobs that the store's collection has to leave alone."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from containerlab import errors
+from containerlab.store.home import Home
+
+__all__ = ["held", "registry_database"]
+
+_WAIT_S = 60.0
+
+
+def registry_database(home: Home) -> Path:
+    """Return where a registry on this home keeps what it knows; its table `links` names blobs."""
+    return home.root / "registry" / "registry.db"
+
+
+def held(home: Home) -> set[str]:
+    """Return the digests of all blobs that a repository of the home's registry has.
+
+    Raises: Unavailable when it cannot be told, so that nobody takes everything for garbage.
+    """
+    return set(_held(registry_database(home)))
+
+
+def _held(path: Path) -> Iterator[str]:
+    if not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(path, timeout=_WAIT_S)) as connection:
+            for (digest,) in connection.execute("SELECT DISTINCT digest FROM links"):
+                yield digest
+    except sqlite3.Error as error:
+        raise errors.Unavailable(
+            f"cannot tell what the registry in {path.parent} needs: {error}",
+            "nothing was removed; restore registry.db, or move it away to give its repositories up",
+        ) from error
