@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from containerlab.engine.containers import Containers
     from containerlab.engine.engine import Engine
     from containerlab.engine.images import Image, Images
+    from containerlab.engine.registry import Registry
     from containerlab.engine.result import Interrupted, RunResult
     from containerlab.engine.see import See
     from containerlab.engine.system import System
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     builder: Builder
     containers: Containers
     images: Images
+    registry: Registry
     volumes: Volumes
     system: System
     see: See
@@ -79,7 +81,7 @@ _ERRORS = (
     *("DigestMismatch", "HostileArchive", "InvalidInput", "LabError", "NotFound", "NotPermitted"),
     *("SetupFailed", "TimedOut", "Unavailable", "Unsupported"),
 )
-_NOUNS = ("builder", "containers", "images", "see", "system", "volumes")
+_NOUNS = ("builder", "containers", "images", "registry", "see", "system", "volumes")
 
 __all__ = [
     "AlreadyExists",
@@ -111,6 +113,7 @@ __all__ = [
     "default_engine",
     "images",
     "load_ipython_extension",
+    "registry",
     "run",
     "see",
     "start",

@@ -204,6 +204,7 @@ _MODULES = {
     "image": "containerlab.engine.images",
     "builder": "containerlab.engine.builder",
     "volume": "containerlab.engine.volumes",
+    "registry": "containerlab.engine.registry",
     "system": "containerlab.engine.system",
     "see": "containerlab.engine.see",
 }

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from containerlab.engine.builder import Builder
     from containerlab.engine.containers import Containers
     from containerlab.engine.images import Images
+    from containerlab.engine.registry import Registry
     from containerlab.engine.see import See
     from containerlab.engine.system import System
     from containerlab.engine.volumes import Volumes
@@ -137,6 +138,13 @@ class Engine:
         from containerlab.engine.volumes import Volumes
 
         return Volumes(self)
+
+    @property
+    def registry(self) -> Registry:
+        """Return the verbs of registries."""
+        from containerlab.engine.registry import Registry
+
+        return Registry(self)
 
     @property
     def system(self) -> System:
