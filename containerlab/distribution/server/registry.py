@@ -68,6 +68,12 @@ class Registry:
         self.examiners = examiners or {}
         self.now = now
 
+    @property
+    def url(self) -> str:
+        """What clients call it."""
+        scheme = "https" if self.settings.tls_certificate else "http"
+        return self.settings.public_url or f"{scheme}://{self.settings.host}:{self.settings.port}"
+
     def close(self) -> None:
         """Close the databases."""
         self.database.close()

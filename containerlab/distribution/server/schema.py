@@ -81,12 +81,24 @@ CREATE TABLE webhooks (
 );
 CREATE TABLE deliveries (
     id INTEGER PRIMARY KEY, webhook INTEGER NOT NULL REFERENCES webhooks ON DELETE CASCADE,
-    event INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, next REAL, status TEXT NOT NULL DEFAULT ''
+    event INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, created REAL NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0, next REAL, status TEXT NOT NULL DEFAULT 'waiting',
+    code INTEGER NOT NULL DEFAULT 0, answer TEXT NOT NULL DEFAULT '', tried REAL
 );
+CREATE INDEX deliveries_webhook ON deliveries (webhook, id);
+CREATE INDEX deliveries_next ON deliveries (webhook, id) WHERE next IS NOT NULL;
 CREATE TABLE replications (
     id INTEGER PRIMARY KEY, document TEXT NOT NULL, secret TEXT NOT NULL DEFAULT '',
-    seen INTEGER NOT NULL, ran REAL, status TEXT NOT NULL DEFAULT '', created REAL NOT NULL
+    seen INTEGER NOT NULL, ran REAL, next REAL, created REAL NOT NULL
 );
+CREATE TABLE copies (
+    id INTEGER PRIMARY KEY, replication INTEGER NOT NULL REFERENCES replications ON DELETE CASCADE,
+    action TEXT NOT NULL, repository TEXT NOT NULL, reference TEXT NOT NULL, created REAL NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0, next REAL, status TEXT NOT NULL DEFAULT 'waiting',
+    detail TEXT NOT NULL DEFAULT '', tried REAL
+);
+CREATE INDEX copies_replication ON copies (replication, id);
+CREATE INDEX copies_next ON copies (replication, id) WHERE next IS NOT NULL;
 CREATE TABLE upstreams (
     prefix TEXT PRIMARY KEY, document TEXT NOT NULL, secret TEXT NOT NULL DEFAULT '', created REAL NOT NULL
 ) WITHOUT ROWID;

@@ -1,0 +1,193 @@
+"""The queue of what webhooks have to send: one row for each event and webhook, kept until it is over.
+
+Each webhook gets its events in their order: while the first one waits, so do those behind it. An event is
+sent at least once: a server that is killed between an answer and the note of it sends it again, with the same
+id. A receiver that is away is tried for a day, one that refuses an event a few times.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Literal
+
+import msgspec
+
+from containerlab import errors
+from containerlab.distribution.server import backoff, notifications
+from containerlab.distribution.server.events import Event
+from containerlab.distribution.server.posting import Outcome, Post, Poster
+from containerlab.distribution.server.registry import Registry
+from containerlab.distribution.server.scopes import covers
+
+__all__ = ["Delivery", "Status", "attempt", "due", "enqueue", "listed", "put", "repeat", "try_once"]
+
+Status = Literal["waiting", "delivered", "failed"]
+_AWAY_S = 86400.0
+_REFUSALS = 5
+_GONE = 410
+_KEPT = 100
+"""Deliveries of a webhook that are over and can still be seen."""
+_AT_ONCE = 500
+_HAS_NEWS = (
+    "SELECT coalesce((SELECT min(seen) FROM webhooks) < (SELECT seq FROM sqlite_sequence"
+    " WHERE name = 'events'), 0)"
+)
+_COLUMNS = "id, webhook, event, kind, status, attempts, code, answer, created, tried, next"
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One event on its way to one webhook."""
+
+    id: int
+    webhook: int
+    event: int
+    """The id that the receiver sees; 0 of a test."""
+    kind: str
+    status: str
+    """waiting, delivered or failed."""
+    attempts: int
+    code: int
+    """Status of the last answer; 0 when there was none."""
+    answer: str
+    """Its start, or why there was none."""
+    created: float
+    tried: float | None
+    next: float | None
+    """When it is tried again."""
+
+
+def enqueue(registry: Registry) -> None:
+    """Give every webhook what has happened since it was looked at last."""
+    with registry.reader.reading() as connection:
+        if not connection.execute(_HAS_NEWS).fetchone()[0]:
+            return
+    with registry.database.writing() as connection:
+        hooks = connection.execute("SELECT id, scope, document, seen FROM webhooks").fetchall()
+        for webhook, scope, raw, seen in hooks:
+            # Written in one transaction with what was seen, so that nothing is sent twice or not at all.
+            rows = connection.execute(
+                "SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?", (seen, _AT_ONCE)
+            ).fetchall()
+            events = [Event(**dict(zip(Event.__struct_fields__, row, strict=True))) for row in rows]
+            wishes = msgspec.json.decode(raw)
+            for event in events:
+                if wishes["is_enabled"] and event.kind in wishes["kinds"] and covers(scope, event.repository):
+                    put(registry, connection, webhook, event, wishes["format"])
+            if events:
+                connection.execute("UPDATE webhooks SET seen = ? WHERE id = ?", (events[-1].id, webhook))
+
+
+def put(registry: Registry, connection: sqlite3.Connection, webhook: int, event: Event, form: str) -> int:
+    """Queue an event, written as it will be sent, and return the delivery's number."""
+    body = notifications.document(event, _subject(registry, connection, event), form)
+    return _insert(registry, connection, webhook, (event.id, event.kind, body.decode()))
+
+
+def repeat(registry: Registry, connection: sqlite3.Connection, webhook: int, delivery: int) -> int:
+    """Queue once more what was sent or given up; return the new delivery's number.
+
+    Raises: NotFound.
+    """
+    row = connection.execute(
+        "SELECT event, kind, body FROM deliveries WHERE webhook = ? AND id = ?", (webhook, delivery)
+    ).fetchone()
+    if row is None:
+        raise errors.NotFound(f"webhook {webhook} has no delivery {delivery}", "the last hundred are kept")
+    return _insert(registry, connection, webhook, row)
+
+
+def due(registry: Registry) -> list[int]:
+    """Return the webhooks whose first waiting delivery can be tried now."""
+    with registry.reader.reading() as connection:
+        rows = connection.execute(
+            "SELECT webhook, min(id), next FROM deliveries WHERE next IS NOT NULL GROUP BY webhook"
+        ).fetchall()
+    return [webhook for webhook, _, next_ in rows if next_ <= registry.now()]
+
+
+def attempt(registry: Registry, poster: Poster, webhook: int) -> bool:
+    """Try a webhook's first delivery, if it is due; return whether another can be tried at once."""
+    with registry.reader.reading() as connection:
+        row = connection.execute(
+            "SELECT id, next FROM deliveries WHERE webhook = ? AND next IS NOT NULL ORDER BY id LIMIT 1",
+            (webhook,),
+        ).fetchone()
+    if row is None or row[1] > registry.now():
+        return False
+    return try_once(registry, poster, row[0], is_last=False)
+
+
+def try_once(registry: Registry, poster: Poster, delivery: int, *, is_last: bool) -> bool:
+    """Send a delivery and write down how it went; return whether it is over, after the last try it is."""
+    with registry.reader.reading() as connection:
+        row = connection.execute(
+            "SELECT event, kind, body, d.created, attempts, secret, document FROM deliveries d"
+            " JOIN webhooks w ON w.id = d.webhook WHERE d.id = ?",
+            (delivery,),
+        ).fetchone()
+    if row is None:  # the webhook was removed meanwhile
+        return True
+    event, kind, text, created, attempts, secret, raw = row
+    wishes, body = msgspec.json.decode(raw), text.encode()
+    sent = notifications.headers(wishes["format"], kind, event, delivery)
+    sent |= notifications.signature(secret, int(registry.now()), body)
+    outcome = poster.send(Post(wishes["url"], sent, body, wishes["tls_verify"]))
+    status = _judge(outcome, attempts + 1, registry.now() - created)
+    if is_last and status == "waiting":
+        status = "failed"
+    _note(registry, delivery, attempts + 1, status, outcome)
+    return status != "waiting"
+
+
+def listed(registry: Registry, webhook: int, most: int = _KEPT) -> list[Delivery]:
+    """Return a webhook's deliveries, newest first."""
+    with registry.reader.reading() as connection:
+        rows = connection.execute(
+            f"SELECT {_COLUMNS} FROM deliveries WHERE webhook = ? ORDER BY id DESC LIMIT ?", (webhook, most)
+        ).fetchall()
+    return [Delivery(**dict(zip(_COLUMNS.split(", "), row, strict=True))) for row in rows]
+
+
+def _judge(outcome: Outcome, attempts: int, age_s: float) -> Status:
+    if outcome.is_accepted:
+        return "delivered"
+    if outcome.code == _GONE or age_s > _AWAY_S or (outcome.is_refused and attempts >= _REFUSALS):
+        return "failed"
+    return "waiting"
+
+
+def _note(registry: Registry, delivery: int, attempts: int, status: Status, outcome: Outcome) -> None:
+    now = registry.now()
+    next_ = now + backoff.delay_s(attempts, outcome.retry_after_s) if status == "waiting" else None
+    with registry.database.writing() as connection:
+        connection.execute(
+            "UPDATE deliveries SET attempts = ?, next = ?, status = ?, code = ?, answer = ?, tried = ?"
+            " WHERE id = ?",
+            (attempts, next_, status, outcome.code, outcome.text, now, delivery),
+        )
+
+
+def _insert(
+    registry: Registry, connection: sqlite3.Connection, webhook: int, content: tuple[int, str, str]
+) -> int:
+    now = registry.now()
+    found = connection.execute(
+        "INSERT INTO deliveries (webhook, event, kind, body, created, next) VALUES (?, ?, ?, ?, ?, ?)",
+        (webhook, *content, now, now),
+    ).lastrowid
+    connection.execute(
+        "DELETE FROM deliveries WHERE webhook = ?1 AND next IS NULL AND id NOT IN (SELECT id FROM deliveries"
+        " WHERE webhook = ?1 AND next IS NULL ORDER BY id DESC LIMIT ?2)",
+        (webhook, _KEPT),
+    )
+    assert found is not None
+    return found
+
+
+def _subject(registry: Registry, connection: sqlite3.Connection, event: Event) -> notifications.Subject:
+    row = connection.execute(
+        "SELECT media_type, size FROM manifests m JOIN repositories r ON r.id = m.repository"
+        " WHERE r.name = ? AND digest = ?",
+        (event.repository, event.digest),
+    ).fetchone()
+    return notifications.Subject(registry.url, *(row or ()))

@@ -1,0 +1,44 @@
+"""What a webhook or another rule is about: everything, an organisation (`lab/`), or one repository."""
+
+from __future__ import annotations
+
+from containerlab import errors
+from containerlab.distribution.server.rights import Identity, Level, organization_of, require
+from containerlab.oci import distribution
+
+__all__ = ["covers", "manages", "require_managed"]
+
+
+def covers(scope: str, repository: str) -> bool:
+    """Tell whether a repository is within a scope.
+
+    >>> covers("lab/", "lab/base"), covers("lab/base", "lab/base2"), covers("", "x")
+    (True, False, True)
+    """
+    if scope.endswith("/"):
+        return bool(repository) and organization_of(repository) == scope[:-1]
+    return scope in ("", repository)
+
+
+def manages(who: Identity, scope: str) -> bool:
+    """Tell whether somebody may set up what a scope is about; of everything, only administrators may."""
+    return _level(who, scope) >= Level.MANAGE
+
+
+def require_managed(who: Identity, scope: str, what: str) -> None:
+    """Check a scope that somebody names.
+
+    Raises: InvalidInput, NotPermitted.
+    """
+    name = scope.removesuffix("/")
+    if scope and (not distribution.is_name(name) or (scope.endswith("/") and "/" in name)):
+        raise errors.InvalidInput(
+            f"{scope[:100]!r} is no scope", "write an organisation as lab/, a repository as lab/base"
+        )
+    require(_level(who, scope), Level.MANAGE, f"{what} for {scope or 'the whole registry'}")
+
+
+def _level(who: Identity, scope: str) -> Level:
+    if not scope:
+        return Level.MANAGE if who.is_admin and who.limits is None else Level.NONE
+    return who.level_in(scope[:-1]) if scope.endswith("/") else who.level(scope)
