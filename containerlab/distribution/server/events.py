@@ -6,36 +6,19 @@ An event is written in the transaction of what it tells, so that there is none w
 from __future__ import annotations
 
 import sqlite3
-from typing import Literal
+from collections.abc import Iterator
+from typing import Any
 
-import msgspec
-
+from containerlab import errors
+from containerlab.distribution.api.events import Event, Events, Kind
+from containerlab.distribution.api.values import Page
+from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.registry import Registry
-from containerlab.distribution.server.rights import Identity
+from containerlab.distribution.server.rights import Identity, Level
 
-__all__ = ["Event", "Kind", "note", "since"]
+__all__ = ["Event", "Kind", "export", "find", "note", "since"]
 
-Kind = Literal[
-    "push", "pull", "delete", "tag.delete", "blob.delete", "login", "login.refused", "denied",
-    "organization", "repository", "account", "rights", "rule", "retention", "collection",
-    "webhook", "replication", "upstream", "examination",
-]  # fmt: skip
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that happened."""
-
-    id: int = 0
-    """Grows with time; 0 before it is written."""
-    time: float
-    kind: str
-    account: str
-    address: str = ""
-    repository: str = ""
-    tag: str = ""
-    digest: str = ""
-    detail: str = ""
-    """A sentence."""
+_BATCH = 1000
 
 
 def note(registry: Registry, connection: sqlite3.Connection, who: Identity, kind: Kind, **about: str) -> None:
@@ -50,9 +33,81 @@ def note(registry: Registry, connection: sqlite3.Connection, who: Identity, kind
 
 def since(registry: Registry, last: int, most: int = 1000) -> list[Event]:
     """Return what happened after the event with the number `last`, oldest first."""
+    return _events(registry, "id > ? ORDER BY id LIMIT ?", (last, most))
+
+
+@serves(Events.list)
+def find(
+    registry: Registry, identity: Identity, *, limit: int = 100, after: str = "", **wanted: Any
+) -> Page[Event]:
+    """Return what happened and `identity` may know, newest first."""
+    if after and not after.isdecimal():
+        raise errors.InvalidInput(f"no event has the number {after!r}", "give `next` of the page before")
+    where, values = _condition(identity, wanted)
+    if after:
+        where, values = f"{where} AND id < ?", [*values, min(int(after), 2**62)]
+    found = _events(registry, f"{where} ORDER BY id DESC LIMIT ?", [*values, limit + 1])
+    items = tuple(found[:limit])
+    return Page(items, str(items[-1].id) if len(found) > limit else "")
+
+
+@serves(Events.export)
+def export(registry: Registry, identity: Identity, **wanted: Any) -> Iterator[Event]:
+    """Go through all that `find` would show."""
+    after = ""
+    while True:
+        page = find(registry, identity, limit=_BATCH, after=after, **wanted)
+        yield from page.items
+        after = page.next
+        if not after:
+            return
+
+
+def _condition(identity: Identity, wanted: dict[str, Any]) -> tuple[str, list[Any]]:
+    """Return a WHERE clause with its values: what was asked for, and no more than may be seen."""
+    clauses, values = ["1"], []
+    for name, column in (
+        ("repository", "repository = ?"),
+        ("account", "account = ?"),
+        ("kind", "kind = ?"),
+        ("since", "time >= ?"),
+        ("until", "time <= ?"),
+    ):
+        if wanted.get(name) is not None:
+            clauses.append(column)
+            values.append(wanted[name])
+    if organization := wanted.get("organization"):
+        clauses.append(_IN_ORGANIZATION)
+        values += [organization, organization]
+    if not identity.is_admin:
+        seen, more = _visible(identity)
+        clauses.append(seen)
+        values += more
+    return " AND ".join(clauses), values
+
+
+_IN_ORGANIZATION = (
+    "(CASE instr(repository, '/') WHEN 0 THEN repository != '' AND ? = 'library'"
+    " ELSE substr(repository, 1, instr(repository, '/') - 1) = ? END)"
+)
+
+
+def _visible(identity: Identity) -> tuple[str, list[Any]]:
+    clauses, values = ["(account != '' AND account = ?)"], [identity.name]
+    for scope, level in identity.rights.items():
+        if level < Level.MANAGE:
+            continue
+        if scope.endswith("/"):
+            clauses.append(_IN_ORGANIZATION)
+            values += [scope[:-1], scope[:-1]]
+        else:
+            clauses.append("repository = ?")
+            values.append(scope)
+    return f"({' OR '.join(clauses)})", values
+
+
+def _events(registry: Registry, where: str, values: Any) -> list[Event]:
     with registry.reader.reading() as connection:
-        rows = connection.execute(
-            "SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?", (last, most)
-        ).fetchall()
+        rows = connection.execute(f"SELECT * FROM events WHERE {where}", values).fetchall()
     fields = Event.__struct_fields__
     return [Event(**dict(zip(fields, row, strict=True))) for row in rows]

@@ -1,0 +1,62 @@
+"""Values that every noun of the API is made of: names, pages, moments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Generic, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+__all__ = [
+    "After",
+    "Digest",
+    "Limit",
+    "Moment",
+    "OrganizationName",
+    "Page",
+    "RepositoryName",
+    "TagName",
+    "every",
+]
+
+Item = TypeVar("Item")
+
+# `$` alone would let a line feed at the end pass.
+_END = r"$(?!\n)"
+_PART = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*"
+
+RepositoryName = Annotated[
+    str,
+    Meta(pattern=f"^{_PART}(?:/{_PART})*{_END}", min_length=1, max_length=255, examples=["lab/base"]),
+]
+"""A repository; in a path its slashes are written %2F."""
+OrganizationName = Annotated[
+    str, Meta(pattern=f"^{_PART}{_END}", min_length=1, max_length=255, examples=["lab"])
+]
+"""The first part of the names of its repositories; `library` for those that have no slash."""
+TagName = Annotated[str, Meta(pattern="^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}" + _END, examples=["v1"])]
+Digest = Annotated[
+    str,
+    Meta(pattern="^(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})" + _END, examples=["sha256:" + "0" * 64]),
+]
+Moment = Annotated[float, Meta(ge=0, le=1e11, description="Seconds since 1970.")]
+Limit = Annotated[int, Meta(ge=1, le=1000, description="The most that a page has.")]
+After = Annotated[str, Meta(max_length=1024, description="`next` of the page before.")]
+
+
+class Page(msgspec.Struct, Generic[Item], frozen=True, omit_defaults=True):
+    """Some of many."""
+
+    items: tuple[Item, ...]
+    next: str = ""
+    """What to give as `after` for the page that follows; missing on the last."""
+
+
+def every(pages: Callable[..., Page[Item]], **given: object) -> Iterator[Item]:
+    """Go through all pages of an operation: `every(reg.events.list, repository="lab/base")`."""
+    page = pages(**given)
+    yield from page.items
+    while page.next:
+        page = pages(**given, after=page.next)
+        yield from page.items

@@ -1,0 +1,95 @@
+"""From a request to the arguments of a function; what is wrong with it is said in a sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from containerlab import errors
+from containerlab.distribution.api.operation import Operation
+
+__all__ = ["MAX_BODY", "arguments", "segments"]
+
+MAX_BODY = 1 << 20
+"""Bytes; no document of the API comes near."""
+_MAX_PARAMETERS = 64
+
+
+def segments(raw_path: bytes) -> tuple[str, ...]:
+    """Return the decoded parts of a path; a %2F inside of one is no separator.
+
+    Raises: InvalidInput.
+    """
+    try:
+        return tuple(unquote_to_bytes(part).decode() for part in raw_path.split(b"/"))
+    except UnicodeDecodeError as error:
+        raise errors.InvalidInput("the path is not UTF-8") from error
+
+
+def arguments(operation: Operation, in_path: dict[str, str], query: bytes, body: bytes) -> dict[str, Any]:
+    """Return what a function is called with, validated by the operation's types.
+
+    Raises: InvalidInput.
+    """
+    found = _fields(_converted(in_path, operation.path_type, "path"))
+    found |= _fields(_converted(_query(operation, query), operation.query_type, "query"))
+    if kind := operation.body_type:
+        value = _document(body, kind)
+        found |= {operation.whole_body: value} if operation.whole_body else _fields(value)
+    elif body:
+        raise errors.InvalidInput("this operation takes no body")
+    return found
+
+
+def _fields(value: msgspec.Struct) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__struct_fields__}
+
+
+def _query(operation: Operation, query: bytes) -> dict[str, Any]:
+    pairs = [pair.partition(b"=") for pair in query.split(b"&") if pair]
+    known = operation.query_type.__struct_fields__
+    found: dict[str, Any] = {}
+    if len(pairs) > _MAX_PARAMETERS:
+        raise errors.InvalidInput(f"more than {_MAX_PARAMETERS} parameters")
+    for raw_name, _, raw_value in pairs:
+        name, value = _decoded(raw_name), _decoded(raw_value)
+        if name not in known:
+            raise errors.InvalidInput(f"no such parameter: {name[:80]}", errors.nearest(name[:80], known))
+        if name in found:
+            raise errors.InvalidInput(f"parameter {name} is given twice")
+        found[name] = value
+    return found
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        return unquote_to_bytes(raw.replace(b"+", b" ")).decode()
+    except UnicodeDecodeError as error:
+        raise errors.InvalidInput("the query is not UTF-8") from error
+
+
+def _converted(given: dict[str, Any], kind: type[msgspec.Struct], where: str) -> msgspec.Struct:
+    try:
+        return msgspec.convert(given, type=kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise errors.InvalidInput(f"{where}: {_sentence(error)}") from error
+
+
+def _document(body: bytes, kind: type[msgspec.Struct]) -> msgspec.Struct:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise errors.InvalidInput(f"body: {_sentence(error)}") from error
+
+
+def _sentence(error: Exception) -> str:
+    r"""Say what msgspec found, with the place first.
+
+    >>> _sentence(ValueError("Expected `int` >= 1 - at `$.limit`"))
+    'limit: Expected `int` >= 1'
+    """
+    what, _, place = str(error).partition(" - at `")
+    where = place.removesuffix("`").removeprefix("$").removeprefix(".")
+    return f"{where}: {what}" if where else what
