@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from containerlab.distribution.api.client import Client
 from containerlab.distribution.api.events import Events
+from containerlab.distribution.api.webhooks import Webhooks
 
 __all__ = ["RegistryApi"]
 
@@ -18,3 +19,8 @@ class RegistryApi:
     def events(self) -> Events:
         """Return the audit log."""
         return Events(self._client)
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """Return who is told of what happens."""
+        return Webhooks(self._client)

@@ -8,26 +8,29 @@ id. A receiver that is away is tried for a day, one that refuses an event a few 
 from __future__ import annotations
 
 import sqlite3
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from containerlab import errors
+from containerlab.distribution.api.events import Event
+from containerlab.distribution.api.webhooks import Delivery, Format
 from containerlab.distribution.server import backoff, notifications
-from containerlab.distribution.server.events import Event
 from containerlab.distribution.server.posting import Outcome, Post, Poster
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.scopes import covers
 
-__all__ = ["Delivery", "Status", "attempt", "due", "enqueue", "listed", "put", "repeat", "try_once"]
+__all__ = ["Wishes", "attempt", "due", "enqueue", "find", "listed", "put", "repeat", "try_once"]
 
-Status = Literal["waiting", "delivered", "failed"]
+_Status = Literal["waiting", "delivered", "failed"]
 _AWAY_S = 86400.0
 _REFUSALS = 5
 _GONE = 410
 _KEPT = 100
 """Deliveries of a webhook that are over and can still be seen."""
 _AT_ONCE = 500
+_SHOWN = 1000
+_HINT = "the last hundred are kept"
 _HAS_NEWS = (
     "SELECT coalesce((SELECT min(seen) FROM webhooks) < (SELECT seq FROM sqlite_sequence"
     " WHERE name = 'events'), 0)"
@@ -35,25 +38,14 @@ _HAS_NEWS = (
 _COLUMNS = "id, webhook, event, kind, status, attempts, code, answer, created, tried, next"
 
 
-class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """One event on its way to one webhook."""
+class Wishes(msgspec.Struct, frozen=True, kw_only=True):
+    """What a webhook is told, and where: its document."""
 
-    id: int
-    webhook: int
-    event: int
-    """The id that the receiver sees; 0 of a test."""
-    kind: str
-    status: str
-    """waiting, delivered or failed."""
-    attempts: int
-    code: int
-    """Status of the last answer; 0 when there was none."""
-    answer: str
-    """Its start, or why there was none."""
-    created: float
-    tried: float | None
-    next: float | None
-    """When it is tried again."""
+    url: str
+    kinds: tuple[str, ...]
+    format: Format
+    tls_verify: bool = True
+    is_enabled: bool = True
 
 
 def enqueue(registry: Registry) -> None:
@@ -69,10 +61,10 @@ def enqueue(registry: Registry) -> None:
                 "SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?", (seen, _AT_ONCE)
             ).fetchall()
             events = [Event(**dict(zip(Event.__struct_fields__, row, strict=True))) for row in rows]
-            wishes = msgspec.json.decode(raw)
+            wishes = msgspec.json.decode(raw, type=Wishes)
             for event in events:
-                if wishes["is_enabled"] and event.kind in wishes["kinds"] and covers(scope, event.repository):
-                    put(registry, connection, webhook, event, wishes["format"])
+                if wishes.is_enabled and event.kind in wishes.kinds and covers(scope, event.repository):
+                    put(registry, connection, webhook, event, wishes.format)
             if events:
                 connection.execute("UPDATE webhooks SET seen = ? WHERE id = ?", (events[-1].id, webhook))
 
@@ -92,7 +84,7 @@ def repeat(registry: Registry, connection: sqlite3.Connection, webhook: int, del
         "SELECT event, kind, body FROM deliveries WHERE webhook = ? AND id = ?", (webhook, delivery)
     ).fetchone()
     if row is None:
-        raise errors.NotFound(f"webhook {webhook} has no delivery {delivery}", "the last hundred are kept")
+        raise errors.NotFound(f"webhook {webhook} has no delivery {delivery}", _HINT)
     return _insert(registry, connection, webhook, row)
 
 
@@ -128,10 +120,10 @@ def try_once(registry: Registry, poster: Poster, delivery: int, *, is_last: bool
     if row is None:  # the webhook was removed meanwhile
         return True
     event, kind, text, created, attempts, secret, raw = row
-    wishes, body = msgspec.json.decode(raw), text.encode()
-    sent = notifications.headers(wishes["format"], kind, event, delivery)
+    wishes, body = msgspec.json.decode(raw, type=Wishes), text.encode()
+    sent = notifications.headers(wishes.format, kind, event, delivery)
     sent |= notifications.signature(secret, int(registry.now()), body)
-    outcome = poster.send(Post(wishes["url"], sent, body, wishes["tls_verify"]))
+    outcome = poster.send(Post(wishes.url, sent, body, wishes.tls_verify))
     status = _judge(outcome, attempts + 1, registry.now() - created)
     if is_last and status == "waiting":
         status = "failed"
@@ -139,16 +131,35 @@ def try_once(registry: Registry, poster: Poster, delivery: int, *, is_last: bool
     return status != "waiting"
 
 
-def listed(registry: Registry, webhook: int, most: int = _KEPT) -> list[Delivery]:
-    """Return a webhook's deliveries, newest first."""
+def listed(registry: Registry, webhook: int) -> list[Delivery]:
+    """Return what waits, up to a bound, and what is kept of the rest, newest first."""
     with registry.reader.reading() as connection:
         rows = connection.execute(
-            f"SELECT {_COLUMNS} FROM deliveries WHERE webhook = ? ORDER BY id DESC LIMIT ?", (webhook, most)
+            f"SELECT {_COLUMNS} FROM deliveries WHERE webhook = ? ORDER BY id DESC LIMIT ?",
+            (webhook, _SHOWN),
         ).fetchall()
-    return [Delivery(**dict(zip(_COLUMNS.split(", "), row, strict=True))) for row in rows]
+    return [_delivery(row) for row in rows]
 
 
-def _judge(outcome: Outcome, attempts: int, age_s: float) -> Status:
+def find(registry: Registry, webhook: int, delivery: int) -> Delivery:
+    """Return a delivery.
+
+    Raises: NotFound.
+    """
+    with registry.reader.reading() as connection:
+        row = connection.execute(
+            f"SELECT {_COLUMNS} FROM deliveries WHERE webhook = ? AND id = ?", (webhook, delivery)
+        ).fetchone()
+    if row is None:
+        raise errors.NotFound(f"webhook {webhook} has no delivery {delivery}", _HINT)
+    return _delivery(row)
+
+
+def _delivery(row: tuple[Any, ...]) -> Delivery:
+    return Delivery(**dict(zip(_COLUMNS.split(", "), row, strict=True)))
+
+
+def _judge(outcome: Outcome, attempts: int, age_s: float) -> _Status:
     if outcome.is_accepted:
         return "delivered"
     if outcome.code == _GONE or age_s > _AWAY_S or (outcome.is_refused and attempts >= _REFUSALS):
@@ -156,7 +167,7 @@ def _judge(outcome: Outcome, attempts: int, age_s: float) -> Status:
     return "waiting"
 
 
-def _note(registry: Registry, delivery: int, attempts: int, status: Status, outcome: Outcome) -> None:
+def _note(registry: Registry, delivery: int, attempts: int, status: _Status, outcome: Outcome) -> None:
     now = registry.now()
     next_ = now + backoff.delay_s(attempts, outcome.retry_after_s) if status == "waiting" else None
     with registry.database.writing() as connection:

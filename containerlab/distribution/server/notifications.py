@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from containerlab.distribution.server.events import Event
+from containerlab.distribution.api.events import Event
 from containerlab.oci import image as documents
 
 __all__ = ["FORMATS", "Subject", "document", "headers", "signature"]

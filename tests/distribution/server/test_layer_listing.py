@@ -10,7 +10,7 @@ import pytest
 
 from containerlab import errors
 from containerlab.distribution.server import layer_listing
-from containerlab.distribution.server.layer_listing import Bounds, Layer
+from containerlab.distribution.server.layer_listing import BOUNDS, Bounds, Layer
 
 
 def layer(*members: tarfile.TarInfo) -> bytes:
@@ -27,7 +27,7 @@ def member(name: str, size: int = 0, kind: bytes = tarfile.REGTYPE, link: str = 
     return found
 
 
-def listed(raw: bytes, bounds: Bounds = Bounds()) -> Layer:
+def listed(raw: bytes, bounds: Bounds = BOUNDS) -> Layer:
     return layer_listing.read(io.BytesIO(raw), len(raw), bounds)
 
 

@@ -23,7 +23,7 @@ Given = ParamSpec("Given")
 Result = TypeVar("Result")
 _Function = Callable[Concatenate[Registry, Identity, Given], Result]
 
-_MODULES = ("events",)
+_MODULES = ("events", "webhooks")
 """Modules of the server with functions that carry out operations; the order is the document's."""
 
 
