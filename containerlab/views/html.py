@@ -15,6 +15,7 @@ __all__ = [
     "Shown",
     "breakable",
     "details",
+    "harmless",
     "line",
     "mark",
     "pre",
@@ -44,12 +45,23 @@ def text(value: object) -> str:
     >>> text("<script>")
     '&lt;script&gt;'
     """
-    harmless = "".join(character if _is_harmless(character) else "�" for character in str(value))
-    return harmless.translate(_ESCAPES)
+    return harmless(value).translate(_ESCAPES)
 
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 """As html.escape has them; that module brings the tables of all named characters, 4 ms of every start."""
+
+
+def harmless(value: object) -> str:
+    """Show as such what would be invisible or misleading, in text that somebody else escapes.
+
+    >>> harmless("a\\x1b[31m"), harmless("\\u202egpj.exe")
+    ('a�[31m', '�gpj.exe')
+    """
+    plain = str(value)
+    if plain.isprintable():
+        return plain
+    return "".join(character if _is_harmless(character) else "�" for character in plain)
 
 
 def _is_harmless(character: str) -> bool:

@@ -112,7 +112,7 @@ CREATE TABLE examinations (
 ) WITHOUT ROWID;
 CREATE TABLE sessions (
     id TEXT PRIMARY KEY, account TEXT NOT NULL REFERENCES accounts ON DELETE CASCADE,
-    csrf TEXT NOT NULL, created REAL NOT NULL, touched REAL NOT NULL
+    revision INTEGER NOT NULL, created REAL NOT NULL, touched REAL NOT NULL, until REAL
 ) WITHOUT ROWID
 """
 
