@@ -10,6 +10,7 @@ import itertools
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,6 +91,6 @@ def _known_failures(request: pytest.FixtureRequest, registry: registries.Registr
     if registry.kind == "debian":
         parameters = request.node.name.partition(f"{request.node.callspec.params['registry']}")[2].strip("-]")
         for known, reason in DEBIAN_FAILS.items():
-            test, _, begin = known.rstrip("]").partition("[")
-            if request.node.originalname == test and parameters.startswith(begin):
+            test, _, pattern = known.rstrip("]").partition("[")
+            if request.node.originalname == test and fnmatchcase(parameters, pattern or "*"):
                 request.applymarker(pytest.mark.xfail(reason=reason))

@@ -1,6 +1,6 @@
 """What docker-registry 2.8 fails at, so that no test is held to be right that only ours passes.
 
-By the name of a test, with what its parameters begin with where not all of them fail: why.
+By the name of a test, with a pattern of its parameters where not all of them fail: why.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ DEBIAN_FAILS: dict[str, str] = {
     "test_deleted_twice_is_404": "tags cannot be deleted",
     "test_what_is_unknown_cannot_be_deleted[manifests/none]": "tags cannot be deleted",
     "test_a_head_has_no_range": "a HEAD with a Range is a 206",
-    "test_ranges[2000-1]": _RANGES,
+    "test_ranges[2000-1*]": _RANGES,
     "test_ranges_past_the_end_and_backwards_are_416": _RANGES,
-    "test_ranges_without_sense_are_ignored_or_refused[bytes=a]": _RANGES,
-    "test_ranges_without_sense_are_ignored_or_refused[bytes=1]": _RANGES,
-    "test_ranges_without_sense_are_ignored_or_refused[bytes=-]": _RANGES,
+    "test_ranges_without_sense_are_ignored_or_refused[bytes=a*]": _RANGES,
+    "test_ranges_without_sense_are_ignored_or_refused[bytes=1*]": _RANGES,
+    "test_ranges_without_sense_are_ignored_or_refused[bytes=-*]": _RANGES,
     "test_ranges_without_sense_are_ignored_or_refused[1-2]": _RANGES,
-    "test_ranges_without_sense_are_ignored_or_refused[lines]": _RANGES,
+    "test_ranges_without_sense_are_ignored_or_refused[lines*]": _RANGES,
     "test_whatever_is_accepted_the_stored_type_comes": "OCI types come only when they are accepted",
     "test_what_a_client_has_is_not_sent_again": "a manifest's If-None-Match may have one value only",
     "test_malformed_digests_are_refused[manifests-sha256:short]": _DIGESTS,
-    "test_malformed_digests_are_refused[manifests-sha256:AAA]": _DIGESTS,
-    "test_malformed_digests_are_refused[manifests-md5]": _DIGESTS,
-    "test_malformed_digests_are_refused[manifests-x]": _DIGESTS,
+    "test_malformed_digests_are_refused[manifests-sha256:AAA*]": _DIGESTS,
+    "test_malformed_digests_are_refused[manifests-md5*]": _DIGESTS,
+    "test_malformed_digests_are_refused[manifests-x*]": _DIGESTS,
     "test_a_malformed_digest_is_refused": _DIGESTS,
     "test_a_first_chunk_that_is_not_the_first_is_refused": _CHUNKS,
     "test_a_range_that_lies_about_its_chunk_is_refused": _CHUNKS,
