@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from containerlab.distribution.api.client import Client
 from containerlab.distribution.api.events import Events
+from containerlab.distribution.api.immutability import Immutability
+from containerlab.distribution.api.quotas import Quotas
 from containerlab.distribution.api.webhooks import Webhooks
 
 __all__ = ["RegistryApi"]
@@ -24,3 +26,13 @@ class RegistryApi:
     def webhooks(self) -> Webhooks:
         """Return who is told of what happens."""
         return Webhooks(self._client)
+
+    @property
+    def immutability(self) -> Immutability:
+        """Return the rules about tags that stay what they are."""
+        return Immutability(self._client)
+
+    @property
+    def quotas(self) -> Quotas:
+        """Return how much organisations keep, and may."""
+        return Quotas(self._client)

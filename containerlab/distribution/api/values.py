@@ -13,10 +13,13 @@ __all__ = [
     "Digest",
     "Limit",
     "Moment",
+    "Number",
     "OrganizationName",
     "Page",
     "RepositoryName",
+    "Scope",
     "TagName",
+    "TagPattern",
     "every",
 ]
 
@@ -40,6 +43,12 @@ Digest = Annotated[
     str,
     Meta(pattern="^(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})" + _END, examples=["sha256:" + "0" * 64]),
 ]
+Number = Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
+"""What a thing without a name is called by."""
+Scope = Annotated[str, Meta(max_length=256, examples=["lab/", "lab/base", ""])]
+"""An organisation with a slash at the end, a repository, or empty for the whole registry."""
+TagPattern = Annotated[str, Meta(min_length=1, max_length=200, examples=["v*", r"/v\d+/"])]
+"""Tags: a glob, or a regular expression between slashes, of the whole tag."""
 Moment = Annotated[float, Meta(ge=0, le=1e11, description="Seconds since 1970.")]
 Limit = Annotated[int, Meta(ge=1, le=1000, description="The most that a page has.")]
 After = Annotated[str, Meta(max_length=1024, description="`next` of the page before.")]

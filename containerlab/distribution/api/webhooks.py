@@ -9,13 +9,10 @@ from msgspec import Meta
 
 from containerlab.distribution.api.events import Kind
 from containerlab.distribution.api.operation import Noun, operation
-from containerlab.distribution.api.values import Page
+from containerlab.distribution.api.values import Number, Page, Scope
 
-__all__ = ["CHANGES", "CreatedWebhook", "Delivery", "Format", "Number", "Scope", "Webhook", "Webhooks"]
+__all__ = ["CHANGES", "CreatedWebhook", "Delivery", "Format", "Webhook", "Webhooks"]
 
-Number = Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
-Scope = Annotated[str, Meta(max_length=255, examples=["lab/", "lab/base", ""])]
-"""An organisation with a slash at the end, a repository, or empty for the whole registry."""
 Format = Literal["cloudevents", "docker"]
 _Url = Annotated[str, Meta(max_length=2048, examples=["https://ci.example/hook"])]
 _Secret = Annotated[str, Meta(max_length=256)]

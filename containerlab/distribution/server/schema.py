@@ -72,7 +72,7 @@ CREATE TABLE events (
 CREATE INDEX events_repository ON events (repository, id);
 CREATE TABLE rules (
     id INTEGER PRIMARY KEY, scope TEXT NOT NULL, kind TEXT NOT NULL, document TEXT NOT NULL,
-    created REAL NOT NULL
+    created REAL NOT NULL, ran REAL
 );
 CREATE INDEX rules_scope ON rules (scope, kind);
 CREATE TABLE webhooks (

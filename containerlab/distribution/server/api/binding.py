@@ -23,7 +23,7 @@ Given = ParamSpec("Given")
 Result = TypeVar("Result")
 _Function = Callable[Concatenate[Registry, Identity, Given], Result]
 
-_MODULES = ("events", "webhooks")
+_MODULES = ("events", "webhooks", "immutability", "quotas")
 """Modules of the server with functions that carry out operations; the order is the document's."""
 
 

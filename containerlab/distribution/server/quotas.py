@@ -1,0 +1,145 @@
+"""How much an organisation may keep: checked before bytes are taken, and again when they are linked."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from containerlab import errors, units
+from containerlab.distribution.api.quotas import Quota, Quotas, RepositoryUse
+from containerlab.distribution.api.values import Page
+from containerlab.distribution.server import events
+from containerlab.distribution.server.api.binding import serves
+from containerlab.distribution.server.problems import Denied
+from containerlab.distribution.server.registry import Registry
+from containerlab.distribution.server.rights import Identity, Level, require
+
+__all__ = ["check", "inspect", "listed", "repositories", "room", "set_limit"]
+
+_OF_ORGANIZATION = (
+    "SELECT DISTINCT digest, size FROM links JOIN repositories r ON r.id = links.repository"
+    " WHERE r.organization = ?"
+)
+_ONLY_ITS_OWN = (
+    "NOT EXISTS (SELECT 1 FROM links l JOIN repositories o ON o.id = l.repository"
+    " WHERE l.digest = x.digest AND o.organization != ?)"
+)
+_OF_REPOSITORIES = """
+SELECT name, coalesce((SELECT sum(size) FROM links WHERE repository = r.id), 0),
+    coalesce((SELECT sum(size) FROM links x WHERE repository = r.id
+        AND NOT EXISTS (SELECT 1 FROM links l WHERE l.digest = x.digest AND l.repository != r.id)), 0),
+    (SELECT count(*) FROM manifests WHERE repository = r.id),
+    (SELECT count(*) FROM tags WHERE repository = r.id)
+FROM repositories r WHERE organization = ? AND name > ? ORDER BY name LIMIT ?
+"""
+
+
+def room(connection: sqlite3.Connection, organization: str) -> int | None:
+    """Return how many bytes an organisation may still take (below 0: it has too many), None if any number."""
+    row = connection.execute(
+        "SELECT quota_bytes FROM organizations WHERE name = ?", (organization,)
+    ).fetchone()
+    if row is None or row[0] is None:
+        return None
+    return int(row[0]) - _used(connection, organization)
+
+
+def check(connection: sqlite3.Connection, organization: str, more_bytes: int) -> None:
+    """Refuse what would be more than an organisation may keep.
+
+    more_bytes: of what it does not have yet; 0 asks whether it may take anything at all.
+
+    Raises: Denied.
+    """
+    left = room(connection, organization)
+    if left is None or max(more_bytes, 1) <= left:
+        return
+    needed = f", this needs {units.format_size(more_bytes)} more" if more_bytes else ""
+    raise Denied(
+        f"organisation {organization} has {units.format_size(max(left, 0))} left of its quota{needed}",
+        "delete what is not needed, or ask an administrator for more",
+    )
+
+
+@serves(Quotas.list)
+def listed(registry: Registry, identity: Identity) -> Page[Quota]:
+    """Return what the organisations that somebody belongs to keep."""
+    with registry.reader.reading() as connection:
+        rows = connection.execute("SELECT name FROM organizations ORDER BY name").fetchall()
+        names = [name for (name,) in rows if identity.level_in(name) >= Level.READ]
+        return Page(tuple(_quota(connection, name) for name in names))
+
+
+@serves(Quotas.inspect)
+def inspect(registry: Registry, identity: Identity, organization: str) -> Quota:
+    """Return what an organisation keeps.
+
+    Raises: NotPermitted, NotFound.
+    """
+    require(identity.level_in(organization), Level.READ, f"see the quota of {organization}")
+    with registry.reader.reading() as connection:
+        return _quota(connection, organization)
+
+
+@serves(Quotas.set)
+def set_limit(registry: Registry, identity: Identity, organization: str, limit_bytes: int | None) -> Quota:
+    """Limit what an organisation keeps.
+
+    Raises: NotPermitted, NotFound.
+    """
+    if not identity.is_admin or identity.limits is not None:
+        raise errors.NotPermitted(f"set the quota of {organization}: only an administrator may")
+    with registry.database.writing() as connection:
+        connection.execute(
+            "UPDATE organizations SET quota_bytes = ? WHERE name = ?", (limit_bytes, organization)
+        )
+        said = "no quota" if limit_bytes is None else f"a quota of {units.format_size(limit_bytes)}"
+        events.note(
+            registry, connection, identity, "organization", detail=f"organisation {organization} has {said}"
+        )
+        return _quota(connection, organization)
+
+
+@serves(Quotas.repositories)
+def repositories(
+    registry: Registry, identity: Identity, organization: str, *, limit: int = 100, after: str = ""
+) -> Page[RepositoryUse]:
+    """Return what the repositories of an organisation keep, by name.
+
+    Raises: NotPermitted, NotFound.
+    """
+    require(identity.level_in(organization), Level.READ, f"see what {organization} keeps")
+    with registry.reader.reading() as connection:
+        _exists(connection, organization)
+        rows = connection.execute(_OF_REPOSITORIES, (organization, after, limit + 1)).fetchall()
+    names = ("repository", "used_bytes", "unique_bytes", "manifests", "tags")
+    items = tuple(RepositoryUse(**dict(zip(names, row, strict=True))) for row in rows[:limit])
+    return Page(items, items[-1].repository if len(rows) > limit else "")
+
+
+def _quota(connection: sqlite3.Connection, organization: str) -> Quota:
+    _exists(connection, organization)
+    own = f"SELECT sum(size) FROM ({_OF_ORGANIZATION}) x WHERE {_ONLY_ITS_OWN}"
+    counts = (
+        "SELECT quota_bytes, (SELECT count(*) FROM repositories WHERE organization = o.name),"
+        " (SELECT count(*) FROM tags JOIN repositories r ON r.id = tags.repository"
+        " WHERE r.organization = o.name) FROM organizations o WHERE name = ?"
+    )
+    limit, repositories, tags = connection.execute(counts, (organization,)).fetchone()
+    return Quota(
+        organization=organization,
+        limit_bytes=limit,
+        used_bytes=_used(connection, organization),
+        unique_bytes=connection.execute(own, (organization, organization)).fetchone()[0] or 0,
+        repositories=repositories,
+        tags=tags,
+    )
+
+
+def _used(connection: sqlite3.Connection, organization: str) -> int:
+    found = connection.execute(f"SELECT sum(size) FROM ({_OF_ORGANIZATION})", (organization,)).fetchone()[0]
+    return int(found or 0)
+
+
+def _exists(connection: sqlite3.Connection, organization: str) -> None:
+    if not connection.execute("SELECT 1 FROM organizations WHERE name = ?", (organization,)).fetchone():
+        raise errors.NotFound(f"no such organisation: {organization}")

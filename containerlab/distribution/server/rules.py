@@ -1,0 +1,137 @@
+"""Rules about tags, as they are kept: of some kind, for a scope, with a document that says what."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from containerlab import errors
+from containerlab.distribution.server import events, patterns
+from containerlab.distribution.server.registry import Registry
+from containerlab.distribution.server.rights import Identity, Level, organization_of
+from containerlab.distribution.server.scopes import manages, require_managed
+
+__all__ = ["Kept", "about", "add", "change", "check_patterns", "find", "listed", "remove"]
+
+_MOST = 100
+"""Rules of one kind and scope: each is held against every tag."""
+_COLUMNS = "SELECT id, scope, document, created, ran FROM rules"
+Document = TypeVar("Document", bound=msgspec.Struct)
+
+
+class Kept(NamedTuple):
+    """A rule as it is in the database."""
+
+    id: int
+    scope: str
+    document: str
+    created: float
+    ran: float | None
+
+    def read(self, kind: type[Document]) -> Document:
+        return msgspec.json.decode(self.document, type=kind)
+
+
+def check_patterns(*lists: tuple[str, ...]) -> None:
+    """Raise InvalidInput unless all are patterns of tags."""
+    for pattern in (each for found in lists for each in found):
+        patterns.compiled(pattern)
+
+
+def add(registry: Registry, who: Identity, kind: str, scope: str, document: msgspec.Struct) -> Kept:
+    """Make a rule.
+
+    Raises: InvalidInput, NotPermitted, Conflict when there are too many.
+    """
+    require_managed(who, scope, f"make a rule of {kind}")
+    written = msgspec.json.encode(document).decode()
+    with registry.database.writing() as connection:
+        count = connection.execute(
+            "SELECT count(*) FROM rules WHERE scope = ? AND kind = ?", (scope, kind)
+        ).fetchone()[0]
+        if count >= _MOST:
+            raise errors.Conflict(
+                f"{scope or 'the registry'} has {count} rules of {kind}", "remove one first"
+            )
+        number = connection.execute(
+            "INSERT INTO rules (scope, kind, document, created) VALUES (?, ?, ?, ?)",
+            (scope, kind, written, registry.now()),
+        ).lastrowid
+        assert number is not None
+        _note(registry, connection, who, scope, f"{kind} rule {number} was made: {written}")
+        return find(connection, kind, number)
+
+
+def change(registry: Registry, who: Identity, kind: str, number: int, document: msgspec.Struct) -> Kept:
+    """Put another document in the place of a rule's.
+
+    Raises: NotFound.
+    """
+    written = msgspec.json.encode(document).decode()
+    with registry.database.writing() as connection:
+        scope = _managed(connection, who, kind, number).scope
+        connection.execute("UPDATE rules SET document = ? WHERE id = ?", (written, number))
+        _note(registry, connection, who, scope, f"{kind} rule {number} was changed: {written}")
+        return find(connection, kind, number)
+
+
+def remove(registry: Registry, who: Identity, kind: str, number: int) -> None:
+    """Take a rule away.
+
+    Raises: NotFound.
+    """
+    with registry.database.writing() as connection:
+        scope = _managed(connection, who, kind, number).scope
+        connection.execute("DELETE FROM rules WHERE id = ?", (number,))
+        _note(registry, connection, who, scope, f"{kind} rule {number} was removed")
+
+
+def find(connection: sqlite3.Connection, kind: str, number: int) -> Kept:
+    """Return a rule.
+
+    Raises: NotFound.
+    """
+    row = connection.execute(f"{_COLUMNS} WHERE kind = ? AND id = ?", (kind, number)).fetchone()
+    if row is None:
+        raise errors.NotFound(f"no such rule of {kind}: {number}", f"`registry {kind} ls` shows all")
+    return Kept(*row)
+
+
+def listed(registry: Registry, who: Identity, kind: str, scope: str | None) -> list[Kept]:
+    """Return the rules of a scope, or all, that somebody may see: who reads what they are about."""
+    with registry.reader.reading() as connection:
+        rows = connection.execute(f"{_COLUMNS} WHERE kind = ? ORDER BY id", (kind,)).fetchall()
+    found = [Kept(*row) for row in rows]
+    return [each for each in found if scope in (None, each.scope) and _may_see(who, each.scope)]
+
+
+def about(connection: sqlite3.Connection, kind: str, repository: str) -> list[Kept]:
+    """Return the rules that a repository is within the scope of."""
+    scopes = ("", f"{organization_of(repository)}/", repository)
+    rows = connection.execute(
+        f"{_COLUMNS} WHERE scope IN (?, ?, ?) AND kind = ? ORDER BY id", (*scopes, kind)
+    )
+    return [Kept(*row) for row in rows.fetchall()]
+
+
+def _managed(connection: sqlite3.Connection, who: Identity, kind: str, number: int) -> Kept:
+    found = find(connection, kind, number)
+    if not _may_see(who, found.scope):
+        raise errors.NotFound(f"no such rule of {kind}: {number}")
+    require_managed(who, found.scope, f"change {kind} rule {number}")
+    return found
+
+
+def _may_see(who: Identity, scope: str) -> bool:
+    if manages(who, scope):
+        return True
+    level = who.level_in(scope[:-1]) if scope.endswith("/") else who.level(scope) if scope else Level.NONE
+    return level >= Level.READ
+
+
+def _note(registry: Registry, connection: sqlite3.Connection, who: Identity, scope: str, text: str) -> None:
+    repository = "" if scope.endswith("/") else scope
+    about_scope = f" (organisation {scope[:-1]})" if scope.endswith("/") else ""
+    events.note(registry, connection, who, "rule", repository=repository, detail=f"{text}{about_scope}")
