@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from containerlab.distribution.server.keys import Keys
+from containerlab.distribution.server.passwords import Passwords
 from containerlab.distribution.server.schema import SCHEMA
 from containerlab.store.database import Database
 from containerlab.store.holdings import registry_database
@@ -34,6 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 1
     public_url: str = ""
     """What clients call it, when that is not the address it listens at."""
+    users_create_organizations: bool = False
+    """Whether those who are not administrators may create organisations."""
     deletes: bool = True
     upload_limit: int = 1000
     """Sessions that one account may have open."""
@@ -67,6 +71,8 @@ class Registry:
         """For statements that only read: they do not wait for a transaction that reaches the disk."""
         self.examiners = examiners or {}
         self.now = now
+        self.passwords = Passwords(now)
+        self.keys = Keys(self.directory / "keys")
 
     @property
     def url(self) -> str:

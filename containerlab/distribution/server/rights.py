@@ -13,7 +13,16 @@ import msgspec
 
 from containerlab import errors
 
-__all__ = ["ANONYMOUS", "SYSTEM", "Identity", "Level", "organization_of", "require"]
+__all__ = [
+    "ANONYMOUS",
+    "SYSTEM",
+    "Identity",
+    "Level",
+    "organization_of",
+    "require",
+    "require_account",
+    "require_person",
+]
 
 _DEFAULT_ORGANIZATION = "library"
 
@@ -42,6 +51,27 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """By repository: no more than this, when a token says so."""
     address: str = ""
     """Where the request comes from, for the audit log."""
+    revision: int = 0
+    """The state of the account that this is true of; whatever is made with it ends with it."""
+    until: float | None = None
+    """When what they showed ends; they cannot give themselves anything that lasts longer."""
+    behind: Identity | None = None
+    """Whom a token speaks for that may list repositories."""
+
+    @property
+    def is_robot(self) -> bool:
+        return "+" in self.name
+
+    def lister(self) -> Identity:
+        """Return as whom repositories are listed: with a token for it, all that its owner may read."""
+        return self.behind or self
+
+    def limited(self, limits: Mapping[str, Level], *, may_list: bool = False) -> Identity:
+        """Return what they are with a token for some repositories: nothing else is left of their rights."""
+        rights = {name: self.level(name) for name in limits}
+        return msgspec.structs.replace(
+            self, is_admin=False, rights=rights, limits=limits, behind=self if may_list else None
+        )
 
     def level(self, repository: str, *, is_public: bool = False) -> Level:
         """Return what they may do with a repository."""
@@ -80,3 +110,17 @@ def require(found: Level, needed: Level, what: str) -> None:
         raise errors.NotPermitted(
             f"{what}: this needs the right to {needed.name.lower()}", "ask who manages it"
         )
+
+
+def require_account(who: Identity) -> None:
+    """Raise NotPermitted for somebody who did not say who they are, where there are accounts."""
+    if not who.name and not who.is_admin:
+        raise errors.NotPermitted("this needs an account", "log in")
+
+
+def require_person(who: Identity, what: str) -> None:
+    """Raise NotPermitted unless somebody came with the whole of their rights, and is no robot."""
+    require_account(who)
+    if who.is_robot or who.limits is not None:
+        shown = "a robot" if who.is_robot else "a token for repositories"
+        raise errors.NotPermitted(f"{shown} cannot {what}", "log in as a user")

@@ -64,6 +64,21 @@ CREATE TABLE rights (
     PRIMARY KEY (account, scope)
 ) WITHOUT ROWID;
 CREATE INDEX rights_scope ON rights (scope);
+CREATE TABLE shares (
+    repository INTEGER NOT NULL REFERENCES repositories ON DELETE CASCADE,
+    account TEXT NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    level INTEGER NOT NULL, given_by TEXT NOT NULL, description TEXT NOT NULL DEFAULT '',
+    until REAL NOT NULL, created REAL NOT NULL,
+    PRIMARY KEY (repository, account)
+) WITHOUT ROWID;
+CREATE INDEX shares_account ON shares (account);
+CREATE TABLE secrets (
+    hash TEXT PRIMARY KEY, kind TEXT NOT NULL, account TEXT NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    revision INTEGER NOT NULL, client TEXT NOT NULL DEFAULT '', created REAL NOT NULL, expires REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX secrets_account ON secrets (account);
+CREATE TABLE attempts (key TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX attempts_until ON attempts (until);
 CREATE TABLE events (
     id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, kind TEXT NOT NULL, account TEXT NOT NULL,
     address TEXT NOT NULL DEFAULT '', repository TEXT NOT NULL DEFAULT '', tag TEXT NOT NULL DEFAULT '',

@@ -1,0 +1,110 @@
+"""Logging in: a name and a password, a robot's secret, or a temporary login's."""
+
+from __future__ import annotations
+
+import hmac
+
+from containerlab import errors
+from containerlab.distribution.server import attempts, events, identities, passwords, proofs
+from containerlab.distribution.server.registry import Registry
+from containerlab.distribution.server.rights import Identity
+
+__all__ = ["Refused", "TooMany", "check", "is_known", "log_in"]
+
+_MOST_NAME = 255
+
+
+class Refused(errors.NotPermitted):
+    """Whoever this is did not prove it; the answer is 401 with a challenge."""
+
+
+class TooMany(errors.Unavailable):
+    """Too many failures; the answer is 429 with Retry-After."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__("too many failed logins", f"try again in {retry_after_s:.0f} s")
+        self.retry_after_s = retry_after_s
+
+
+def log_in(registry: Registry, name: str, secret: str, address: str) -> Identity:
+    """Return who has this name and secret. Slow at first, and quick for some minutes after a success.
+
+    An unknown account takes the same way and as long as a wrong password.
+
+    Raises: Refused, TooMany.
+    """
+    account = check(registry, name, secret, address)
+    until = None
+    if proofs.is_temporary(secret):
+        until = proofs.temporary_end(registry, account, secret)
+        if until is None:  # it was remembered, and is over
+            raise _refused()
+    return identities.identity(registry, account, address, until)
+
+
+def is_known(registry: Registry, name: str, secret: str, address: str) -> bool:
+    """Tell whether logging in will be quick."""
+    return registry.passwords.remembers(*_parts(identities.find(registry, name), secret, address))
+
+
+def check(registry: Registry, name: str, secret: str, address: str) -> identities.Row:
+    """Check a secret, and return the account.
+
+    Raises: Refused, TooMany.
+    """
+    if len(name) > _MOST_NAME or len(secret) > passwords.MOST_BYTES:
+        raise _refused()
+    with registry.reader.reading() as connection:
+        _refuse_guessers(attempts.wait_here_s(connection, name, address, registry.now()))
+    account = identities.find(registry, name)
+    parts = _parts(account, secret, address)
+    with registry.passwords.one_at_a_time(*parts):
+        if not registry.passwords.remembers(*parts):
+            _check(registry, account, name, secret, address)
+            registry.passwords.remember(*parts)
+    if not identities.is_usable(registry, account):
+        raise _refused()
+    return account
+
+
+def _parts(account: identities.Row, secret: str, address: str) -> tuple[str, ...]:
+    return account.name, account.hash, str(account.revision), address, secret
+
+
+def _check(registry: Registry, account: identities.Row, name: str, secret: str, address: str) -> None:
+    now = registry.now()
+    with registry.database.writing() as connection:
+        _refuse_guessers(attempts.wait_s(connection, name, address, now))
+        attempts.sweep(connection, now)
+        attempts.count(connection, name, address, now)
+    is_right = _is_right(registry, account, name, secret) and identities.is_usable(registry, account)
+    who = Identity(name=_printable(name), address=address)
+    with registry.database.writing() as connection:
+        if is_right:
+            attempts.take_back(connection, name, address, now)
+        events.note(registry, connection, who, "login" if is_right else "login.refused")
+    if not is_right:
+        raise _refused()
+
+
+def _printable(name: str) -> str:
+    """No name that somebody typed forges a line of the audit log."""
+    return "".join(sign if sign.isprintable() else "?" for sign in name)
+
+
+def _is_right(registry: Registry, account: identities.Row, name: str, secret: str) -> bool:
+    """Which way is taken depends on what was sent, never on what is known of the account."""
+    if proofs.is_temporary(secret):
+        return proofs.temporary_end(registry, account, secret) is not None
+    if "+" in name:
+        return hmac.compare_digest(account.hash, passwords.of_secret(secret))
+    return registry.passwords.matches(account.hash, secret)
+
+
+def _refuse_guessers(wait_s: float) -> None:
+    if wait_s > 0:
+        raise TooMany(max(1.0, wait_s))
+
+
+def _refused() -> Refused:
+    return Refused("the name or the password is not right", "log in again")
