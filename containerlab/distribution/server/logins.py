@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hmac
 
-from containerlab import errors
-from containerlab.distribution.server import attempts, events, identities, passwords, proofs
+from containerlab.distribution.server import attempts, events, identities, passwords, problems, proofs
+from containerlab.distribution.server.problems import TooMany
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
 
@@ -14,16 +14,8 @@ __all__ = ["Refused", "TooMany", "check", "is_known", "log_in"]
 _MOST_NAME = 255
 
 
-class Refused(errors.NotPermitted):
-    """Whoever this is did not prove it; the answer is 401 with a challenge."""
-
-
-class TooMany(errors.Unavailable):
-    """Too many failures; the answer is 429 with Retry-After."""
-
-    def __init__(self, retry_after_s: float) -> None:
-        super().__init__("too many failed logins", f"try again in {retry_after_s:.0f} s")
-        self.retry_after_s = retry_after_s
+class Refused(problems.Unauthorized):
+    """What was shown proves nothing."""
 
 
 def log_in(registry: Registry, name: str, secret: str, address: str) -> Identity:
@@ -103,7 +95,8 @@ def _is_right(registry: Registry, account: identities.Row, name: str, secret: st
 
 def _refuse_guessers(wait_s: float) -> None:
     if wait_s > 0:
-        raise TooMany(max(1.0, wait_s))
+        hint = f"try again in {wait_s:.0f} s"
+        raise TooMany("too many failed logins", hint, retry_after_s=max(1.0, wait_s))
 
 
 def _refused() -> Refused:

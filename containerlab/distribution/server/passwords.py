@@ -41,10 +41,12 @@ class Passwords:
     Clients that send a password with every request would wait for argon2 each time. What is remembered is a
     keyed hash of the password, the account's hash and revision, and the address, and only after a success:
     another password, another address, or an account that was changed is not found.
+
+    memory_kib: what one hash costs; tests that compute hundreds take less.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
+    def __init__(self, now: Callable[[], float], memory_kib: int = _MEMORY_KIB) -> None:
+        self._now, self._memory_kib = now, memory_kib
         self._key = secrets.token_bytes(32)
         self._until: dict[bytes, float] = {}
         self._lock = threading.Lock()
@@ -55,7 +57,7 @@ class Passwords:
     def hash(self, password: str) -> str:
         """Return what to keep of a password."""
         with self._turn():
-            return _hasher().hash(password)
+            return self._hasher().hash(password)
 
     def matches(self, kept: str, password: str) -> bool:
         """Tell whether this is the password of which `kept` is the hash; slow.
@@ -69,7 +71,7 @@ class Passwords:
         stand_in = kept or self._nobodys_hash()
         try:
             with self._turn():
-                _hasher().verify(stand_in, password)
+                self._hasher().verify(stand_in, password)
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return False
         return bool(kept)
@@ -103,6 +105,11 @@ class Passwords:
             self._nobody = self.hash(new_secret(""))
         return self._nobody
 
+    def _hasher(self) -> PasswordHasher:
+        argon2 = errors.wanted("argon2", "a registry with accounts")
+        hasher: PasswordHasher = argon2.PasswordHasher(_PASSES, self._memory_kib, _LANES)
+        return hasher
+
     def _turn(self) -> _Turn:
         return _Turn(self._computing)
 
@@ -119,12 +126,6 @@ class _Turn:
 
     def __exit__(self, *exception: object) -> None:
         self._computing.release()
-
-
-def _hasher() -> PasswordHasher:
-    argon2 = errors.wanted("argon2", "a registry with accounts")
-    hasher: PasswordHasher = argon2.PasswordHasher(_PASSES, _MEMORY_KIB, _LANES)
-    return hasher
 
 
 def check_password(password: str) -> str:

@@ -1,4 +1,4 @@
-"""What tests of the server's functions stand on: a registry on a home of its own, and a clock that they set."""
+"""What tests of the server's functions stand on: a registry on a home of its own, and a clock they set."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from containerlab.distribution.server import accounts, logins
+from containerlab.distribution.server.passwords import Passwords
 from containerlab.distribution.server.registry import Registry, Settings
 from containerlab.distribution.server.rights import Identity
 
@@ -33,6 +34,7 @@ class Clock:
 def opened(home: Path, clock: Clock, **settings: Any) -> Iterator[Registry]:
     """Open a registry with an administrator, `admin`, who has PASSWORD."""
     registry = Registry(Settings(storage=str(home), **settings), now=clock)
+    registry.passwords = Passwords(clock, memory_kib=8)
     try:
         accounts.ensure_administrator(registry, PASSWORD)
         yield registry

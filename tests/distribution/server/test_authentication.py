@@ -151,11 +151,13 @@ def test_an_unknown_account_costs_the_same_work(registry: Registry, monkeypatch:
     assert registry.passwords._nobodys_hash().split("$")[:4] == registry.passwords.hash("x").split("$")[:4]
 
 
-def test_hashes_are_argon2id_and_salted(registry: Registry) -> None:
-    one, other = registry.passwords.hash(PASSWORD), registry.passwords.hash(PASSWORD)
-    assert one.startswith("$argon2id$")
+def test_hashes_are_argon2id_and_salted() -> None:
+    hashing = passwords.Passwords(grounds.Clock())
+    one, other = hashing.hash(PASSWORD), hashing.hash(PASSWORD)
+    assert one.startswith("$argon2id$v=19$m=19456,t=2,p=1$")  # OWASP's, and no less
     assert one != other
-    assert registry.passwords.matches(one, PASSWORD)
+    assert hashing.matches(one, PASSWORD)
+    assert not hashing.matches(one, "another")
 
 
 def test_equal_logins_at_once_are_one(registry: Registry) -> None:
@@ -229,7 +231,7 @@ def test_ones_own_account_buys_no_more_guesses(registry: Registry, admin: Identi
     accounts.create(registry, admin, "mallory", PASSWORD)
     refused = 0
     for number in range(40):
-        registry.passwords = passwords.Passwords(registry.now)  # forgets that mallory was right
+        registry.passwords = passwords.Passwords(registry.now, memory_kib=8)  # forgets that mallory was right
         identify(registry, basic("mallory", PASSWORD), ADDRESS)
         try:
             identify(registry, basic("admin", f"guess {number}"), ADDRESS)
