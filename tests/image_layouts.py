@@ -30,7 +30,7 @@ from containerlab.oci.image import (
 from containerlab.oci.platform import Platform
 from tests import busybox
 
-__all__ = ["Layout"]
+__all__ = ["Layout", "archive"]
 
 _NAME = "org.opencontainers.image.ref.name"
 Files = Mapping[str, bytes]
@@ -61,12 +61,12 @@ class Layout:
     ) -> Descriptor:
         """Add an image of layers with a file each of `size` bytes that do not compress."""
         source = random.Random(f"{seed} {architecture}")
-        archives = [_archive({f"files/{number}": source.randbytes(size)}) for number in range(layers)]
+        archives = [archive({f"files/{number}": source.randbytes(size)}) for number in range(layers)]
         return self.image_of(archives, architecture)
 
     def runnable(self) -> Descriptor:
         """Add an image that has busybox, and one more layer with /hello."""
-        return self.image_of([busybox.root_file_system(), _archive({"hello": b"hello\n"})])
+        return self.image_of([busybox.root_file_system(), archive({"hello": b"hello\n"})])
 
     def image_of(self, archives: list[bytes], architecture: str = "amd64") -> Descriptor:
         """Add an image of layers that are tar archives, lowest first."""
@@ -117,11 +117,12 @@ class Layout:
         (self.folder / "index.json").write_bytes(documents.encode(found))
 
 
-def _archive(files: Files) -> bytes:
+def archive(files: Files) -> bytes:
+    """Return these files as a tar archive."""
     output = io.BytesIO()
-    with tarfile.open(fileobj=output, mode="w") as archive:
+    with tarfile.open(fileobj=output, mode="w") as writing:
         for path, content in files.items():
             entry = tarfile.TarInfo(path)
             entry.size, entry.mode = len(content), 0o644
-            archive.addfile(entry, io.BytesIO(content))
+            writing.addfile(entry, io.BytesIO(content))
     return output.getvalue()
