@@ -101,7 +101,8 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str
     """One of `Code` from a registry that keeps to the specification."""
     message: str = ""
-    detail: msgspec.Raw | None = None
+    detail: msgspec.Raw = msgspec.Raw(b"null")
+    """JSON of any shape."""
 
 
 class _Problems(msgspec.Struct):

@@ -1,0 +1,341 @@
+"""One request to a registry and its answer: tries, redirects, tokens; what was refused becomes an error.
+
+    with Exchange(endpoint) as exchange:
+        with exchange.request("GET", "/v2/lab/app/manifests/1", headers={"Accept": "*/*"}) as answer:
+            raw = answer.read()
+
+What it keeps to: a password or token goes to the endpoint's own host (and a trusted token server: `realms`)
+and never along with a redirect to another; nothing that began with TLS goes on without; a body that is a
+document has a bound in length and time; every wait ends with Ctrl-C, or with `close` from another thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from containerlab import errors
+from containerlab.distribution import credentials as kept
+from containerlab.distribution import realms
+from containerlab.distribution.answer import Answer
+from containerlab.distribution.auth import CLIENT, Ask, Authorization, Reply, Scopes, scopes_of
+from containerlab.distribution.connections import Body, Connections
+from containerlab.distribution.credentials import Credentials
+from containerlab.distribution.endpoints import Endpoint, is_loopback
+from containerlab.distribution.refusals import Dropped, plain, refusal
+from containerlab.distribution.tries import TRIES, delay_s
+from containerlab.oci.distribution import problems
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+__all__ = ["Answer", "Body", "Exchange"]
+
+_IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS")
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS = 5
+_MAX_REFUSAL = 64 << 10
+
+
+class _Call(NamedTuple):
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes | Body | None
+    scopes: Scopes
+    is_repeatable: bool
+
+
+def _show(warning: str) -> None:
+    sys.stderr.write(f"{warning}\n")
+
+
+class Exchange:
+    """One endpoint; safe for many threads, each with requests of its own.
+
+    credentials: looked up where Docker and podman keep them when not given.
+    notice: is told, once each, what the registry warns of.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        credentials: Credentials | None = None,
+        *,
+        notice: Callable[[str], None] = _show,
+        offline: bool = False,
+    ) -> None:
+        self.endpoint = endpoint
+        self._credentials, self._notice, self._offline = credentials, notice, offline
+        self._connections = Connections(endpoint)
+        self._lock, self._tokens = threading.Lock(), threading.Lock()
+        self._made: Authorization | None = None
+        self._closed = threading.Event()
+        self._open: set[Answer] = set()
+        self._noticed: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """The endpoint's URL, as it is really spoken to: http:// when it is plain."""
+        return self._connections.url
+
+    @property
+    def identity_token(self) -> str:
+        """What the token server gave for a password, when `offline` asked for it."""
+        return self._made.identity_token if self._made else ""
+
+    def close(self) -> None:
+        """Close all connections; requests that wait or read in other threads end with an error."""
+        self._closed.set()
+        with self._lock:
+            answers = list(self._open)
+        for answer in answers:
+            answer.shut()
+        self._connections.close()
+
+    @contextlib.contextmanager
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] = {},
+        body: bytes | Body | None = None,
+        scope: str = "pull",
+        expect: Collection[int] = (200,),
+        extra_scopes: Iterable[str] = (),
+        is_repeatable: bool | None = None,
+    ) -> Iterator[Answer]:
+        """Send a request, give its answer with the body unread.
+
+        path: below the endpoint's URL ("/v2/…"), or a whole URL as from a Location header.
+        scope: actions on the endpoint's repository ("pull,push"), or a whole scope ("registry:catalog:*").
+        extra_scopes: whole ones: "repository:other:pull" for a mount.
+        is_repeatable: whether it may be sent again when the connection was lost; by its method if not given.
+
+        Raises: RegistryRefused, with the class of errors that goes with the status, when that is not in
+        `expect`; Dropped when the connection was lost again and again; Unavailable when there is none.
+        """
+        if ":" not in scope:
+            scope = (
+                f"repository:{self.endpoint.repository}:{scope}" if scope and self.endpoint.repository else ""
+            )
+        call = _Call(
+            method,
+            _with_query(self._target(path), query),
+            {"User-Agent": _user_agent(), "Accept-Encoding": "identity", **headers},
+            body,
+            scopes_of([scope, *extra_scopes]),
+            method in _IDEMPOTENT if is_repeatable is None else is_repeatable,
+        )
+        with self._noted(self._follow(call)) as answer:
+            if answer.status not in expect:
+                raise self._refusal(call, answer)
+            yield answer
+
+    @contextlib.contextmanager
+    def _noted(self, answer: Answer) -> Iterator[Answer]:
+        """Know of an answer while it is read, so that `close` can end that."""
+        with self._lock:
+            self._open.add(answer)
+        try:
+            if self._closed.is_set():
+                raise _closed(self.endpoint)
+            yield answer
+        finally:
+            with self._lock:
+                self._open.discard(answer)
+            answer.finish()
+
+    # where to
+
+    def _target(self, path: str) -> str:
+        """Return the URL for a path or a Location: what leaves TLS stays with it, on the same host."""
+        if path.startswith("/"):
+            return self.url + path
+        parts, own = urlsplit(path), urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise errors.InvalidInput(f"{plain(path)!r} is neither a path nor a URL")
+        if parts.scheme == "http" and own.scheme == "https":
+            if parts.hostname != own.hostname:
+                raise errors.NotPermitted(
+                    f"{self.endpoint.registry} leads to {plain(path)!r}, which has no TLS"
+                )
+            return parts._replace(scheme="https", netloc=own.netloc).geturl()
+        return path
+
+    def _is_own(self, url: str) -> bool:
+        parts, own = urlsplit(url), urlsplit(self.url)
+        return parts.scheme == own.scheme and realms.authority(parts) == realms.authority(own)
+
+    def _follow(self, call: _Call) -> Answer:
+        """Send a call, and again where redirects lead."""
+        for _ in range(_MOST_REDIRECTS + 1):
+            answer = self._authorized(call)
+            location = answer.headers.get("Location", "")
+            if answer.status not in _REDIRECTS or not location:
+                return answer
+            answer.finish()
+            call = self._redirected(call, location)
+        raise errors.Unavailable(f"{self.endpoint.registry} redirects again and again: {plain(call.url)}")
+
+    def _redirected(self, call: _Call, location: str) -> _Call:
+        """Return the call that a redirect asks for. What writes is not carried to other hosts.
+
+        Raises: NotPermitted for what would leave TLS, and for what leads to this machine from elsewhere.
+        """
+        url = self._target(urljoin(call.url, location))
+        here, there = urlsplit(call.url).hostname or "", urlsplit(url).hostname or ""
+        refused = ""
+        if call.url.startswith("https:") and not url.startswith("https:"):
+            refused = "without TLS"
+        elif is_loopback(there) and not is_loopback(here):
+            refused = "on this machine"
+        elif call.method not in ("GET", "HEAD") and there != here:
+            refused = f"on another host, with a {call.method}"
+        if refused:
+            raise errors.NotPermitted(
+                f"{self.endpoint.registry} redirects to {plain(url)!r}: not followed, for it is {refused}"
+            )
+        return call._replace(url=url)
+
+    # who asks
+
+    def _authorized(self, call: _Call) -> Answer:
+        """Send a call with what shows who asks; once more with what a 401 asks for."""
+        if not self._is_own(call.url):
+            return self._patient(call, "")
+        sent = self._drive(lambda authorization: authorization.header(call.scopes))
+        answer = self._patient(call, sent)
+        if answer.status != 401:
+            return answer
+        asked = answer.all("WWW-Authenticate")
+        header = self._drive(lambda authorization: authorization.answer(asked, call.scopes, sent))
+        if not header:
+            return answer
+        answer.finish()
+        return self._patient(call, header)
+
+    def _drive(self, flow: Callable[[Authorization], Generator[Ask, Reply, str]]) -> str:
+        """Do what the token flow wants asked, one thread at a time: ten threads need one token."""
+        with self._tokens:
+            steps = flow(self._authorization())
+            try:
+                ask = next(steps)
+                while True:
+                    ask = steps.send(self._asked(ask))
+            except StopIteration as end:
+                return str(end.value)
+
+    def _asked(self, ask: Ask) -> Reply:
+        headers = {"User-Agent": _user_agent(), "Accept-Encoding": "identity", **ask.headers}
+        call = _Call(ask.method, ask.url, headers, ask.body, {}, True)
+        with self._noted(self._patient(call, "")) as answer:
+            return Reply(answer.status, answer.read())
+
+    def _authorization(self) -> Authorization:
+        if self._made is None:
+            endpoint, given = self.endpoint, self._credentials
+            found = kept.find(endpoint.registry, endpoint.repository) if given is None else given
+            self._made = Authorization(
+                endpoint.registry, self.url, found, time.monotonic, offline=self._offline
+            )
+        return self._made
+
+    # again and again
+
+    def _patient(self, call: _Call, authorization: str) -> Answer:
+        """Send a call until it is answered: again after drops if it is repeatable, later if they are busy."""
+        headers = {**call.headers, "Authorization": authorization} if authorization else call.headers
+        for count in range(1, TRIES + 1):
+            try:
+                answer = self._once(call, headers)
+            except Dropped:
+                if count == TRIES or not call.is_repeatable:
+                    raise
+                wait_s: float | None = delay_s(count)
+            else:
+                wait_s = delay_s(count, answer, call.is_repeatable) if count < TRIES else None
+                if wait_s is None:
+                    return answer
+                answer.finish()
+            if self._closed.wait(wait_s or 0):
+                break
+        raise _closed(self.endpoint)
+
+    def _once(self, call: _Call, headers: dict[str, str]) -> Answer:
+        if self._closed.is_set():
+            raise _closed(self.endpoint)
+        with contextlib.ExitStack() as stack:
+            body: bytes | BinaryIO | None
+            size: int | None
+            if call.body is None or isinstance(call.body, bytes):
+                body, size = call.body, len(call.body or b"")
+            else:
+                body, size = stack.enter_context(call.body.open()), call.body.size
+            if size is not None and (body is not None or call.method in ("POST", "PUT", "PATCH")):
+                headers = {**headers, "Content-Length": str(size)}
+            response = self._connections.send(call.method, call.url, headers, body, size is None)
+        answer = Answer(response, call.url)
+        for warning in answer.warnings():
+            if warning not in self._noticed:
+                self._noticed.add(warning)
+                self._notice(f"{self.endpoint.registry} warns: {warning}")
+        return answer
+
+    # what was refused
+
+    def _refusal(self, call: _Call, answer: Answer) -> errors.LabError:
+        body = b""
+        if call.method != "HEAD":
+            with contextlib.suppress(errors.LabError):
+                body = answer.read(_MAX_REFUSAL)
+        hint = ""
+        if answer.status in (401, 403):
+            hint = self._authorization().why_refused()
+        elif answer.status in (429, 503) and (later := answer.headers.get("Retry-After")):
+            hint = f"it says when to try again: {plain(later)}"
+        parts = urlsplit(call.url)
+        what = f"{self.endpoint.registry}: {call.method} {plain(parts.path)}"
+        return refusal(what, answer.status, problems(body), hint)
+
+
+@functools.cache
+def _user_agent() -> str:
+    from importlib import metadata  # 20 ms, and only for this
+
+    try:
+        return f"{CLIENT}/{metadata.version(CLIENT)}"
+    except metadata.PackageNotFoundError:
+        return CLIENT
+
+
+def _closed(endpoint: Endpoint) -> errors.Unavailable:
+    return errors.Unavailable(f"the exchange with {endpoint.registry} was ended")
+
+
+def _with_query(url: str, query: Sequence[tuple[str, str]]) -> str:
+    """Add to a URL, whose own query stays as it is.
+
+    >>> _with_query("https://r/v2/a/blobs/uploads/1?state=x%2F", [("digest", "sha256:0")])
+    'https://r/v2/a/blobs/uploads/1?state=x%2F&digest=sha256%3A0'
+    """
+    if not query:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"
