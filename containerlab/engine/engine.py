@@ -54,6 +54,11 @@ class Engine:
         self._lock = threading.Lock()
 
     @property
+    def home(self) -> str:
+        """Return where everything rests; empty for the usual place."""
+        return "" if self._home is None else os.fspath(self._home)
+
+    @property
     def backend(self) -> Backend:
         """Return what does the work; made at first use."""
         if self._backend is None:

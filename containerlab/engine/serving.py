@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import contextlib
+import os
+import select
+import subprocess
+import time
+from typing import IO, TYPE_CHECKING, Any
 
-from containerlab.errors import Unsupported
+import msgspec
+
+from containerlab import errors
+from containerlab.distribution.server.process import Order, Started, check
+from containerlab.distribution.server.registry import Settings
+from containerlab.engine.registry_process import command
 from containerlab.views import html
 
 if TYPE_CHECKING:
@@ -12,19 +22,42 @@ if TYPE_CHECKING:
 
 __all__ = ["RegistryServer", "serve"]
 
+_START_S = 30.0
+_END_S = 20.0
+_NAMES = {
+    "tls_cert": "tls_certificate",
+    "insecure_open": "opens_to_all",
+}
+"""Options whose settings have other names."""
+
 
 class RegistryServer(html.Shown):
     """A registry that runs; it ends with the process that started it, or with `stop`."""
 
-    url: str
-    """As `http://localhost:5000`."""
-    host: str
-    """What names of images in it begin with: `localhost:5000`."""
-    username: str
-    password: str
+    def __init__(self, process: subprocess.Popen[bytes], told: Started) -> None:
+        self._process = process
+        self.url = told.url
+        """As `http://localhost:5000`."""
+        self.host = told.host
+        """What names of images in it begin with: `localhost:5000`."""
+        self.username = told.username
+        self.password = told.password
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def wait(self) -> int:
+        """Wait until it ends, and return its exit code."""
+        return self._process.wait()
 
     def stop(self) -> None:
         """End it: what is under way is finished first."""
+        _end(self._process)
 
     def __enter__(self) -> RegistryServer:
         return self
@@ -32,7 +65,78 @@ class RegistryServer(html.Shown):
     def __exit__(self, *exception: object) -> None:
         self.stop()
 
+    def to_text(self) -> str:
+        login = f"\nlogin: {self.username}, password: {self.password}" if self.password else ""
+        return f"registry at {self.url}{login}"
+
+    def to_html(self) -> str:
+        url = html.text(self.url)
+        login = ""
+        if self.password:
+            login = f" · <code>{html.text(self.username)}</code> <code>{html.text(self.password)}</code>"
+        return f'<div>registry at <a href="{url}">{url}</a>{login}</div>'
+
 
 def serve(engine: Engine, given: dict[str, Any]) -> RegistryServer:
-    """Start a registry and wait until it answers."""
-    raise Unsupported("there is no server yet")
+    """Start a registry and wait until it answers.
+
+    Raises: InvalidInput, Conflict when the port is taken; Unavailable when it does not start.
+    """
+    settings = _settings(engine, given)
+    check(settings)
+    server = _start(settings)
+    if engine.face != "terminal":
+        return server
+    print(server.to_text(), flush=True)
+    with server, contextlib.suppress(KeyboardInterrupt):
+        server.wait()
+    return server
+
+
+def _settings(engine: Engine, given: dict[str, Any]) -> Settings:
+    named = {_NAMES.get(name, name): value for name, value in given.items() if name != "no_delete"}
+    named.setdefault("storage", engine.home)
+    return msgspec.convert({**named, "deletes": not given.get("no_delete", False)}, Settings)
+
+
+def _start(settings: Settings) -> RegistryServer:
+    process = subprocess.Popen(
+        command(Order(settings=settings)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C in a notebook or a terminal is for who waits, not for the server
+    )
+    assert process.stdout is not None
+    try:
+        with process.stdout as said:
+            told = _told(said)
+        if told.error or not told.url:
+            kind: type[errors.LabError] = getattr(errors, told.kind or "Unavailable")
+            raise kind(told.error or "the registry did not start", told.hint)
+    except BaseException:
+        _end(process)
+        raise
+    return RegistryServer(process, told)
+
+
+def _told(said: IO[bytes]) -> Started:
+    line, limit = b"", time.monotonic() + _START_S
+    while not line.endswith(b"\n"):
+        ready, _, _ = select.select([said], [], [], max(0.0, limit - time.monotonic()))
+        if not ready:
+            raise errors.TimedOut(f"the registry did not start within {_START_S:.0f} s")
+        piece = os.read(said.fileno(), 65536)
+        if not piece:
+            return Started()
+        line += piece
+    return msgspec.json.decode(line, type=Started)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin and not process.stdin.closed:
+        process.stdin.close()
+    try:
+        process.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -66,12 +66,12 @@ def path(digest: str) -> str:
 class Hasher:
     """Computes the digest of what passes by, and its length."""
 
-    __slots__ = ("_algorithm", "_hash", "size")
+    __slots__ = ("_hash", "algorithm", "size")
 
     def __init__(self, algorithm: str = "sha256") -> None:
         import hashlib
 
-        self._algorithm = algorithm
+        self.algorithm = algorithm
         self._hash = hashlib.new(algorithm)
         self.size = 0
 
@@ -80,4 +80,4 @@ class Hasher:
         self.size += len(data)
 
     def digest(self) -> str:
-        return f"{self._algorithm}:{self._hash.hexdigest()}"
+        return f"{self.algorithm}:{self._hash.hexdigest()}"

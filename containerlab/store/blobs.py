@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from containerlab import errors
-from containerlab.linux.files import is_full
+from containerlab.linux.files import is_full, sync_directory
 from containerlab.oci import digest as digests
 from containerlab.oci.image import MAX_DOCUMENT_BYTES, Descriptor
 from containerlab.store.home import Home, is_held
@@ -95,7 +95,7 @@ class Blobs:
         Raises: NotFound; DigestMismatch, also while reading.
         """
         return io.BufferedReader(
-            _Verified(self._open(descriptor.digest, descriptor.size), descriptor, self._home.moved), _CHUNK
+            _Verified(self.open_fd(descriptor.digest, descriptor.size), descriptor, self._home.moved), _CHUNK
         )
 
     def read(self, digest: str) -> bytes:
@@ -103,7 +103,7 @@ class Blobs:
 
         Raises: NotFound, DigestMismatch; CorruptContent when it has more than 4 MiB.
         """
-        with os.fdopen(self._open(digest, None), "rb", buffering=0) as file:
+        with os.fdopen(self.open_fd(digest, None), "rb", buffering=0) as file:
             raw = file.read(MAX_DOCUMENT_BYTES + 1)
         if len(raw) > MAX_DOCUMENT_BYTES:
             raise errors.CorruptContent(f"document {digest} has more than {MAX_DOCUMENT_BYTES} bytes")
@@ -147,6 +147,17 @@ class Blobs:
                 writer.write(chunk)
             return writer.commit()
 
+    def adopt(self, name: str, directory_fd: int, digest: str) -> None:
+        """Take in a file that is complete, verified and on the disk; only for who holds CONTENT_LOCK.
+
+        It gets its name as a blob, durably, and counts as just come in.
+        """
+        target = self.path(digest)
+        os.makedirs(target.parent, mode=0o700, exist_ok=True)
+        os.utime(name, dir_fd=directory_fd, follow_symlinks=False)
+        os.rename(name, target, src_dir_fd=directory_fd)
+        sync_directory(str(target.parent))
+
     def sync(self) -> None:
         """Make the names of all blobs durable: one call for many commits."""
         for folder in (self._root, *self._root.iterdir()):
@@ -183,7 +194,11 @@ class Blobs:
             return None
         return found if stat.S_ISREG(found.st_mode) else None
 
-    def _open(self, digest: str, size: int | None) -> int:
+    def open_fd(self, digest: str, size: int | None) -> int:
+        """Open a blob and return its descriptor; what is read from it is not verified.
+
+        Raises: NotFound; DigestMismatch for another size, or what is no regular file.
+        """
         try:
             # A link or a FIFO planted here must neither lead out of the store nor block.
             fd = os.open(self.path(digest), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

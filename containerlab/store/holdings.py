@@ -13,10 +13,12 @@ from containerlab.store.home import Home
 __all__ = ["held", "registry_database"]
 
 _WAIT_S = 60.0
+_HELD = "SELECT digest FROM links UNION SELECT digest FROM manifests"
 
 
 def registry_database(home: Home) -> Path:
-    """Return where a registry on this home keeps what it knows; its table `links` names blobs."""
+    """Return where a registry on this home keeps what it knows; its tables `links` and `manifests` name
+    blobs."""
     return home.root / "registry" / "registry.db"
 
 
@@ -33,7 +35,7 @@ def _held(path: Path) -> Iterator[str]:
         return
     try:
         with closing(sqlite3.connect(path, timeout=_WAIT_S)) as connection:
-            for (digest,) in connection.execute("SELECT DISTINCT digest FROM links"):
+            for (digest,) in connection.execute(_HELD):
                 yield digest
     except sqlite3.Error as error:
         raise errors.Unavailable(

@@ -23,8 +23,10 @@ __all__ = [
     "NameInvalid",
     "NameUnknown",
     "OutOfOrder",
+    "PageInvalid",
     "Refusal",
     "SizeInvalid",
+    "StorageFull",
     "TooLarge",
     "TooMany",
     "Unauthorized",
@@ -90,8 +92,18 @@ class OutOfOrder(errors.Conflict):
         self.upload_id, self.size = upload_id, size
 
 
+class PageInvalid(errors.InvalidInput):
+    """A number of entries is none; there is no better code for it."""
+
+    status, code = 400, "UNSUPPORTED"
+
+
 class SizeInvalid(errors.InvalidInput):
     status, code = 400, "SIZE_INVALID"
+
+
+class StorageFull(errors.Unavailable):
+    status, code = 507, "DENIED"
 
 
 class TooLarge(errors.InvalidInput):

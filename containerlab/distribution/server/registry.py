@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 from containerlab.distribution.server.keys import Keys
 from containerlab.distribution.server.passwords import Passwords
 from containerlab.distribution.server.schema import SCHEMA
+from containerlab.oci.digest import Hasher
 from containerlab.store.database import Database
 from containerlab.store.holdings import registry_database
 from containerlab.store.home import Home
@@ -39,6 +41,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     users_create_organizations: bool = False
     """Whether those who are not administrators may create organisations."""
     deletes: bool = True
+    opens_to_all: bool = False
+    """Whether `none` may be served at an address that others reach."""
+    access_log: bool = False
+    """Whether every request is written down, not only those refused."""
+    idle_s: float = 60.0
+    """How long a client may say nothing in the middle of a request."""
     upload_limit: int = 1000
     """Sessions that one account may have open."""
     upload_age_s: float = 86400.0
@@ -69,6 +77,12 @@ class Registry:
         self.database = Database(registry_database(self.home), SCHEMA)
         self.reader = Database(registry_database(self.home), SCHEMA)
         """For statements that only read: they do not wait for a transaction that reaches the disk."""
+        self.quick = Database(registry_database(self.home), SCHEMA)
+        """For statements of microseconds, which the event loop itself waits for."""
+        self.uploads_fd = _directory(self.directory / "uploads")
+        """The directory of what is being uploaded."""
+        self.hashers: dict[str, Hasher] = {}
+        """Of uploads, by their ids: as far as this process has written them."""
         self.examiners = examiners or {}
         self.now = now
         self.passwords = Passwords(now)
@@ -81,7 +95,15 @@ class Registry:
         return self.settings.public_url or f"{scheme}://{self.settings.host}:{self.settings.port}"
 
     def close(self) -> None:
-        """Close the databases."""
+        """Close the databases and directories."""
+        os.close(self.uploads_fd)
         self.database.close()
         self.reader.close()
+        self.quick.close()
         self.images.close()
+
+
+def _directory(path: Path) -> int:
+    """Make a directory if need be, and open it unless it is a link to somewhere else."""
+    path.mkdir(mode=0o700, exist_ok=True)
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)

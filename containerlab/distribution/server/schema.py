@@ -50,8 +50,9 @@ CREATE TABLE tags (
 CREATE INDEX tags_digest ON tags (repository, digest);
 CREATE TABLE uploads (
     id TEXT PRIMARY KEY, repository TEXT NOT NULL, account TEXT NOT NULL,
-    created REAL NOT NULL, touched REAL NOT NULL
+    algorithm TEXT NOT NULL, created REAL NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX uploads_account ON uploads (account);
 CREATE TABLE accounts (
     name TEXT PRIMARY KEY, kind TEXT NOT NULL, hash TEXT NOT NULL, is_admin INTEGER NOT NULL DEFAULT 0,
     is_disabled INTEGER NOT NULL DEFAULT 0, organization TEXT REFERENCES organizations ON DELETE CASCADE,

@@ -1,0 +1,157 @@
+"""Repositories and their tags: which there are, who sees them, how they come into being."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+
+from containerlab import errors
+from containerlab.distribution.server import events
+from containerlab.distribution.server.problems import Denied, NameInvalid, NameUnknown
+from containerlab.distribution.server.registry import Registry
+from containerlab.distribution.server.rights import Identity, Level, organization_of, require
+from containerlab.oci.distribution import is_name
+
+__all__ = [
+    "MOST_ENTRIES",
+    "Page",
+    "Repository",
+    "allowed",
+    "find",
+    "provide",
+    "repositories",
+    "require_push",
+    "tags",
+]
+
+MOST_ENTRIES = 10_000
+"""Of one page of tags or repositories; more come with the next."""
+
+
+class Repository(msgspec.Struct, frozen=True):
+    """A repository."""
+
+    id: int
+    name: str
+    organization: str
+    is_public: bool
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some names in order, and whether there are more behind them."""
+
+    names: list[str]
+    has_more: bool
+
+
+def find(connection: sqlite3.Connection, name: str) -> Repository | None:
+    """Return a repository; None when there is none.
+
+    Raises: NameInvalid.
+    """
+    if not is_name(name):
+        raise NameInvalid(f"{name[:100]!r} is not the name of a repository", "write lower case: lab/base")
+    row = connection.execute(
+        "SELECT id, name, organization, is_public FROM repositories WHERE name = ?", (name,)
+    ).fetchone()
+    return Repository(row[0], row[1], row[2], bool(row[3])) if row else None
+
+
+def allowed(connection: sqlite3.Connection, identity: Identity, name: str, needed: Level) -> Repository:
+    """Return a repository that somebody may use so; whether it exists is only told to those who may.
+
+    Raises: NameInvalid, NotPermitted, NameUnknown.
+    """
+    found = find(connection, name)
+    is_public = found is not None and found.is_public
+    require(identity.level(name, is_public=is_public), needed, name)
+    if found is None:
+        raise NameUnknown(f"no such repository: {name}", "push to it to make it")
+    return found
+
+
+def require_push(connection: sqlite3.Connection, identity: Identity, name: str) -> Repository | None:
+    """Return the repository that somebody may push to; None when that makes it.
+
+    Raises: NameInvalid, NotPermitted.
+    """
+    found = find(connection, name)
+    require(identity.level(name), Level.WRITE, name)
+    if found is None and not identity.is_admin and not _organization(connection, organization_of(name)):
+        raise Denied(f"there is no organisation {organization_of(name)}", "ask an administrator to make it")
+    return found
+
+
+def _organization(connection: sqlite3.Connection, name: str) -> tuple[int] | None:
+    query = "SELECT is_public FROM organizations WHERE name = ?"
+    found: tuple[int] | None = connection.execute(query, (name,)).fetchone()
+    return found
+
+
+def provide(registry: Registry, connection: sqlite3.Connection, identity: Identity, name: str) -> Repository:
+    """Return a repository that somebody may push to, made now if there is none yet.
+
+    An organisation that does not exist either is made by administrators only.
+
+    Raises: NameInvalid, NotPermitted.
+    """
+    found = require_push(connection, identity, name)
+    if found:
+        return found
+    organization = organization_of(name)
+    is_public = _provide_organization(registry, connection, identity, organization)
+    row = connection.execute(
+        "INSERT INTO repositories (name, organization, is_public, created) VALUES (?, ?, ?, ?) RETURNING id",
+        (name, organization, is_public, registry.now()),
+    ).fetchone()
+    events.note(registry, connection, identity, "repository", repository=name, detail="made by a push")
+    return Repository(row[0], name, organization, is_public)
+
+
+def _provide_organization(
+    registry: Registry, connection: sqlite3.Connection, identity: Identity, name: str
+) -> bool:
+    """Return whether the repositories of an organisation are public at first."""
+    row = _organization(connection, name)
+    if row:
+        return bool(row[0])
+    connection.execute("INSERT INTO organizations (name, created) VALUES (?, ?)", (name, registry.now()))
+    events.note(registry, connection, identity, "organization", detail=f"{name} made by a push")
+    return False
+
+
+def tags(registry: Registry, identity: Identity, name: str, last: str = "", most: int = MOST_ENTRIES) -> Page:
+    """Return tags after `last`, in the order of their bytes.
+
+    Raises: NameInvalid, NotPermitted, NameUnknown.
+    """
+    with registry.reader.reading() as connection:
+        repository = allowed(connection, identity, name, Level.READ)
+        return _page(
+            connection,
+            "SELECT name FROM tags WHERE repository = ? AND name > ? ORDER BY name LIMIT ?",
+            (repository.id, last),
+            most,
+        )
+
+
+def repositories(registry: Registry, identity: Identity, last: str = "", most: int = MOST_ENTRIES) -> Page:
+    """Return the names of the repositories that somebody may read, after `last`."""
+    scopes = list(identity.rights)
+    with registry.reader.reading() as connection:
+        return _page(
+            connection,
+            "SELECT name FROM repositories WHERE (? OR is_public OR name IN (SELECT value FROM json_each(?))"
+            " OR organization || '/' IN (SELECT value FROM json_each(?))) AND name > ? ORDER BY name LIMIT ?",
+            (identity.is_admin, *[msgspec.json.encode(scopes).decode()] * 2, last),
+            most,
+        )
+
+
+def _page(connection: sqlite3.Connection, query: str, values: tuple[object, ...], most: int) -> Page:
+    wanted = min(most, MOST_ENTRIES)
+    if wanted < 0:
+        raise errors.InvalidInput("a page cannot have fewer than no entries")
+    names = [name for (name,) in connection.execute(query, (*values, wanted + 1))]
+    return Page(names[:wanted], wanted > 0 and len(names) > wanted)

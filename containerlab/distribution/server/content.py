@@ -1,0 +1,143 @@
+"""Blobs as repositories have them: reading, linking, mounting, taking away.
+
+A blob lies in the store once. A repository has it when a row in `links` says so, and only through such a
+repository it can be read: a digest is no right (CVE-2024-39897).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+
+from containerlab import errors
+from containerlab.distribution.server import catalog, events
+from containerlab.distribution.server.catalog import Repository
+from containerlab.distribution.server.problems import BlobUnknown, DigestInvalid, Unsupported
+from containerlab.distribution.server.registry import Registry
+from containerlab.distribution.server.rights import Identity, Level
+from containerlab.oci import digest as digests
+from containerlab.oci.image import Descriptor
+from containerlab.store.blobs import CONTENT_LOCK
+
+__all__ = ["Blob", "checked_digest", "delete", "find", "link", "mount", "open_file"]
+
+_MOST_SOURCES = 100
+"""Repositories that a mount without `from` looks through."""
+
+
+class Blob(msgspec.Struct, frozen=True):
+    """A blob of a repository."""
+
+    digest: str
+    size: int
+
+
+def checked_digest(text: str) -> str:
+    """Return a digest that can be worked with.
+
+    Raises: DigestInvalid.
+    """
+    try:
+        return digests.parse(text)
+    except errors.InvalidInput as error:
+        raise DigestInvalid(error.message, error.hint) from None
+
+
+def find(registry: Registry, identity: Identity, name: str, digest: str) -> Blob:
+    """Return a blob of a repository; it is there, with the right size.
+
+    Raises: NameInvalid, DigestInvalid, NotPermitted, NameUnknown, BlobUnknown.
+    """
+    checked_digest(digest)
+    with registry.quick.reading() as connection:
+        repository = catalog.allowed(connection, identity, name, Level.READ)
+        size = _linked(connection, repository, digest)
+    if size is None or not _is_whole(registry, digest, size):
+        raise BlobUnknown(f"no such blob in {name}: {digest}")
+    return Blob(digest, size)
+
+
+def _linked(connection: sqlite3.Connection, repository: Repository, digest: str) -> int | None:
+    row = connection.execute(
+        "SELECT size FROM links WHERE repository = ? AND digest = ?", (repository.id, digest)
+    ).fetchone()
+    return int(row[0]) if row else None
+
+
+def _is_whole(registry: Registry, digest: str, size: int) -> bool:
+    try:
+        return registry.blobs.size(digest) == size
+    except errors.NotFound:
+        return False
+
+
+def open_file(registry: Registry, blob: Blob) -> int:
+    """Open a blob and return its descriptor, which who asked closes.
+
+    Raises: BlobUnknown, also for something planted in its place.
+    """
+    try:
+        return registry.blobs.open_fd(blob.digest, blob.size)
+    except (errors.NotFound, errors.CorruptContent) as error:
+        raise BlobUnknown(error.message) from error
+
+
+def link(
+    registry: Registry, connection: sqlite3.Connection, identity: Identity, name: str, blob: Blob
+) -> None:
+    """Let a repository have a blob; only for who holds CONTENT_LOCK since the blob was there."""
+    repository = catalog.provide(registry, connection, identity, name)
+    connection.execute(
+        "INSERT INTO links (repository, digest, size, added) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET size = excluded.size, added = excluded.added",
+        (repository.id, blob.digest, blob.size, registry.now()),
+    )
+
+
+def mount(registry: Registry, identity: Identity, name: str, digest: str, source: str = "") -> Blob | None:
+    """Let a repository have a blob that another one has which they may read; `source`, or any.
+
+    Returns None when there is none: whether it exists is not told to who may not read it.
+    """
+    checked_digest(digest)
+    with registry.home.lock(CONTENT_LOCK, shared=True):
+        found = _elsewhere(registry, identity, digest, source)
+        wanted = found and Descriptor(media_type="", digest=found.digest, size=found.size)
+        if found is None or not wanted or not registry.blobs.keep(wanted):
+            return None
+        with registry.database.writing() as connection:
+            link(registry, connection, identity, name, found)
+        return found
+
+
+def _elsewhere(registry: Registry, identity: Identity, digest: str, source: str) -> Blob | None:
+    with registry.reader.reading() as connection:
+        rows = connection.execute(
+            "SELECT name, is_public, size FROM links JOIN repositories ON repository = id"
+            " WHERE digest = ? AND (? = '' OR name = ?) LIMIT ?",
+            (digest, source, source, _MOST_SOURCES),
+        ).fetchall()
+    for name, is_public, size in rows:
+        if identity.level(name, is_public=bool(is_public)) >= Level.READ:
+            return Blob(digest, size)
+    return None
+
+
+def delete(registry: Registry, identity: Identity, name: str, digest: str) -> None:
+    """Take a blob away from a repository; the store's collection removes it when nobody has it any more.
+
+    Raises: BlobUnknown; Unsupported while a manifest of the repository needs it.
+    """
+    checked_digest(digest)
+    with registry.database.writing() as connection:
+        repository = catalog.allowed(connection, identity, name, Level.MANAGE)
+        if _linked(connection, repository, digest) is None:
+            raise BlobUnknown(f"no such blob in {name}: {digest}")
+        user = connection.execute(
+            "SELECT manifest FROM parts WHERE repository = ? AND digest = ? LIMIT 1", (repository.id, digest)
+        ).fetchone()
+        if user:
+            raise Unsupported(f"the manifest {user[0]} needs this blob", "delete the manifest first")
+        connection.execute("DELETE FROM links WHERE repository = ? AND digest = ?", (repository.id, digest))
+        events.note(registry, connection, identity, "blob.delete", repository=name, digest=digest)

@@ -1,0 +1,55 @@
+"""Who sends a request, and how somebody is told to say who they are."""
+
+from __future__ import annotations
+
+from containerlab import errors
+from containerlab.distribution.server import authentication, problems
+from containerlab.distribution.server.protocol.request import Request, in_thread
+from containerlab.distribution.server.rights import Identity
+
+__all__ = ["challenge", "identify", "is_nobody", "translated"]
+
+
+async def identify(request: Request) -> Identity:
+    """Return who asks.
+
+    Raises: NotPermitted for a wrong password or token, TooMany.
+    """
+    given = (request.registry, request.header("authorization"), request.address)
+    if authentication.is_quick(*given):
+        return authentication.identify(*given)
+    return await in_thread(authentication.identify, *given)
+
+
+def is_nobody(identity: Identity) -> bool:
+    """Tell whether somebody did not say who they are, where that matters."""
+    return not identity.name and not identity.is_admin
+
+
+def challenge(request: Request, scope: str) -> str:
+    """Return what WWW-Authenticate says."""
+    return authentication.challenge(request.registry, request.base_url, scope)
+
+
+def translated(request: Request, error: errors.LabError) -> errors.LabError:
+    """Return the error for somebody who may not: one that asks who they are, if that can change it."""
+    identity = request.identity
+    is_token = identity.limits is not None
+    if not isinstance(error, errors.NotPermitted) or getattr(error, "status", 403) == 401:
+        return error
+    if not is_nobody(identity) and not is_token:
+        return error
+    return problems.Unauthorized(error.message, error.hint, scope=_scope(request))
+
+
+def _scope(request: Request) -> str:
+    """Say what a token has to allow for this request to be carried out."""
+    rest = request.path.removeprefix("/v2/")
+    if rest == "_catalog":
+        return "registry:catalog:*"
+    for kind in ("/manifests/", "/blobs/", "/tags/", "/referrers/"):
+        name, found, _ = rest.rpartition(kind)
+        if found:
+            actions = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}.get(request.method, "pull,push")
+            return f"repository:{name}:{actions}"
+    return ""

@@ -1,0 +1,71 @@
+"""GET, HEAD, PUT and DELETE of manifests."""
+
+from __future__ import annotations
+
+from containerlab.distribution.server import documents, manifests
+from containerlab.distribution.server.manifests import Condition
+from containerlab.distribution.server.problems import ManifestInvalid, Unsupported
+from containerlab.distribution.server.protocol import ranges
+from containerlab.distribution.server.protocol.request import Answer, Request, in_thread
+
+__all__ = ["delete", "get", "put"]
+
+_MOST_TAGS = 32
+
+
+async def get(request: Request, name: str, reference: str) -> Answer:
+    """GET or HEAD /v2/<name>/manifests/<reference>: end-3.
+
+    It is given as it was pushed, whatever the client would rather have: a digest allows no other way.
+    """
+    registry = request.registry
+    with registry.quick.reading() as connection:
+        found = manifests.find(connection, request.identity, name, reference)
+    headers = {
+        "content-type": found.media_type,
+        "docker-content-digest": found.digest,
+        "etag": ranges.etag(found.digest),
+    }
+    if (known := request.header("if-none-match")) and ranges.is_match(known, found.digest):
+        return Answer(304, headers)
+    if request.method == "HEAD":
+        return Answer(200, {**headers, "content-length": str(found.size)})
+    return Answer(200, headers, await in_thread(manifests.read, registry, found))
+
+
+async def put(request: Request, name: str, reference: str) -> Answer:
+    """PUT /v2/<name>/manifests/<reference>: end-7a, end-7b with `tag`."""
+    is_digest = ":" in reference
+    tags = request.queries("tag") if is_digest else [reference]
+    if len(tags) > _MOST_TAGS:
+        raise ManifestInvalid(f"{len(tags)} tags in one request", f"give {_MOST_TAGS} at most")
+    raw = await request.body(documents.MAX_BYTES)
+    document = documents.read(raw, request.header("content-type"))
+    pushed = await in_thread(
+        manifests.put,
+        *(request.registry, request.identity, name, document),
+        *(reference if is_digest else "", tags, _condition(request)),
+    )
+    headers = {"location": f"/v2/{name}/manifests/{pushed.digest}", "docker-content-digest": pushed.digest}
+    if pushed.subject:
+        headers["oci-subject"] = pushed.subject
+    if is_digest and tags:
+        headers["oci-tag"] = ", ".join(tags)
+    return Answer(201, headers)
+
+
+def _condition(request: Request) -> Condition | None:
+    """Read If-Match and If-None-Match, which keep two clients from changing one tag without knowing."""
+    if request.header("if-none-match").strip() == "*":
+        return Condition(is_new=True)
+    if known := request.header("if-match"):
+        return Condition(digests=ranges.digests(known))
+    return None
+
+
+async def delete(request: Request, name: str, reference: str) -> Answer:
+    """DELETE /v2/<name>/manifests/<reference>: end-9."""
+    if not request.registry.settings.deletes:
+        raise Unsupported("this registry deletes nothing")
+    await in_thread(manifests.delete, request.registry, request.identity, name, reference)
+    return Answer(202)

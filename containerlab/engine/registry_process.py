@@ -1,0 +1,37 @@
+"""What the process of a registry runs: the server, with the examiners that stand on higher floors."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from containerlab.distribution.server.process import Order
+    from containerlab.distribution.server.registry import Examiner
+
+__all__ = ["command", "main"]
+
+_PROGRAM = (
+    "import sys; sys.path.append(sys.argv[1]); "
+    "from containerlab.engine.registry_process import main; sys.exit(main(sys.argv[2]))"
+)
+
+
+def command(order: Order) -> Sequence[str]:
+    """Return the words that start such a process."""
+    root = __file__.removesuffix("/containerlab/engine/registry_process.py")
+    return [sys.executable, "-P", "-c", _PROGRAM, root, msgspec.json.encode(order).decode()]
+
+
+def main(order: str) -> int:
+    """Be the process."""
+    from containerlab.distribution.server import process
+
+    return process.run(msgspec.json.decode(order, type=process.Order), _examiners(), command)
+
+
+def _examiners() -> Mapping[str, Examiner]:
+    return {}
