@@ -12,7 +12,8 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from containerlab import errors
-from containerlab.distribution.server.process import Order, Started, check
+from containerlab.distribution.server import listening
+from containerlab.distribution.server.process import Order, Started
 from containerlab.distribution.server.registry import Settings
 from containerlab.engine.registry_process import command
 from containerlab.views import html
@@ -83,8 +84,8 @@ def serve(engine: Engine, given: dict[str, Any]) -> RegistryServer:
     Raises: InvalidInput, Conflict when the port is taken; Unavailable when it does not start.
     """
     settings = _settings(engine, given)
-    check(settings)
-    server = _start(settings)
+    listening.check(settings)
+    server = _start(Order(settings=settings, wants_login=engine.face != "terminal"))
     if engine.face != "terminal":
         return server
     print(server.to_text(), flush=True)
@@ -99,9 +100,9 @@ def _settings(engine: Engine, given: dict[str, Any]) -> Settings:
     return msgspec.convert({**named, "deletes": not given.get("no_delete", False)}, Settings)
 
 
-def _start(settings: Settings) -> RegistryServer:
+def _start(order: Order) -> RegistryServer:
     process = subprocess.Popen(
-        command(Order(settings=settings)),
+        command(order),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C in a notebook or a terminal is for who waits, not for the server

@@ -5,22 +5,56 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
+import anyio.to_thread
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.routing import BaseRoute, Mount
+from starlette.types import Receive, Scope, Send
 
+from containerlab.distribution.api.operation import PREFIX
+from containerlab.distribution.server import authentication
+from containerlab.distribution.server.api.app import Api
+from containerlab.distribution.server.page import site
 from containerlab.distribution.server.protocol.routes import Protocol
 from containerlab.distribution.server.registry import Registry
+from containerlab.distribution.server.rights import Identity
+from containerlab.distribution.server.worker import Worker
 
-__all__ = ["create"]
+__all__ = ["App", "create"]
 
 
-def create(registry: Registry) -> Starlette:
-    """Return the ASGI application of a registry; closing the registry is left to who opened it."""
+class App:
+    """An ASGI application: the protocol goes by itself, past what pages and the API need."""
+
+    def __init__(self, protocol: Protocol, others: Starlette) -> None:
+        self._protocol, self._others = protocol, others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        is_protocol = path.startswith("/v2/") or path in ("/v2", "/token")
+        await (self._protocol if is_protocol else self._others)(scope, receive, send)
+
+
+def create(registry: Registry) -> App:
+    """Return the application of a registry; closing the registry is left to who opened it."""
+    protocol = Protocol(registry)
+    routes: list[BaseRoute] = [
+        Mount(PREFIX, app=Api(registry, _identify)),
+        *site.routes(registry),
+    ]
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        yield
+        worker = Worker(registry)
+        worker.start()
+        try:
+            yield
+        finally:
+            await anyio.to_thread.run_sync(worker.stop)
 
-    protocol = Protocol(registry)
-    routes: list[BaseRoute] = [Mount("/v2", app=protocol)]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return App(protocol, Starlette(routes=routes, lifespan=lifespan))
+
+
+def _identify(registry: Registry, request: Request) -> Identity:
+    address = request.client.host if request.client else ""
+    return authentication.identify(registry, request.headers.get("authorization", ""), address)

@@ -5,7 +5,7 @@ It ends when its standard input does: so it never outlives who started it, howev
 
 from __future__ import annotations
 
-import ipaddress
+import contextlib
 import os
 import socket
 import ssl
@@ -17,19 +17,22 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from containerlab import errors
+from containerlab.distribution.server import accounts, listening, proofs
 from containerlab.distribution.server.registry import Examiner, Registry, Settings
+from containerlab.distribution.server.rights import Identity
 
 if TYPE_CHECKING:
     import uvicorn
-    from starlette.applications import Starlette
 
-__all__ = ["Order", "Started", "check", "run"]
+    from containerlab.distribution.server.app import App
+
+__all__ = ["Order", "Started", "run"]
 
 _THREADS = 32
 """Of those that hash, write and wait for the disk; a bound on uploads that do so at once."""
 _KEEP_ALIVE_S = 75
 _GRACE_S = 10
-_BACKLOG = 2048
+_LOGIN_S = 86400.0
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +41,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     socket_fd: int = -1
     """The listening socket that a worker gets; -1 for who makes it."""
+    wants_login: bool = False
+    """Whether it shall tell a login each time, not only when it makes the first account."""
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -54,65 +59,6 @@ class Started(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hint: str = ""
 
 
-def check(settings: Settings) -> None:
-    """Raise InvalidInput when the settings contradict each other or would open a registry to the world."""
-    if bool(settings.tls_certificate) != bool(settings.tls_key):
-        raise errors.InvalidInput("TLS needs both certificate and key", "give --tls-cert and --tls-key")
-    if settings.auth == "none" and not settings.opens_to_all and not is_loopback(settings.host):
-        raise errors.InvalidInput(
-            f"--auth none at {settings.host} lets everybody who reaches this machine push and delete",
-            "use --auth bearer, or say --insecure-open",
-        )
-    if settings.public_url and not settings.public_url.startswith(("http://", "https://")):
-        raise errors.InvalidInput(f"{settings.public_url!r} is no URL", "as https://registry.example")
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches an address.
-
-    >>> is_loopback("localhost"), is_loopback("127.0.0.2"), is_loopback("0.0.0.0")
-    (True, True, False)
-    """
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def listen(settings: Settings) -> socket.socket:
-    """Open the socket.
-
-    Raises: Conflict when the port is taken; InvalidInput, NotPermitted.
-    """
-    host, port = settings.host, settings.port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        where = f"cannot listen at {host}, port {port}"
-        if isinstance(error, PermissionError):
-            raise errors.NotPermitted(where, "ports below 1024 are for root") from error
-        if error.errno == 98:  # EADDRINUSE
-            raise errors.Conflict(
-                f"{where}: it is taken", "choose another port; 0 takes a free one"
-            ) from error
-        raise errors.InvalidInput(
-            f"{where}: {error.strerror or error}", "is it an address of here?"
-        ) from error
-
-
-def started(settings: Settings, listening: socket.socket) -> Started:
-    """Return how the registry can be reached."""
-    port = listening.getsockname()[1]
-    name = "localhost" if is_loopback(settings.host) else settings.host
-    if name in ("0.0.0.0", "::"):
-        name = socket.gethostname()
-    host = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
-    scheme = "https" if settings.tls_certificate else "http"
-    url = settings.public_url.rstrip("/") or f"{scheme}://{host}"
-    return Started(url=url, host=url.partition("://")[2].partition("/")[0])
-
-
 def run(order: Order, examiners: Mapping[str, Examiner], command: Callable[[Order], Sequence[str]]) -> int:
     """Be such a process until standard input ends or a signal comes; return its exit code.
 
@@ -122,30 +68,39 @@ def run(order: Order, examiners: Mapping[str, Examiner], command: Callable[[Orde
 
     settings = order.settings
     if order.socket_fd >= 0:
-        with socket.socket(fileno=order.socket_fd) as listening:
-            _serve(settings, examiners, listening, lambda: None)
+        with socket.socket(fileno=order.socket_fd) as server:
+            _serve(settings, examiners, server, lambda: None)
         return 0
     try:
-        check(settings)
-        listening = listen(settings)
-        told = _first_start(settings, started(settings, listening))
+        listening.check(settings)
+        server = listening.listen(settings)
+        settings = msgspec.structs.replace(settings, port=server.getsockname()[1])
+        order = msgspec.structs.replace(order, settings=settings)
+        told = _first_start(order, listening.url(settings, server))
     except errors.LabError as error:
         _tell(Started(kind=type(error).__name__, error=error.message, hint=error.hint))
         return 1
-    with listening:
+    with server:
         if settings.workers == 1:
-            _serve(settings, examiners, listening, lambda: _tell(told))
+            _serve(settings, examiners, server, lambda: _tell(told))
         else:
-            workers.supervise(order, listening, command, lambda: _tell(told))
+            workers.supervise(order, server, command, lambda: _tell(told))
     return 0
 
 
-def _first_start(settings: Settings, told: Started) -> Started:
-    """Make the database, and the first administrator if there is nobody yet."""
-    registry = Registry(settings)
+def _first_start(order: Order, url: str) -> Started:
+    """Make the database, and the first administrator if there is nobody yet, whose password is told."""
+    told = Started(url=url, host=url.partition("://")[2].partition("/")[0])
+    registry = Registry(order.settings)
     try:
-        with registry.database.reading():
+        if order.settings.auth == "none":
             return told
+        password = accounts.ensure_administrator(registry)
+        if not password and order.wants_login:
+            administrator = Identity(name=accounts.FIRST, is_admin=True)
+            with contextlib.suppress(errors.LabError):  # they may have been removed
+                password = proofs.log_in_temporarily(registry, administrator, _LOGIN_S).secret
+        return msgspec.structs.replace(told, username=accounts.FIRST if password else "", password=password)
     finally:
         registry.close()
 
@@ -159,7 +114,7 @@ def _tell(told: Started) -> None:
 def _serve(
     settings: Settings,
     examiners: Mapping[str, Examiner],
-    listening: socket.socket,
+    listener: socket.socket,
     ready: Callable[[], None],
 ) -> None:
     import asyncio
@@ -175,7 +130,7 @@ def _serve(
     async def serve() -> None:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "registry"))
         end_with_input(lambda: setattr(server, "should_exit", True))
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started and not serving.done():
             await asyncio.sleep(0.01)
         if server.started:
@@ -188,7 +143,7 @@ def _serve(
         registry.close()
 
 
-def _config(settings: Settings, app: Starlette) -> uvicorn.Config:
+def _config(settings: Settings, app: App) -> uvicorn.Config:
     import uvicorn
 
     config = uvicorn.Config(

@@ -1,4 +1,4 @@
-"""The routes of `/v2/`: which request means what, and what becomes of errors."""
+"""The routes of `/v2/` and `/token`: which request means what, and what becomes of errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from containerlab import errors
 from containerlab.distribution.server import problems
-from containerlab.distribution.server.protocol import access, blobs, discovery, log, manifests, uploads
+from containerlab.distribution.server.protocol import access, blobs, discovery, log, manifests, token, uploads
 from containerlab.distribution.server.protocol.request import Answer, Disconnected, Request
 from containerlab.distribution.server.registry import Registry
 from containerlab.oci.distribution import problems_document
@@ -36,11 +36,12 @@ _MANIFEST: Mapping[str, _Handler] = {
 _TAGS: Mapping[str, _Handler] = {"GET": discovery.tags, "HEAD": discovery.tags}
 _REFERRERS: Mapping[str, _Handler] = {"GET": discovery.referrers, "HEAD": discovery.referrers}
 _CATALOG: Mapping[str, _Handler] = {"GET": discovery.catalog, "HEAD": discovery.catalog}
+_TOKEN: Mapping[str, _Handler] = {"GET": token.give, "POST": token.give}
 _BASE: Mapping[str, _Handler] = {"GET": discovery.base, "HEAD": discovery.base}
 
 
 class Protocol:
-    """The ASGI application that answers `/v2/`."""
+    """The ASGI application that answers `/v2/` and `/token`."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -65,7 +66,8 @@ class Protocol:
         handler = methods.get(request.method)
         if handler is None:
             raise problems.Unsupported(f"{request.method} does not go with this", ", ".join(methods))
-        request.identity = await access.identify(request)
+        if methods is not _TOKEN:
+            request.identity = await access.identify(request)
         return await handler(request, name, last)
 
 
@@ -74,6 +76,8 @@ def _route(path: str) -> tuple[Mapping[str, _Handler], str, str]:
 
     By hand, not by regular expressions: names have slashes, and this is done for every request.
     """
+    if path == "/token":
+        return _TOKEN, "", ""
     rest = path.removeprefix("/v2").removeprefix("/")
     if rest in ("", "_catalog"):
         return (_CATALOG if rest else _BASE), "", ""

@@ -1,0 +1,72 @@
+"""Where a registry listens, and what it may do there."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+from containerlab import errors
+from containerlab.distribution.server.registry import Settings
+
+__all__ = ["check", "is_loopback", "listen", "url"]
+
+_BACKLOG = 2048
+
+
+def check(settings: Settings) -> None:
+    """Raise InvalidInput when the settings contradict each other or would open a registry to the world."""
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        raise errors.InvalidInput("TLS needs both certificate and key", "give --tls-cert and --tls-key")
+    if settings.auth == "none" and not settings.opens_to_all and not is_loopback(settings.host):
+        raise errors.InvalidInput(
+            f"--auth none at {settings.host} lets everybody who reaches this machine push and delete",
+            "use --auth bearer, or say --insecure-open",
+        )
+    if settings.public_url and not settings.public_url.startswith(("http://", "https://")):
+        raise errors.InvalidInput(f"{settings.public_url!r} is no URL", "as https://registry.example")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches an address.
+
+    >>> is_loopback("localhost"), is_loopback("127.0.0.2"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Open the socket.
+
+    Raises: Conflict when the port is taken; InvalidInput, NotPermitted.
+    """
+    host, port = settings.host, settings.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        where = f"cannot listen at {host}, port {port}"
+        if isinstance(error, PermissionError):
+            raise errors.NotPermitted(where, "ports below 1024 are for root") from error
+        if error.errno == 98:  # EADDRINUSE
+            raise errors.Conflict(
+                f"{where}: it is taken", "choose another port; 0 takes a free one"
+            ) from error
+        raise errors.InvalidInput(
+            f"{where}: {error.strerror or error}", "is it an address of here?"
+        ) from error
+
+
+def url(settings: Settings, listening: socket.socket) -> str:
+    """Return what clients call it."""
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    name = "localhost" if is_loopback(settings.host) else settings.host
+    if name in ("0.0.0.0", "::"):
+        name = socket.gethostname()
+    shown = f"[{name}]" if ":" in name else name
+    scheme = "https" if settings.tls_certificate else "http"
+    return f"{scheme}://{shown}:{listening.getsockname()[1]}"
