@@ -78,7 +78,8 @@ def require_push(connection: sqlite3.Connection, identity: Identity, name: str) 
     """
     found = find(connection, name)
     require(identity.level(name), Level.WRITE, name)
-    if found is None and not identity.is_admin and not _organization(connection, organization_of(name)):
+    may_found = identity.is_admin or identity.is_founder
+    if found is None and not may_found and not _organization(connection, organization_of(name)):
         raise Denied(f"there is no organisation {organization_of(name)}", "ask an administrator to make it")
     return found
 
@@ -138,13 +139,14 @@ def tags(registry: Registry, identity: Identity, name: str, last: str = "", most
 
 def repositories(registry: Registry, identity: Identity, last: str = "", most: int = MOST_ENTRIES) -> Page:
     """Return the names of the repositories that somebody may read, after `last`."""
-    scopes = list(identity.rights)
+    lister = identity.lister()
+    scopes = list(lister.rights)
     with registry.reader.reading() as connection:
         return _page(
             connection,
             "SELECT name FROM repositories WHERE (? OR is_public OR name IN (SELECT value FROM json_each(?))"
             " OR organization || '/' IN (SELECT value FROM json_each(?))) AND name > ? ORDER BY name LIMIT ?",
-            (identity.is_admin, *[msgspec.json.encode(scopes).decode()] * 2, last),
+            (lister.is_admin, *[msgspec.json.encode(scopes).decode()] * 2, last),
             most,
         )
 

@@ -55,6 +55,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """The state of the account that this is true of; whatever is made with it ends with it."""
     until: float | None = None
     """When what they showed ends; they cannot give themselves anything that lasts longer."""
+    is_founder: bool = False
+    """Whether a push may make its organisation: a token says so that speaks for an administrator."""
     behind: Identity | None = None
     """Whom a token speaks for that may list repositories."""
 
@@ -70,7 +72,12 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
         """Return what they are with a token for some repositories: nothing else is left of their rights."""
         rights = {name: self.level(name) for name in limits}
         return msgspec.structs.replace(
-            self, is_admin=False, rights=rights, limits=limits, behind=self if may_list else None
+            self,
+            is_admin=False,
+            is_founder=self.is_admin or self.is_founder,
+            rights=rights,
+            limits=limits,
+            behind=self if may_list else None,
         )
 
     def level(self, repository: str, *, is_public: bool = False) -> Level:
