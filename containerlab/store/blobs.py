@@ -117,17 +117,34 @@ class Blobs:
 
         Raises: Unavailable when the disk is full.
         """
-        writer = Writer(self._home, self._root, expected)
-        try:
+        writer = Writer(self._home, self._root, expected, *self._home.fresh_file("blob-"))
+        with _closed(writer):
             yield writer
-        except OSError as error:
-            if not is_full(error):
+
+    @contextlib.contextmanager
+    def arriving(self, expected: Descriptor) -> Iterator[Writer]:
+        """Give a writer for one blob that comes from afar, and may be cut off: what came stays for next time.
+
+        Whoever gets it first goes through its `earlier` bytes. What turns out to be wrong does not stay, nor
+        anything on a full disk.
+
+        Raises: Unavailable when the disk is full.
+        """
+        found = self._home.partial_file(expected.digest.replace(":", "-"))
+        if found is None:
+            with self.writer(expected) as writer:
+                yield writer
+            return
+        if os.fstat(found[0]).st_size > expected.size:
+            os.ftruncate(found[0], 0)
+        writer = Writer(self._home, self._root, expected, *found)
+        writer.is_kept = True
+        with _closed(writer):
+            try:
+                yield writer
+            except (errors.CorruptContent, errors.Unsupported):
+                writer.is_kept = False
                 raise
-            raise errors.Unavailable(
-                f"no space left below {self._home.root}", "free some with `image prune` or `system prune`"
-            ) from error
-        finally:
-            writer.close()
 
     def write(self, data: bytes, media_type: str) -> Descriptor:
         """Store a document."""
@@ -216,12 +233,16 @@ class Blobs:
 class Writer:
     """Takes the bytes of one blob; made by `Blobs.writer`."""
 
-    def __init__(self, home: Home, root: Path, expected: Descriptor | None) -> None:
-        self._home, self._root, self._expected = home, root, expected
+    def __init__(self, home: Home, root: Path, expected: Descriptor | None, fd: int, path: str) -> None:
+        self.home, self._root, self._expected = home, root, expected
         self._hasher = digests.Hasher(expected.digest.partition(":")[0] if expected else "sha256")
-        fd, self._path = home.fresh_file("blob-")
-        self._file = os.fdopen(fd, "wb", buffering=0)
+        self._path = path
+        self._file = os.fdopen(fd, "r+b", buffering=0)
         self._committed = False
+        self.earlier_bytes = min(os.fstat(fd).st_size, expected.size if expected else 0)
+        """What is there of it already, not verified."""
+        self.is_kept = False
+        """Whether what was written stays when it is not committed."""
 
     @property
     def size(self) -> int:
@@ -232,6 +253,12 @@ class Writer:
     def digest(self) -> str:
         """Digest of the bytes written so far."""
         return self._hasher.digest()
+
+    def earlier(self, most: int) -> bytes:
+        """Return the next of the bytes that are there already, and nothing after the last; then write."""
+        data = self._file.read(min(most, self.earlier_bytes - self._hasher.size))
+        self._hasher.update(data)
+        return data
 
     def write(self, data: bytes | memoryview) -> int:
         """Add bytes; best in chunks of 64 KiB or more.
@@ -246,7 +273,7 @@ class Writer:
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
-        self._home.moved(len(data))
+        self.home.moved(len(data))
         return len(data)
 
     def commit(self, media_type: str = "application/octet-stream") -> Descriptor:
@@ -260,18 +287,34 @@ class Writer:
             result = self._expected
         os.fsync(self._file.fileno())
         target = self._root / digests.path(result.digest)
-        with self._home.lock(CONTENT_LOCK, shared=True):
+        with self.home.lock(CONTENT_LOCK, shared=True):
             os.makedirs(target.parent, mode=0o700, exist_ok=True)
             os.rename(self._path, target)  # also over an older copy: that heals one which was damaged
         self._committed = True
         return result
 
     def close(self) -> None:
-        """Drop what was not committed."""
-        if not self._committed:
+        """Drop what was not committed, unless it is kept."""
+        if not self._committed and not (self.is_kept and os.fstat(self._file.fileno()).st_size):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path)
         self._file.close()
+
+
+@contextlib.contextmanager
+def _closed(writer: Writer) -> Iterator[None]:
+    """Close a writer at the end, and say what a full disk means."""
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        writer.is_kept = False
+        raise errors.Unavailable(
+            f"no space left below {writer.home.root}", "free some with `image prune` or `system prune`"
+        ) from error
+    finally:
+        writer.close()
 
 
 def _compare(found: Descriptor, expected: Descriptor) -> None:

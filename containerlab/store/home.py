@@ -15,6 +15,7 @@ import contextlib
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,9 +25,12 @@ from containerlab import errors
 from containerlab.linux.files import remove_tree
 from containerlab.oci.image import OCI_LAYOUT
 
-__all__ = ["Home", "is_held"]
+__all__ = ["PARTIAL", "Home", "is_held"]
 
 _FOLDERS = ("oci/blobs/sha256", "layers", "containers", "volumes", "cache", "tmp", "locks")
+PARTIAL = "partial-"
+"""How the names of those files in `tmp` begin that a later download goes on with."""
+_PARTIAL_KEPT_S = 86400.0
 _PASSING_LOCK = "build-"
 """How the names of those locks begin that are removed by whoever had them."""
 _EMPTY_INDEX = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
@@ -142,6 +146,21 @@ class Home(msgspec.Struct, frozen=True):
         """Make a file below `tmp` and return its descriptor, locked for `sweep` to see, and its path."""
         return _fresh(lambda: _new_file(prefix, self.temporary), os.O_RDWR)
 
+    def partial_file(self, name: str) -> tuple[int, str] | None:
+        """Open what is there of a download, or a new file, locked; None while somebody else writes to it."""
+        path = f"{self.root}/tmp/{PARTIAL}{name}"
+        while True:
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            fd = os.open(path, flags, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(fd)
+                return None
+            if _is_same(fd, path):
+                return fd, path
+            os.close(fd)  # its last writer has finished it meanwhile
+
     def replace(self, path: Path, content: bytes) -> None:
         """Write a whole file, so that everybody sees the old content or the new, on the disk."""
         fd, temporary = self.fresh_file("file-")
@@ -152,9 +171,32 @@ class Home(msgspec.Struct, frozen=True):
             os.rename(temporary, path)
 
     def sweep(self) -> int:
-        """Remove what killed processes left in `tmp`, and their locks of builds; return how many entries."""
+        """Remove what killed processes left in `tmp`, and their locks of builds; return how many entries.
+
+        What came of a download stays for a day.
+        """
         locks = (entry for entry in os.scandir(self.root / "locks") if entry.name.startswith(_PASSING_LOCK))
-        return sum(_remove_if_dead(entry.path) for entry in (*os.scandir(self.temporary), *locks))
+        left = (entry for entry in os.scandir(self.temporary) if not _is_wanted(entry))
+        return sum(_remove_if_dead(entry.path) for entry in (*left, *locks))
+
+    def drop_partials(self) -> int:
+        """Remove what came of downloads that nobody goes on with now; return the bytes freed."""
+        freed_bytes = 0
+        for entry in os.scandir(self.temporary):
+            if entry.name.startswith(PARTIAL):
+                with contextlib.suppress(FileNotFoundError):
+                    size = entry.stat(follow_symlinks=False).st_size
+                    freed_bytes += size if _remove_if_dead(entry.path) else 0
+        return freed_bytes
+
+
+def _is_wanted(entry: os.DirEntry[str]) -> bool:
+    if not entry.name.startswith(PARTIAL):
+        return False
+    try:
+        return time.time() - entry.stat(follow_symlinks=False).st_mtime < _PARTIAL_KEPT_S
+    except FileNotFoundError:
+        return False
 
 
 def _refuse_undecodable(root: Path) -> None:

@@ -26,10 +26,15 @@ from containerlab.store.blobs import Blobs
 from containerlab.store.home import Home
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from typing import BinaryIO
+
     from containerlab.store.layer_processes import Growth, Unpacking
     from containerlab.store.layer_writer import Committed, Watch
     from containerlab.store.owners import Noted
     from containerlab.store.unpack import Limits
+
+    Opened = Callable[[], AbstractContextManager[BinaryIO]]
 
 __all__ = ["Layers", "PackOptions"]
 
@@ -88,6 +93,33 @@ class Layers:
             self._unpack_all(missing, notice or (lambda _: None))
         # A layer that comes twice counts where it comes last: overlayfs refuses the same directory twice.
         return [self.path(diff_id) for diff_id in dict.fromkeys(reversed(image.diff_ids))]
+
+    def receive(
+        self, diff_id: str, descriptor: Descriptor, unpacking: Unpacking, opened: Opened
+    ) -> tuple[str, ...]:
+        """Unpack one layer, unless it is there, while its blob arrives; return sentences about it.
+
+        opened: gives a stream of the blob for the time of a block, and when that is left raises unless the
+        digest was right. It is called while nobody else unpacks the layer.
+
+        Raises: as `ensure` does, and what `opened` raises; then the layer is not there.
+        """
+        path = self.path(diff_id)
+        with self._home.lock(_lock_name(path)):
+            if path.exists():
+                return ()
+            with self._home.scratch("layer-") as scratch:
+                tree = scratch / "tree"
+                tree.mkdir(mode=0o755)
+                tree.chmod(0o755)  # whatever the umask is
+                try:
+                    with opened() as blob:
+                        report = unpacking.fill(tree, blob, descriptor, diff_id)
+                    trees.rename(tree, path, self.idmap)
+                except BaseException:
+                    trees.remove(tree, self.idmap)
+                    raise
+                return report.notices
 
     def commit(self, upper: Path, options: PackOptions = _USUAL, watch: Watch | None = None) -> Committed:
         """Store what an overlay's upper directory changes as a blob, hashed and compressed while written.
@@ -234,8 +266,12 @@ class Layers:
         from containerlab.store.layer_processes import Unpacking
 
         unpacking = Unpacking(self.idmap, self._limits)
+
+        def unpack(diff_id: str, descriptor: Descriptor) -> tuple[str, ...]:
+            return self.receive(diff_id, descriptor, unpacking, lambda: self._blobs.open(descriptor))
+
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            futures = [pool.submit(self._unpack, *each, unpacking) for each in missing.items()]
+            futures = [pool.submit(unpack, *each) for each in missing.items()]
             try:
                 notices = [future.result() for future in futures]
             except BaseException:
@@ -244,24 +280,6 @@ class Layers:
         for sentences in notices:
             for sentence in sentences:
                 notice(sentence)
-
-    def _unpack(self, diff_id: str, descriptor: Descriptor, unpacking: Unpacking) -> tuple[str, ...]:
-        path = self.path(diff_id)
-        with self._home.lock(_lock_name(path)):
-            if path.exists():
-                return ()
-            with self._home.scratch("layer-") as scratch:
-                tree = scratch / "tree"
-                tree.mkdir(mode=0o755)
-                tree.chmod(0o755)  # whatever the umask is
-                try:
-                    with self._blobs.open(descriptor) as blob:
-                        report = unpacking.fill(tree, blob, descriptor, diff_id)
-                    trees.rename(tree, path, self.idmap)
-                except BaseException:
-                    trees.remove(tree, self.idmap)
-                    raise
-                return report.notices
 
 
 def _bring_to_medium(directory: Path) -> None:

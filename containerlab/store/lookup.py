@@ -14,7 +14,7 @@ from containerlab.oci.image import Descriptor
 from containerlab.oci.platform import Platform
 from containerlab.oci.reference import Reference
 
-__all__ = ["Match", "all_names", "assign", "descriptor", "find", "names_of", "platforms"]
+__all__ = ["Match", "all_names", "assign", "descriptor", "find", "names_of", "names_with", "platforms"]
 
 _HEX = r"[0-9a-f]{1,64}"
 
@@ -99,6 +99,15 @@ def names_of(connection: sqlite3.Connection, digest: str) -> tuple[str, ...]:
 
 def _full_names_of(connection: sqlite3.Connection, digest: str) -> list[str]:
     rows = connection.execute("SELECT name FROM names WHERE image = ? ORDER BY name", (digest,))
+    return [row[0] for row in rows]
+
+
+def names_with(connection: sqlite3.Connection, digest: str) -> list[str]:
+    """Return the full names of the images that have a blob."""
+    rows = connection.execute(
+        "SELECT name FROM names JOIN contents USING (image) WHERE digest = ? AND kind = 'blob' ORDER BY name",
+        (digest,),
+    )
     return [row[0] for row in rows]
 
 

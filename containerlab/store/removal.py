@@ -71,7 +71,7 @@ def prune(
                 continue
             lines += _untag(connection, names) + _delete(connection, digest)
         index.write(images.home, connection)
-    return lines, collect(images)
+    return lines, collect(images) + images.home.drop_partials()
 
 
 @contextlib.contextmanager

@@ -1,0 +1,34 @@
+"""Work on several things at once, ended as a whole by the first failure or an interrupt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import TypeVar
+
+__all__ = ["each"]
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+def each(
+    items: Iterable[_T], work: Callable[[_T], _R], jobs: int, stop: Callable[[], None] = lambda: None
+) -> list[_R]:
+    """Work on all items, so many at once, and return what comes of them in their order.
+
+    stop: lets what is under way end early; called at the first failure.
+
+    Raises: the failure that came first.
+    """
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            stop()
+            raise
+    return [future.result() for future in futures]
