@@ -20,10 +20,13 @@ from typing import Literal
 import msgspec
 import pytest
 
+from containerlab.distribution.server.process import Order, Started
+from containerlab.distribution.server.registry import Settings
+from containerlab.engine.registry_process import command
 from tests.certificates import Authority
 from tests.containers import until
 
-__all__ = ["PASSWORD", "USER", "Auth", "Registry", "debian"]
+__all__ = ["PASSWORD", "USER", "Auth", "Registry", "debian", "ours"]
 
 Auth = Literal["none", "basic", "bearer"]
 USER, PASSWORD = "admin", "correct horse battery"
@@ -123,12 +126,7 @@ def _running(
         yield process
     finally:
         process.terminate()
-        try:
-            process.wait(_PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
+        _wait(process)
 
 
 def _look_for(pattern: bytes, log: Path, process: subprocess.Popen[bytes]) -> str:
@@ -145,7 +143,84 @@ def _look_for(pattern: bytes, log: Path, process: subprocess.Popen[bytes]) -> st
 
 
 @contextmanager
-def ours(folder: Path, *, auth: Auth = "bearer", tls: bool = False, workers: int = 1) -> Iterator[Registry]:
-    """Run our server."""
-    pytest.skip("not yet")
-    yield
+def ours(
+    folder: Path,
+    *,
+    auth: Auth = "bearer",
+    tls: bool = False,
+    workers: int = 1,
+    settings: Mapping[str, object] = {},
+) -> Iterator[Registry]:
+    """Run our server, as `conlab registry serve` starts it; again in the same folder on the same store.
+
+    settings: fields of its Settings that this function does not set.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    authority = Authority(folder / "tls") if tls else None
+    pair = authority.server() if authority else None
+    given = Settings(
+        **{
+            "storage": str(folder / "home"),
+            "port": 0,
+            "auth": auth,
+            "workers": workers,
+            "tls_certificate": str(pair.certificate) if pair else "",
+            "tls_key": str(pair.key) if pair else "",
+            **settings,
+        }
+    )
+    log = folder / "registry.log"
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            command(Order(settings=given)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            start_new_session=True,
+        )
+    try:
+        user, password, url = _first_words(process, folder, auth)
+        yield Registry(
+            kind="ours",
+            url=url,
+            storage=folder / "home",
+            log=log,
+            process=process,
+            auth=auth,
+            user=user,
+            password=password,
+            authority=authority.certificate if authority else None,
+        )
+    finally:
+        _end(process)
+
+
+def _first_words(process: subprocess.Popen[bytes], folder: Path, auth: Auth) -> tuple[str, str, str]:
+    """Read what the server says when it can be reached; it tells the password on its first start only."""
+    assert process.stdout
+    line = process.stdout.readline()
+    process.stdout.close()
+    told = msgspec.json.decode(line, type=Started) if line else Started(error="it said nothing")
+    assert not told.error, f"{told.error}\n{(folder / 'registry.log').read_text()[-2000:]}"
+    login = folder / "login.json"
+    if told.password:
+        login.write_bytes(msgspec.json.encode((told.username, told.password)))
+    if auth == "none":
+        return "", "", told.url
+    user, password = msgspec.json.decode(login.read_bytes(), type=tuple[str, str])
+    return user, password, told.url
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin
+    process.stdin.close()
+    _wait(process)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
