@@ -124,6 +124,8 @@ def put(
     """
     for tag in tags:
         _check_tag(tag)
+    if digest:
+        content.checked_digest(digest)
     found = digests.of(document.raw, digest.partition(":")[0] or "sha256")
     if digest and found != digest:
         raise DigestInvalid(f"the manifest has the digest {found}, not {digest}")
