@@ -9,11 +9,13 @@ from urllib.parse import unquote, urlsplit
 
 from containerlab import errors
 from containerlab.distribution import realms
+from containerlab.distribution.addresses import addresses
 from containerlab.distribution.endpoints import Endpoint, TlsFiles, tls_files
 from containerlab.distribution.proxies import proxy_for
 from containerlab.distribution.refusals import Dropped, plain
 
 if TYPE_CHECKING:
+    import socket
     import ssl
     from typing import BinaryIO
 
@@ -50,7 +52,7 @@ class Connections:
         """The endpoint's URL; http:// when it may be plain and the other side speaks no TLS."""
         url = self._endpoint.url
         with self._lock:
-            if self._endpoint.may_be_plain and not _speaks_tls(url):
+            if self._endpoint.may_be_plain and not _speaks_tls(url, self._endpoint.is_public_only):
                 return f"http{url.removeprefix('https')}"
         return url
 
@@ -95,7 +97,7 @@ class Connections:
         with self._lock:
             if (proxy, files) not in self._pools:
                 context = _context(files, self._endpoint.is_verified) if url.startswith("https:") else None
-                self._pools[proxy, files] = _manager(proxy, context)
+                self._pools[proxy, files] = _manager(proxy, context, self._endpoint.is_public_only)
             return self._pools[proxy, files]
 
     def _files(self, url: str) -> TlsFiles | None:
@@ -108,9 +110,9 @@ class Connections:
         return TlsFiles(others.authorities + (own.authorities if own else ()), others.pairs)
 
 
-def _manager(proxy: str, context: ssl.SSLContext | None) -> PoolManager:
+def _manager(proxy: str, context: ssl.SSLContext | None, is_public_only: bool = False) -> PoolManager:
+    """Make a pool; through a proxy it is the proxy that decides where it goes."""
     import urllib3
-    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
     kept: dict[str, Any] = {"maxsize": _KEPT, "ssl_context": context, "blocksize": _PIECE}
     manager: PoolManager
@@ -121,21 +123,37 @@ def _manager(proxy: str, context: ssl.SSLContext | None) -> PoolManager:
         manager = urllib3.ProxyManager(proxy, proxy_headers=headers, **kept)
     else:
         manager = urllib3.PoolManager(**kept)
-    manager.pool_classes_by_scheme = {"http": HTTPConnectionPool, "https": _quiet(HTTPSConnectionPool)}
+    manager.pool_classes_by_scheme = _pools(is_public_only and not proxy)
     return manager
 
 
 @functools.cache
-def _quiet(pool: type) -> type:
-    """Do without urllib3's warning about unchecked certificates at every request: the user asked for it."""
-    from urllib3.connection import HTTPSConnection
+def _pools(is_public_only: bool) -> dict[str, type]:
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-    class Connection(HTTPSConnection):
+    class Guarded(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            if not is_public_only:
+                return super()._new_conn()
+            name = self._dns_host
+            self._dns_host = addresses(name, self.port or self.default_port, allows_private=False)[0]
+            try:
+                return super()._new_conn()
+            finally:
+                self._dns_host = name  # which the certificate is for
+
+    class Quiet(Guarded, HTTPSConnection):
+        """Without urllib3's warning about unchecked certificates at every request: the user asked for it."""
+
         def connect(self) -> None:
             super().connect()
             self.is_verified = True
 
-    return type("Pool", (pool,), {"ConnectionCls": Connection})
+    return {
+        "http": type("Pool", (HTTPConnectionPool,), {"ConnectionCls": Guarded}),
+        "https": type("Pool", (HTTPSConnectionPool,), {"ConnectionCls": Quiet}),
+    }
 
 
 @functools.lru_cache(maxsize=32)
@@ -165,7 +183,7 @@ def _context(files: TlsFiles | None, is_verified: bool) -> ssl.SSLContext:
     return context
 
 
-def _speaks_tls(url: str) -> bool:
+def _speaks_tls(url: str, is_public_only: bool) -> bool:
     """Say hello in TLS, and tell whether it was understood; nothing but the hello is sent."""
     import ssl
 
@@ -176,7 +194,7 @@ def _speaks_tls(url: str) -> bool:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
-        with _manager(proxy_for(url) or "", context) as pool:
+        with _manager(proxy_for(url) or "", context, is_public_only) as pool:
             pool.request("HEAD", f"{url}/v2/", retries=False, redirect=False, timeout=urllib3.Timeout(5.0))
     except NewConnectionError:
         return urlsplit(url).port is not None  # with a port, let the request say that nobody listens there
@@ -201,6 +219,8 @@ def _translated(error: Exception, url: str, endpoint: Endpoint) -> errors.LabErr
     from urllib3 import exceptions as failures
 
     host = urlsplit(url).netloc
+    if isinstance(error.__context__, errors.NotPermitted):  # an OSError to urllib3, which wraps it
+        return error.__context__
     if isinstance(error, failures.ProxyError):
         return errors.Unavailable(
             f"cannot reach {host} through the proxy: {_cause(error)}",

@@ -60,6 +60,9 @@ class Endpoint(msgspec.Struct, frozen=True):
     may_be_plain: bool = False
     """Whether plain HTTP is spoken when the other side has no TLS."""
     is_mirror: bool = False
+    is_public_only: bool = False
+    """Whether it, and where it redirects to, must be an address of the internet: for what a server does by
+    itself, so that nobody looks through it into its network."""
 
 
 def endpoints(

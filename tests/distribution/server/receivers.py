@@ -56,12 +56,12 @@ class Receiver:
 
 
 @contextlib.contextmanager
-def receiver() -> Iterator[Receiver]:
-    """Run one at 127.0.0.1."""
+def receiver(address: str = "127.0.0.1") -> Iterator[Receiver]:
+    """Run one."""
     found = Receiver()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(found))
+    server = ThreadingHTTPServer((address, 0), _handler(found))
     server.daemon_threads = False
-    found.url = f"http://127.0.0.1:{server.server_port}/hook"
+    found.url = f"http://{address}:{server.server_port}/hook"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
@@ -75,8 +75,11 @@ def receiver() -> Iterator[Receiver]:
 
 def _handler(taker: Receiver) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.do_POST()
+
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
             status, headers = taker.take(
                 Got(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
             )
