@@ -30,6 +30,7 @@ __all__ = [
     "Chosen",
     "load",
     "load_directory",
+    "read",
     "save",
     "save_directory",
     "write",
@@ -58,6 +59,18 @@ def load_directory(images: Images, path: Path) -> list[str]:
 
 
 def _load(images: Images, source: Archive | Directory) -> list[str]:
+    found = read(images, source)
+    images.put_all(found)
+    named = {descriptor.digest for name, descriptor in found if name}
+    result = [name or _ids(images, root)[0] for name, root in found if name or root.digest not in named]
+    return list(dict.fromkeys(result))
+
+
+def read(images: Images, source: Archive | Directory) -> list[tuple[str | None, Descriptor]]:
+    """Bring in the blobs of all images, and return an entry for each name; the caller holds a lease.
+
+    Raises: InvalidInput when it is no image; CorruptContent.
+    """
     if source.has(oci_layout.LAYOUT):
         found = oci_layout.load(images, source)
         if source.has(docker_archive.MANIFEST):
@@ -74,10 +87,7 @@ def _load(images: Images, source: Archive | Directory) -> list[str]:
             "this is no image: neither manifest.json nor oci-layout is in it",
             "a plain root file system comes in with `import`",
         )
-    images.put_all(found)
-    named = {descriptor.digest for name, descriptor in found if name}
-    result = [name or _ids(images, root)[0] for name, root in found if name or root.digest not in named]
-    return list(dict.fromkeys(result))
+    return found
 
 
 def _docker_names(

@@ -79,10 +79,13 @@ class Archive:
 
     Documents are kept in memory, everything else becomes a blob of the store at once, verified where its name
     is a digest. So hold a lease, and collect what turns out to be of no use.
+
+    proves: a blob counts only when its bytes are in the archive: that the store has it is no help, and its
+    digest no right to it. Otherwise what the store has is not read again.
     """
 
-    def __init__(self, blobs: Blobs, stream: BinaryIO) -> None:
-        self._blobs = blobs
+    def __init__(self, blobs: Blobs, stream: BinaryIO, *, proves: bool = False) -> None:
+        self._blobs, self._proves = blobs, proves
         self._documents: dict[str, bytes] = {}
         self._stored: dict[str, Descriptor] = {}
         self._links: dict[str, str] = {}
@@ -103,8 +106,14 @@ class Archive:
         return self._blobs.read(self.blob(found).digest)
 
     def fetch(self, blob: Descriptor) -> None:
-        if not self._blobs.keep(blob):
+        is_proven = not self._proves or blob.digest in self.digests()
+        if not is_proven or not self._blobs.keep(blob):
             raise errors.CorruptContent(f"the archive lacks the blob {blob.digest} of {blob.size} bytes")
+
+    def digests(self) -> set[str]:
+        """Return the digests of all that is in the archive."""
+        stored = {each.digest for each in self._stored.values()}
+        return stored | {digests.of(each) for each in self._documents.values()}
 
     def blob(self, name: str) -> Descriptor:
         """Return what a member became in the store. Raises: CorruptContent when there is none."""
@@ -144,7 +153,7 @@ class Archive:
 
     def _store(self, name: str, entry: tar_read.Entry, reader: tar_read.Reader) -> Descriptor:
         expected = _expected(name, entry.size)
-        if expected and self._blobs.keep(expected):
+        if expected and not self._proves and self._blobs.keep(expected):
             return expected
         with self._blobs.writer(expected) as writer:
             if entry.pieces is not None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from containerlab.distribution.api.archives import Archives
 from containerlab.distribution.api.client import Client
 from containerlab.distribution.api.events import Events
 from containerlab.distribution.api.immutability import Immutability
+from containerlab.distribution.api.layers import Layers
 from containerlab.distribution.api.quotas import Quotas
 from containerlab.distribution.api.webhooks import Webhooks
 
@@ -36,3 +38,13 @@ class RegistryApi:
     def quotas(self) -> Quotas:
         """Return how much organisations keep, and may."""
         return Quotas(self._client)
+
+    @property
+    def archives(self) -> Archives:
+        """Return the archives that are uploaded in pieces."""
+        return Archives(self._client)
+
+    @property
+    def layers(self) -> Layers:
+        """Return what is in layers."""
+        return Layers(self._client)

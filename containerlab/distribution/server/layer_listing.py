@@ -6,18 +6,22 @@ may become.
 
 from __future__ import annotations
 
+import os
 import time
 from typing import BinaryIO, NamedTuple
 
-import msgspec
-
 from containerlab import errors
+from containerlab.distribution.api.layers import FileKind, Layer, LayerFile, Layers
+from containerlab.distribution.server import content
+from containerlab.distribution.server.api.binding import serves
+from containerlab.distribution.server.registry import Registry
+from containerlab.distribution.server.rights import Identity
 from containerlab.store import sources, tar_read
 from containerlab.store.compression import opened
 
-__all__ = ["BOUNDS", "Bounded", "Bounds", "Layer", "LayerFile", "read"]
+__all__ = ["BOUNDS", "Bounded", "Bounds", "find", "read"]
 
-_KINDS = {
+_KINDS: dict[bytes, FileKind] = {
     tar_read.FILE: "file",
     tar_read.HARD_LINK: "link",
     tar_read.SYMLINK: "symlink",
@@ -41,32 +45,6 @@ class Bounds(NamedTuple):
 
 
 BOUNDS = Bounds()
-
-
-class LayerFile(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry of a layer."""
-
-    path: str
-    kind: str
-    """file, directory, symlink, link, device, fifo; removed or emptied for what it takes from those below."""
-    size: int = 0
-    """In bytes."""
-    mode: int
-    uid: int
-    gid: int
-    mtime: float
-    """Seconds since the epoch."""
-    link: str = ""
-
-
-class Layer(msgspec.Struct, frozen=True, kw_only=True):
-    """What is in a layer."""
-
-    files: tuple[LayerFile, ...]
-    """In the order of the layer."""
-    is_complete: bool
-    note: str = ""
-    """Why it is not complete."""
 
 
 class Bounded:
@@ -93,6 +71,17 @@ class Bounded:
         if time.monotonic() > self._until:
             raise errors.TimedOut(f"it took more than {self._bounds.seconds:.0f} s")
         return data
+
+
+@serves(Layers.files)
+def find(registry: Registry, identity: Identity, repository: str, digest: str) -> Layer:
+    """List a layer of a repository.
+
+    Raises: NotPermitted, NotFound; HostileArchive, CorruptContent when it is no layer.
+    """
+    blob = content.find(registry, identity, repository, digest)
+    with os.fdopen(content.open_file(registry, blob), "rb") as file:
+        return read(file, blob.size)
 
 
 def read(stream: BinaryIO, stored_bytes: int, bounds: Bounds = BOUNDS) -> Layer:

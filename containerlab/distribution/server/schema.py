@@ -53,6 +53,11 @@ CREATE TABLE uploads (
     algorithm TEXT NOT NULL, created REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX uploads_account ON uploads (account);
+CREATE TABLE archives (
+    id TEXT PRIMARY KEY, repository TEXT NOT NULL, tag TEXT NOT NULL, account TEXT NOT NULL,
+    size INTEGER NOT NULL, status TEXT NOT NULL DEFAULT 'receiving', detail TEXT NOT NULL DEFAULT '',
+    images TEXT NOT NULL DEFAULT '[]', created REAL NOT NULL, touched REAL NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE accounts (
     name TEXT PRIMARY KEY, kind TEXT NOT NULL, hash TEXT NOT NULL, is_admin INTEGER NOT NULL DEFAULT 0,
     is_disabled INTEGER NOT NULL DEFAULT 0, organization TEXT REFERENCES organizations ON DELETE CASCADE,

@@ -23,7 +23,14 @@ Given = ParamSpec("Given")
 Result = TypeVar("Result")
 _Function = Callable[Concatenate[Registry, Identity, Given], Result]
 
-_MODULES = ("events", "webhooks", "immutability", "quotas")
+_MODULES = (
+    "events",
+    "webhooks",
+    "immutability",
+    "quotas",
+    "archive_uploads",
+    "layer_listing",
+)
 """Modules of the server with functions that carry out operations; the order is the document's."""
 
 
