@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
 
 from containerlab.distribution.api.operation import PREFIX
-from containerlab.distribution.server import authentication
+from containerlab.distribution.server import archive_content, authentication
 from containerlab.distribution.server.api.app import Api
 from containerlab.distribution.server.page import site
 from containerlab.distribution.server.protocol.routes import Protocol
@@ -39,6 +39,7 @@ def create(registry: Registry) -> App:
     """Return the application of a registry; closing the registry is left to who opened it."""
     protocol = Protocol(registry)
     routes: list[BaseRoute] = [
+        archive_content.route(registry, _identify),
         Mount(PREFIX, app=Api(registry, _identify)),
         *site.routes(registry),
     ]

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from containerlab import errors
+from containerlab.distribution.server import archive_uploads, uploads
 from containerlab.distribution.server.delivering import Delivering
 from containerlab.distribution.server.registry import Registry
 
@@ -21,6 +22,7 @@ __all__ = ["JOBS", "Job", "Periodic", "Worker"]
 _PAUSE_S = 0.25
 """Between two looks at what has happened: two statements that find nothing take some 20 µs."""
 _AFTER_ERROR_S = 5.0
+_SWEEP_S = 600.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -50,7 +52,15 @@ class Periodic:
         """Nothing goes on between two calls."""
 
 
-JOBS: dict[str, Callable[[Registry], Job]] = {"webhooks": Delivering}
+def _sweep(registry: Registry) -> None:
+    uploads.sweep(registry)
+    archive_uploads.sweep(registry)
+
+
+JOBS: dict[str, Callable[[Registry], Job]] = {
+    "webhooks": Delivering,
+    "sweep": lambda registry: Periodic(registry, _SWEEP_S, _sweep),
+}
 """By the name of the lock."""
 
 
