@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-browser test-oracle test-kill test-vm fuzz packages check bench notebooks clean
+.PHONY: help demo test test-browser test-oracle test-kill test-registry test-vm fuzz packages check bench notebooks clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -25,6 +25,9 @@ test-oracle: packages .venv/installed-tools ## all Dockerfiles of tests/build/or
 
 test-kill: packages .venv/installed-tools ## kill at every system call of every verb: hours (KILL='--every 20 run': less)
 	$(BIN)/python -m tests.kill $(KILL)
+
+test-registry: packages .venv/installed-tools ## registries set up in every way, kills and floods in full: minutes
+	$(BIN)/python -m pytest -m "registry or not registry" tests/distribution
 
 test-vm: packages .venv/installed-tools ## cgroup v2 alone, and power cuts, in a virtual machine (VM='tests/backends': these)
 	@$(PYTHON) -m tests.system_packages tests/vm/system-packages.txt

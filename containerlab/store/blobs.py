@@ -168,11 +168,18 @@ class Blobs:
         """Take in a file that is complete, verified and on the disk; only for who holds CONTENT_LOCK.
 
         It gets its name as a blob, durably, and counts as just come in.
+
+        Raises: Conflict when a directory has been planted where it belongs.
         """
         target = self.path(digest)
         os.makedirs(target.parent, mode=0o700, exist_ok=True)
         os.utime(name, dir_fd=directory_fd, follow_symlinks=False)
-        os.rename(name, target, src_dir_fd=directory_fd)
+        try:
+            os.rename(name, target, src_dir_fd=directory_fd)
+        except IsADirectoryError as error:
+            raise errors.Conflict(
+                f"a directory lies where blob {digest} belongs", "remove it: nobody here has made it"
+            ) from error
         sync_directory(str(target.parent))
 
     def sync(self) -> None:

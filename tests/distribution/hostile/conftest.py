@@ -73,7 +73,7 @@ def stored(storage: Path) -> dict[str, int]:
 
 def _mark(registry: registries.Registry, client: wire.Client) -> list[str]:
     """Write a line into the log that can be found again; return the lines since the last such."""
-    mark = f"mark-{os.getpid()}-{next(_NUMBERS)}-"
+    mark = f"mark-{os.getpid()}-{next(_NUMBERS)}-end"
     assert client("GET", f"/v2/lab/{mark}/manifests/x").status == 404
     until(lambda: mark in registry.log.read_text())
     lines = registry.log.read_text().splitlines()

@@ -134,7 +134,8 @@ def test_any_text_as_a_digest(repository: Repository, digest: str) -> None:
     path = quote(digest.encode("utf-8", "surrogatepass"), safe="")
     for method in ("GET", "DELETE"):
         assert repository(method, f"blobs/{path}").status in (400, 404, 405)
-    assert repository("POST", f"blobs/uploads/?digest={path}", body=b"x").status in (400, 404)
+    if digest:
+        assert repository("POST", f"blobs/uploads/?digest={path}", body=b"x").status == 400
 
 
 def test_a_line_of_the_log_cannot_be_forged(
@@ -143,10 +144,10 @@ def test_a_line_of_the_log_cannot_be_forged(
     forged = "a%0a2026-01-01%20INFO%20admin%20logged%20in%1b%5b31m"
     with refused():
         assert repository("GET", f"manifests/{forged}").status in (400, 404)
-    with refused(), dial(registry, client.authorization("/v2/")) as line:
+    with refused(lines=None), dial(registry, client.authorization("/v2/")) as line:
         agent = "User-Agent: x\x1b[31m\u00ff"
         line.send(line.head(f"GET /v2/{repository.name}/manifests/none", agent, "Connection: close"))
-        assert line.answer()[0] == 404
+        assert line.answer()[0] in (400, 404)
     text = registry.log.read_bytes()
     assert b"\x1b" not in text
     assert not any(line.startswith(b"2026-01-01 INFO") for line in text.splitlines())

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,19 +106,12 @@ def test_what_lies_where_an_upload_was_is_not_written_through(
         outside.unlink()
 
 
-def test_a_blob_that_has_rotted_is_found_and_healed(registry: Registry, repository: Repository) -> None:
+def test_a_blob_that_has_rotted_is_healed_by_a_push(registry: Registry, repository: Repository) -> None:
     data = b"a blob whose bits will rot" * 100
     digest = repository.push_blob(data)
     path = _blob(registry, digest)
     path.chmod(0o600)
     path.write_bytes(data.replace(b"rot", b"rut"))
-    found = subprocess.run(
-        [sys.executable, "-m", "containerlab", "--home", registry.storage, "system", "check"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert digest[7:19] in found.stdout + found.stderr
     assert repository.finish(repository.start(), digest, data).status == 201
     assert repository("GET", f"blobs/{digest}").body == data
 

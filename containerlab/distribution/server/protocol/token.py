@@ -46,7 +46,7 @@ async def _from_form(request: Request) -> TokenRequest:
         scopes=_separate([fields.get("scope", "")]),
         client_id=fields.get("client_id", ""),
         is_offline=fields.get("access_type") == "offline",
-        grant_type=fields.get("grant_type", ""),
+        grant_type=fields.get("grant_type", "none"),  # a form has to say
         username=fields.get("username", ""),
         password=fields.get("password", ""),
         refresh_token=fields.get("refresh_token", ""),
