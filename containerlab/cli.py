@@ -159,28 +159,28 @@ def _perform_one(engine: Engine, call: Call) -> int:
     if _is_watched(call):
         return _watch(engine, call)
     value = _call(engine, call)
+    for notice in _notices(value, call):
+        _complain(notice)
     if isinstance(value, RunResult):
-        for notice in value.notices:
-            _complain(notice)
         return value.exit_code
-    from containerlab.engine.build_result import BuildResult
-    from containerlab.engine.container import Container
     from containerlab.engine.logs import Logs
     from containerlab.printing import lines, write_logs
 
-    if isinstance(value, Container):
-        for notice in value.info.notices:
-            _complain(notice)
     if isinstance(value, Logs):
         with _output():
             write_logs(value)
         return 0
-    if isinstance(value, BuildResult) and not call.options.get("quiet"):
-        for notice in value.notices:
-            _complain(notice)
     for line in lines(value, {"ids": call.options.get("quiet"), **call.face}):
         _print(line)
     return int(getattr(value, "exit_code", 0))
+
+
+def _notices(value: object, call: Call) -> Sequence[str]:
+    """Return what else a user should know; `build --quiet` wants no more than the id."""
+    if call.command.owner == "builder" and call.options.get("quiet"):
+        return ()
+    told: Sequence[str] = getattr(getattr(value, "info", value), "notices", ())
+    return told
 
 
 def _print(text: str) -> None:

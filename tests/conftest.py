@@ -20,6 +20,14 @@ from tests.needs import require_packages
 PREFIX, PLACE = "conlab-test-", Path("/var/tmp")
 
 
+# Where clients of registries look for settings.
+_SETTINGS = (
+    *("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"),
+    *("CONTAINERS_REGISTRIES_CONF", "CONTAINERLAB_TRUSTED_REALMS"),
+    *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+)
+
+
 def _remove_stale() -> None:
     """Remove what runs of the suite left that were killed; names say which process made them."""
     for left in PLACE.glob(f"{PREFIX}*"):
@@ -100,3 +108,15 @@ def anyone(request: pytest.FixtureRequest) -> users.User:
     if os.geteuid() != 0:
         pytest.skip("needs root")
     return users.myself(BASE)
+
+
+@pytest.fixture
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the home directory of somebody who has no settings for registries; the test works as them."""
+    for name in _SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    home = tmp_path / "user"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    return home

@@ -95,7 +95,7 @@ def _decode(auth: str) -> tuple[str, str]:
 class File(msgspec.Struct, frozen=True):
     """What counts here of a config.json or auth.json."""
 
-    auths: Mapping[str, Entry] = {}
+    auths: dict[str, Entry] = {}
     credsStore: str = ""
     """The helper for all registries."""
     credHelpers: Mapping[str, str] = {}
@@ -129,11 +129,13 @@ def places() -> list[str]:
         return [named]
     home = os.path.expanduser("~")
     settings = os.environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
-    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
-    podman = [f"{runtime}/containers/auth.json", f"{settings}/containers/auth.json"]
-    if os.geteuid() == 0:
-        podman.insert(0, "/run/containers/0/auth.json")
-    return [f"{docker_directory()}/config.json", *podman, f"{home}/.dockercfg"]
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return [
+        f"{docker_directory()}/config.json",
+        f"{runtime}/containers/auth.json" if runtime else f"/run/containers/{os.getuid()}/auth.json",
+        f"{settings}/containers/auth.json",
+        f"{home}/.dockercfg",
+    ]
 
 
 def docker_directory() -> str:
@@ -186,7 +188,7 @@ def _in_file(file: File, path: str, registry: str, repository: str) -> Credentia
             return Credentials(identity_token=secret)
         if secret:
             return Credentials(username, secret)
-    by_key = {key_of(name): entry for name, entry in file.auths.items()}
+    by_key = {key_of(name): entry for name, entry in file.auths.items()} | file.auths
     for key in _narrowing(registry, repository):
         if key in by_key:
             try:

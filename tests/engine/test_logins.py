@@ -1,0 +1,140 @@
+"""`login` and `logout`, with a real registry."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from containerlab import errors
+from containerlab.engine.engine import Engine
+from tests import registries
+
+HOST = "localhost:1"
+"""Where nobody listens."""
+
+
+@pytest.fixture(scope="module")
+def registry(base: Path) -> Iterator[registries.Registry]:
+    with registries.debian(base / "logins", auth="basic") as running:
+        yield running
+
+
+@pytest.fixture
+def engine(tmp_path: Path, user: Path) -> Iterator[Engine]:
+    with Engine(tmp_path / "home") as opened:
+        yield opened
+
+
+def _auths(home: Path) -> dict[str, object]:
+    path = home / ".docker/config.json"
+    return dict(msgspec.json.decode(path.read_bytes())["auths"]) if path.exists() else {}
+
+
+def test_a_login_is_tried_and_kept(engine: Engine, registry: registries.Registry, user: Path) -> None:
+    done = engine.registry.login(registry.host, username=registry.user, password=registry.password)
+    assert done.to_text() == "Login Succeeded"
+    assert done.place == str(user / ".docker/config.json")
+    assert "unencrypted" in "".join(done.notices)
+    assert list(_auths(user)) == [registry.host]
+    assert engine.registry.login(f"http://{registry.host}/v2/").username == registry.user  # as it is kept
+    out = engine.registry.logout(registry.host)
+    assert out.to_text() == f"Removing login credentials for {registry.host}"
+    assert _auths(user) == {}
+    assert engine.registry.logout(registry.host).to_text() == f"Not logged in to {registry.host}"
+
+
+def test_what_the_registry_refuses_is_not_kept(
+    engine: Engine, registry: registries.Registry, user: Path
+) -> None:
+    with pytest.raises(errors.NotPermitted, match="password is wrong"):
+        engine.registry.login(registry.host, username=registry.user, password="no")
+    assert _auths(user) == {}
+
+
+def test_logout_of_all(engine: Engine, registry: registries.Registry, user: Path) -> None:
+    engine.registry.login(registry.host, username=registry.user, password=registry.password)
+    assert engine.registry.logout(all=True).registries == (registry.host,)
+    assert engine.registry.logout(all=True).to_text() == "Not logged in anywhere"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"username": "ada", "password": "pw", "password_stdin": True}, "mutually exclusive"),
+        ({"password_stdin": True}, "needs --username"),
+        ({"username": "ada"}, "cannot ask for a login"),
+        ({"username": "a:b", "password": "pw"}, "no colon"),
+        ({"username": "ada", "password": "p\nw"}, "more than one line"),
+    ],
+)
+def test_logins_that_cannot_be(engine: Engine, options: dict[str, object], said: str) -> None:
+    with pytest.raises(errors.InvalidInput, match=said):
+        engine.registry.login(HOST, **options)  # type: ignore[arg-type]
+    for name in ("r/../x", "a b", "-", "r.example:port", "https://"):
+        with pytest.raises(errors.InvalidInput, match="not a registry"):
+            engine.registry.login(name, username="ada", password="pw")
+
+
+def _conlab(home: Path, *words: str, said: str = "") -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-m", "containerlab", "--home", str(home / "lab"), *words]
+    return subprocess.run(program, input=said, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_passwords_on_the_command_line(registry: registries.Registry, user: Path) -> None:
+    piped = _conlab(
+        user, "login", "-u", registry.user, "--password-stdin", registry.host, said=f"{registry.password}\n"
+    )
+    assert (piped.returncode, piped.stdout) == (0, "Login Succeeded\n")
+    assert "WARNING! Your credentials are stored unencrypted" in piped.stderr
+    assert "--password-stdin" not in piped.stderr
+    given = _conlab(user, "login", "-u", registry.user, "-p", registry.password, registry.host)
+    assert "WARNING! Using --password via the CLI is insecure. Use --password-stdin." in given.stderr
+    wrong = _conlab(user, "login", "-u", registry.user, "--password-stdin", registry.host, said="no")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert list(_auths(user)) == [registry.host]
+    out = _conlab(user, "logout", registry.host)
+    assert out.stdout == f"Removing login credentials for {registry.host}\n"
+
+
+@pytest.mark.slow
+def test_a_terminal_is_asked(registry: registries.Registry, user: Path) -> None:
+    """The password is not shown while it is typed."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        words = [sys.executable, "-m", "containerlab", "--home", str(user / "lab"), "login", registry.host]
+        os.execv(sys.executable, words)
+    try:
+        shown = _read_until(terminal, b"Username: ")
+        os.write(terminal, registry.user.encode() + b"\n")
+        shown += _read_until(terminal, b"Password: ")
+        os.write(terminal, registry.password.encode() + b"\n")
+        shown += _read_until(terminal, b"Login Succeeded")
+        _read_until(terminal, None)
+    finally:
+        _, status = os.waitpid(pid, 0)
+        os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert registry.password.encode() not in shown
+    assert list(_auths(user)) == [registry.host]
+
+
+def _read_until(terminal: int, wanted: bytes | None) -> bytes:
+    shown = b""
+    while wanted is None or wanted not in shown:
+        try:
+            piece = os.read(terminal, 4096)
+        except OSError:  # the other side is closed
+            piece = b""
+        if not piece:
+            assert wanted is None, shown
+            break
+        shown += piece
+    return shown
