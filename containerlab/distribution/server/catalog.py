@@ -63,7 +63,18 @@ def allowed(connection: sqlite3.Connection, identity: Identity, name: str, neede
 
     Raises: NameInvalid, NotPermitted, NameUnknown.
     """
-    found = find(connection, name)
+    return _required(identity, name, find(connection, name), needed)
+
+
+def require_read(identity: Identity, name: str, found: Repository | None) -> Repository:
+    """Return a repository that somebody may read from, when there is one.
+
+    Raises: NotPermitted, NameUnknown.
+    """
+    return _required(identity, name, found, Level.READ)
+
+
+def _required(identity: Identity, name: str, found: Repository | None, needed: Level) -> Repository:
     is_public = found is not None and found.is_public
     require(identity.level(name, is_public=is_public), needed, name)
     if found is None:

@@ -26,7 +26,17 @@ from containerlab.oci.distribution import is_tag
 from containerlab.oci.image import Descriptor
 from containerlab.store.blobs import CONTENT_LOCK
 
-__all__ = ["Condition", "Manifest", "Pushed", "delete", "find", "put"]
+__all__ = [
+    "Condition",
+    "Manifest",
+    "Pushed",
+    "delete",
+    "delete_manifest",
+    "delete_tags",
+    "find",
+    "put",
+    "read",
+]
 
 _MOST_SHOWN = 200
 
@@ -57,32 +67,40 @@ class Pushed(NamedTuple):
     """Whether the subject is here."""
 
 
-def find(connection: sqlite3.Connection, identity: Identity, name: str, reference: str) -> Manifest:
-    """Return what a tag or a digest leads to.
+def find(registry: Registry, identity: Identity, name: str, reference: str) -> Manifest:
+    """Return what a tag or a digest leads to; it takes microseconds.
 
-    Raises: NameInvalid, NotPermitted, NameUnknown, ManifestInvalid, ManifestUnknown.
+    Raises: NameInvalid, NotPermitted, NameUnknown, DigestInvalid, ManifestInvalid, ManifestUnknown.
     """
-    repository = catalog.allowed(connection, identity, name, Level.READ)
-    digest = _resolve(connection, repository, reference)
+
+    def look(connection: sqlite3.Connection) -> tuple[Repository | None, Manifest | None]:
+        repository = catalog.find(connection, name)
+        return repository, _look_up(connection, repository, reference) if repository else None
+
+    repository, found = registry.remembered.look((name, reference), look)
+    catalog.require_read(identity, name, repository)
+    if found is None:
+        raise _unknown(name, reference)
+    return found
+
+
+def _look_up(connection: sqlite3.Connection, repository: Repository, reference: str) -> Manifest | None:
     row = connection.execute(
         "SELECT digest, media_type, size FROM manifests WHERE repository = ? AND digest = ?",
-        (repository.id, digest),
+        (repository.id, _resolve(connection, repository, reference)),
     ).fetchone()
-    if row is None:
-        raise _unknown(name, reference)
-    return Manifest(name, *row)
+    return Manifest(repository.name, *row) if row else None
 
 
-def _resolve(connection: sqlite3.Connection, repository: Repository, reference: str) -> str:
+def _resolve(connection: sqlite3.Connection, repository: Repository, reference: str) -> str | None:
+    """Return the digest that a tag leads to; a digest leads to itself."""
     if ":" in reference:
         return content.checked_digest(reference)
     _check_tag(reference)
     row = connection.execute(
         "SELECT digest FROM tags WHERE repository = ? AND name = ?", (repository.id, reference)
     ).fetchone()
-    if row is None:
-        raise _unknown(repository.name, reference)
-    return str(row[0])
+    return str(row[0]) if row else None
 
 
 def _check_tag(tag: str) -> None:
@@ -99,10 +117,14 @@ def read(registry: Registry, manifest: Manifest) -> bytes:
 
     Raises: ManifestUnknown when they are lost or damaged.
     """
-    try:
-        return registry.blobs.read(manifest.digest)
-    except (errors.NotFound, errors.CorruptContent) as error:
-        raise ManifestUnknown(f"{error.message}: push it again") from error
+    raw = registry.documents.get(manifest.digest)
+    if raw is None:
+        try:
+            raw = registry.blobs.read(manifest.digest)
+        except (errors.NotFound, errors.CorruptContent) as error:
+            raise ManifestUnknown(error.message, "push it again") from error
+        registry.documents.keep(manifest.digest, raw)
+    return raw
 
 
 def put(
@@ -234,9 +256,9 @@ def delete(registry: Registry, identity: Identity, name: str, reference: str) ->
     with registry.database.writing() as connection:
         repository = catalog.allowed(connection, identity, name, Level.WRITE if is_tag else Level.MANAGE)
         digest = _resolve(connection, repository, reference)
-        if is_tag:
+        if digest and is_tag:
             delete_tags(registry, connection, identity, repository, [reference])
-        elif not delete_manifest(registry, connection, identity, repository, digest):
+        elif not digest or not delete_manifest(registry, connection, identity, repository, digest):
             raise _unknown(name, reference)
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from containerlab.distribution.server.keys import Keys
 from containerlab.distribution.server.passwords import Passwords
+from containerlab.distribution.server.remembered import Documents, Remembered
 from containerlab.distribution.server.schema import SCHEMA
 from containerlab.oci.digest import Hasher
 from containerlab.store.database import Database
@@ -79,6 +80,8 @@ class Registry:
         """For statements that only read: they do not wait for a transaction that reaches the disk."""
         self.quick = Database(registry_database(self.home), SCHEMA)
         """For statements of microseconds, which the event loop itself waits for."""
+        self.remembered = Remembered(self.quick)
+        self.documents = Documents()
         self.uploads_fd = _directory(self.directory / "uploads")
         """The directory of what is being uploaded."""
         self.hashers: dict[str, Hasher] = {}

@@ -9,16 +9,24 @@ from containerlab.distribution.server.rights import Identity
 
 __all__ = ["challenge", "identify", "is_nobody", "translated"]
 
+_TRUSTED_S = 4.0
+
 
 async def identify(request: Request) -> Identity:
     """Return who asks.
 
     Raises: NotPermitted for a wrong password or token, TooMany.
     """
-    given = (request.registry, request.header("authorization"), request.address)
-    if authentication.is_quick(*given):
+    registry, authorization = request.registry, request.header("authorization")
+    given = (registry, authorization, request.address)
+    if not authentication.is_quick(*given):
+        return await in_thread(authentication.identify, *given)
+    if not authorization.lower().startswith("bearer "):
         return authentication.identify(*given)
-    return await in_thread(authentication.identify, *given)
+    # A token's signature and rights are looked at once in a while, or when anything has changed.
+    moment = int(registry.now() / _TRUSTED_S)
+    question = ("identity", authorization, request.address, moment)
+    return registry.remembered.look(question, lambda _: authentication.identify(*given))
 
 
 def is_nobody(identity: Identity) -> bool:
