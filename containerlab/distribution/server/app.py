@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator
 
 import anyio.to_thread
@@ -11,16 +13,20 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
 
+from containerlab import errors
 from containerlab.distribution.api.operation import PREFIX
 from containerlab.distribution.server import archive_content, authentication
 from containerlab.distribution.server.api.app import Api
 from containerlab.distribution.server.page import site
 from containerlab.distribution.server.protocol.routes import Protocol
+from containerlab.distribution.server.pulls import Pulls
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
 from containerlab.distribution.server.worker import Worker
 
 __all__ = ["App", "create"]
+
+_COUNT_S = 5.0
 
 
 class App:
@@ -37,7 +43,8 @@ class App:
 
 def create(registry: Registry) -> App:
     """Return the application of a registry; closing the registry is left to who opened it."""
-    protocol = Protocol(registry)
+    pulls = Pulls()
+    protocol = Protocol(registry, pulls)
     routes: list[BaseRoute] = [
         archive_content.route(registry, _identify),
         Mount(PREFIX, app=Api(registry, _identify)),
@@ -48,12 +55,25 @@ def create(registry: Registry) -> App:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         worker = Worker(registry)
         worker.start()
+        counting = asyncio.create_task(_count(registry, pulls))
         try:
             yield
         finally:
+            counting.cancel()
             await anyio.to_thread.run_sync(worker.stop)
+            await anyio.to_thread.run_sync(pulls.write, registry)
 
     return App(protocol, Starlette(routes=routes, lifespan=lifespan))
+
+
+async def _count(registry: Registry, pulls: Pulls) -> None:
+    """Write down now and then what was pulled."""
+    while True:
+        await asyncio.sleep(_COUNT_S)
+        try:
+            await anyio.to_thread.run_sync(pulls.write, registry)
+        except errors.LabError as error:  # as a full disk: these pulls are not counted
+            print(f"pulls were not counted: {error}", file=sys.stderr, flush=True)
 
 
 def _identify(registry: Registry, request: Request) -> Identity:

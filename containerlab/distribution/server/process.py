@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -22,6 +24,8 @@ from containerlab.distribution.server.registry import Examiner, Registry, Settin
 from containerlab.distribution.server.rights import Identity
 
 if TYPE_CHECKING:
+    import asyncio
+
     import uvicorn
 
     from containerlab.distribution.server.app import App
@@ -124,6 +128,8 @@ def _serve(
 
     from containerlab.distribution.server.app import create
 
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     registry = Registry(settings, dict(examiners))
     server = uvicorn.Server(_config(settings, create(registry)))
 
@@ -146,9 +152,11 @@ def _serve(
 def _config(settings: Settings, app: App) -> uvicorn.Config:
     import uvicorn
 
+    from containerlab.distribution.server.connection import Connection
+
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=cast("type[asyncio.Protocol]", partial(Connection, idle_s=settings.idle_s)),
         ws="none",
         lifespan="on",
         log_config=None,

@@ -32,6 +32,7 @@ async def get(request: Request, name: str, reference: str) -> Answer:
     raw = registry.documents.get(found.digest)
     if raw is None:
         raw = await in_thread(manifests.read, registry, found)
+    request.pulls.note(request.identity, name, reference, found.digest)
     return Answer(200, headers, raw)
 
 

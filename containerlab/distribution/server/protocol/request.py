@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from starlette.types import Message, Receive, Scope, Send
 
 from containerlab.distribution.server.problems import TooLarge, UploadTimedOut
+from containerlab.distribution.server.pulls import Pulls
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
 
@@ -61,8 +62,8 @@ class Answer:
 class Request:
     """A request; its body can be read once."""
 
-    def __init__(self, registry: Registry, scope: Scope, receive: Receive, send: Send) -> None:
-        self.registry = registry
+    def __init__(self, registry: Registry, pulls: Pulls, scope: Scope, receive: Receive, send: Send) -> None:
+        self.registry, self.pulls = registry, pulls
         self.scope = scope
         self.method: str = scope["method"]
         self.path: str = scope["path"]

@@ -11,6 +11,7 @@ from containerlab import errors
 from containerlab.distribution.server import problems
 from containerlab.distribution.server.protocol import access, blobs, discovery, log, manifests, token, uploads
 from containerlab.distribution.server.protocol.request import Answer, Disconnected, Request
+from containerlab.distribution.server.pulls import Pulls
 from containerlab.distribution.server.registry import Registry
 from containerlab.oci.distribution import problems_document
 
@@ -43,11 +44,11 @@ _BASE: Mapping[str, _Handler] = {"GET": discovery.base, "HEAD": discovery.base}
 class Protocol:
     """The ASGI application that answers `/v2/` and `/token`."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, registry: Registry, pulls: Pulls) -> None:
+        self._registry, self._pulls = registry, pulls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(self._registry, scope, receive, send)
+        request = Request(self._registry, self._pulls, scope, receive, send)
         began = time.monotonic()
         try:
             answer = await self._answer(request)
