@@ -7,7 +7,14 @@ from containerlab.distribution.api.client import Client
 from containerlab.distribution.api.events import Events
 from containerlab.distribution.api.immutability import Immutability
 from containerlab.distribution.api.layers import Layers
+from containerlab.distribution.api.logins import Logins
+from containerlab.distribution.api.organizations import Organizations
 from containerlab.distribution.api.quotas import Quotas
+from containerlab.distribution.api.repositories import Repositories
+from containerlab.distribution.api.rights import Rights
+from containerlab.distribution.api.robots import Robots
+from containerlab.distribution.api.shares import Shares
+from containerlab.distribution.api.users import Users
 from containerlab.distribution.api.webhooks import Webhooks
 
 __all__ = ["RegistryApi"]
@@ -48,3 +55,38 @@ class RegistryApi:
     def layers(self) -> Layers:
         """Return what is in layers."""
         return Layers(self._client)
+
+    @property
+    def logins(self) -> Logins:
+        """Return who you are, and what is good in the place of your password."""
+        return Logins(self._client)
+
+    @property
+    def users(self) -> Users:
+        """Return the people of the registry."""
+        return Users(self._client)
+
+    @property
+    def organizations(self) -> Organizations:
+        """Return what repositories belong to."""
+        return Organizations(self._client)
+
+    @property
+    def repositories(self) -> Repositories:
+        """Return repositories, and what is said of them."""
+        return Repositories(self._client)
+
+    @property
+    def rights(self) -> Rights:
+        """Return what accounts may do."""
+        return Rights(self._client)
+
+    @property
+    def robots(self) -> Robots:
+        """Return the accounts of programs."""
+        return Robots(self._client)
+
+    @property
+    def shares(self) -> Shares:
+        """Return repositories that somebody lets others pull from."""
+        return Shares(self._client)

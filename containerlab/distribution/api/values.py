@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 __all__ = [
+    "PART",
     "After",
     "Digest",
     "Limit",
@@ -21,21 +22,33 @@ __all__ = [
     "TagName",
     "TagPattern",
     "every",
+    "exactly",
 ]
 
 Item = TypeVar("Item")
 
 # `$` alone would let a line feed at the end pass.
 _END = r"$(?!\n)"
-_PART = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*"
+PART = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*"
+"""One part of a name, as the specification has it."""
+
+
+def exactly(pattern: str) -> str:
+    """Return a pattern that matches the whole of a text only.
+
+    >>> exactly("a")
+    '^a$(?!\\n)'
+    """
+    return f"^{pattern}{_END}"
+
 
 RepositoryName = Annotated[
     str,
-    Meta(pattern=f"^{_PART}(?:/{_PART})*{_END}", min_length=1, max_length=255, examples=["lab/base"]),
+    Meta(pattern=f"^{PART}(?:/{PART})*{_END}", min_length=1, max_length=255, examples=["lab/base"]),
 ]
 """A repository; in a path its slashes are written %2F."""
 OrganizationName = Annotated[
-    str, Meta(pattern=f"^{_PART}{_END}", min_length=1, max_length=255, examples=["lab"])
+    str, Meta(pattern=f"^{PART}{_END}", min_length=1, max_length=255, examples=["lab"])
 ]
 """The first part of the names of its repositories; `library` for those that have no slash."""
 TagName = Annotated[str, Meta(pattern="^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}" + _END, examples=["v1"])]

@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import re
-import secrets
 import sqlite3
 
-import msgspec
-
 from containerlab import errors
-from containerlab.distribution.server import events, logins, passwords
+from containerlab.distribution.api.users import User, Users
+from containerlab.distribution.api.values import Page
+from containerlab.distribution.server import attempts, events, identities, logins, passwords
+from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import SYSTEM, Identity, require_account, require_person
 
 __all__ = [
     "FIRST",
-    "Account",
-    "account_of",
     "change_password",
     "check_name",
     "check_text",
     "create",
-    "describe",
-    "disable",
-    "enable",
     "end_logins",
     "ensure_administrator",
+    "inspect",
     "list_users",
-    "new_revision",
     "remove",
     "reset_password",
-    "row",
-    "set_administrator",
+    "update",
 ]
 
 FIRST = "admin"
@@ -39,24 +33,7 @@ _NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _MOST_NAME, _MOST_TEXT = 64, 255
 
 
-class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who can log in."""
-
-    name: str
-    kind: str
-    """user, or robot."""
-    is_admin: bool
-    is_disabled: bool
-    organization: str | None
-    """Which one a robot belongs to."""
-    description: str
-    created: float
-    expires: float | None
-
-
-# what can be done with them
-
-
+@serves(Users.create)
 def create(
     registry: Registry,
     who: Identity,
@@ -65,7 +42,7 @@ def create(
     *,
     is_admin: bool = False,
     description: str = "",
-) -> Account:
+) -> User:
     """Create a user.
 
     Raises: NotPermitted, InvalidInput, AlreadyExists.
@@ -74,83 +51,89 @@ def create(
     check_name(name)
     values = (registry.passwords.hash(passwords.check_password(password)), is_admin, check_text(description))
     with registry.database.writing() as connection:
-        if row(connection, name):
+        if connection.execute("SELECT 1 FROM accounts WHERE name = ?", (name,)).fetchone():
             raise errors.AlreadyExists(f"there is a user {name} already", "choose another name")
         connection.execute(
             "INSERT INTO accounts (name, kind, hash, is_admin, description, created, revision)"
             " VALUES (?, 'user', ?, ?, ?, ?, ?)",
-            (name, *values, registry.now(), new_revision()),
+            (name, *values, registry.now(), identities.new_revision()),
         )
         kind = "administrator" if is_admin else "user"
         events.note(registry, connection, who, "account", detail=f"{kind} {name} created")
-        return _described(connection, name)
+        return _user(connection, name)
 
 
-def list_users(registry: Registry, who: Identity) -> list[Account]:
-    """Return all users, by name; somebody who is no administrator sees only themselves."""
+@serves(Users.list)
+def list_users(registry: Registry, who: Identity, *, limit: int = 100, after: str = "") -> Page[User]:
+    """Return users by name; somebody who is no administrator sees only themselves."""
     require_account(who)
     with registry.reader.reading() as connection:
         found = connection.execute(
-            f"SELECT {_COLUMNS} FROM accounts WHERE kind = 'user' AND (? OR name = ?) ORDER BY name",
-            (_is_administrator(who), who.name),
+            f"SELECT {_COLUMNS} FROM accounts WHERE kind = 'user' AND (? OR name = ?) AND name > ?"
+            " ORDER BY name LIMIT ?",
+            (who.administers, who.name, after, limit + 1),
         ).fetchall()
-    return [account_of(each) for each in found]
+    items = tuple(_user_of(row) for row in found[:limit])
+    return Page(items, items[-1].name if len(found) > limit else "")
 
 
-def describe(registry: Registry, who: Identity, name: str) -> Account:
+@serves(Users.inspect)
+def inspect(registry: Registry, who: Identity, name: str) -> User:
     """Return a user.
 
     Raises: NotFound, also for a user that somebody else than an administrator asks for.
     """
+    require_account(who)
+    if not who.administers and name != who.name:
+        raise errors.NotFound.named("user", name)
     with registry.reader.reading() as connection:
-        if not _is_administrator(who) and name != who.name:
-            raise errors.NotFound.named("user", name)
-        return _described(connection, name)
+        return _user(connection, name)
 
 
-def disable(registry: Registry, who: Identity, name: str) -> Account:
-    """Keep a user out; whatever they were given ends at once.
+@serves(Users.update)
+def update(
+    registry: Registry,
+    who: Identity,
+    name: str,
+    *,
+    description: str | None = None,
+    is_admin: bool | None = None,
+    is_disabled: bool | None = None,
+) -> User:
+    """Change a user; whatever one who is disabled was given ends at once.
 
-    Raises: NotPermitted, NotFound, Conflict for the last administrator.
+    Raises: NotPermitted, NotFound, InvalidInput, Conflict for the last administrator.
     """
-    return _set_disabled(registry, who, name, True)
-
-
-def enable(registry: Registry, who: Identity, name: str) -> Account:
-    """Let a user in again."""
-    return _set_disabled(registry, who, name, False)
-
-
-def _set_disabled(registry: Registry, who: Identity, name: str, is_disabled: bool) -> Account:
-    done = "disabled" if is_disabled else "enabled"
-    _require_administrator(who, f"have a user {done}")
+    _require_administrator(who, "change a user")
+    if description is not None:
+        check_text(description)
     with registry.database.writing() as connection:
-        _described(connection, name)
-        if is_disabled:
+        old = _user(connection, name)
+        if is_admin is False or is_disabled:
             _leave_an_administrator(connection, name)
         connection.execute(
-            "UPDATE accounts SET is_disabled = ?, revision = revision + 1 WHERE name = ?", (is_disabled, name)
+            "UPDATE accounts SET description = coalesce(?, description), is_admin = coalesce(?, is_admin),"
+            " is_disabled = coalesce(?, is_disabled), revision = revision + coalesce(?, 0) WHERE name = ?",
+            (description, is_admin, is_disabled, is_disabled, name),
         )
-        events.note(registry, connection, who, "account", detail=f"user {name} {done}")
-        return _described(connection, name)
+        new = _user(connection, name)
+        if said := _difference(old, new):
+            events.note(registry, connection, who, "account", detail=f"user {name} {said}")
+        return new
 
 
-def set_administrator(registry: Registry, who: Identity, name: str, is_admin: bool) -> Account:
-    """Make a user an administrator, or no longer one.
-
-    Raises: NotPermitted, NotFound, Conflict for the last administrator.
-    """
-    _require_administrator(who, "make or unmake an administrator")
-    with registry.database.writing() as connection:
-        _described(connection, name)
-        if not is_admin:
-            _leave_an_administrator(connection, name)
-        connection.execute("UPDATE accounts SET is_admin = ? WHERE name = ?", (is_admin, name))
-        said = f"user {name} is {'an' if is_admin else 'no longer an'} administrator"
-        events.note(registry, connection, who, "account", detail=said)
-        return _described(connection, name)
+def _difference(old: User, new: User) -> str:
+    words = [
+        ("has a new description", old.description != new.description),
+        ("is an administrator", new.is_admin > old.is_admin),
+        ("is no longer an administrator", new.is_admin < old.is_admin),
+        ("is disabled", new.is_disabled > old.is_disabled),
+        ("is enabled", new.is_disabled < old.is_disabled),
+    ]
+    return ", ".join(word for word, is_so in words if is_so)
 
 
+@serves(Users.remove)
 def remove(registry: Registry, who: Identity, name: str) -> None:
     """Remove a user, their rights and what was shared with them; what they pushed stays.
 
@@ -158,35 +141,36 @@ def remove(registry: Registry, who: Identity, name: str) -> None:
     """
     _require_administrator(who, "remove a user")
     with registry.database.writing() as connection:
-        _described(connection, name)
+        _user(connection, name)
         _leave_an_administrator(connection, name)
         connection.execute("DELETE FROM accounts WHERE name = ?", (name,))
         events.note(registry, connection, who, "account", detail=f"user {name} removed")
 
 
-def change_password(registry: Registry, who: Identity, name: str, password: str, old: str = "") -> None:
+@serves(Users.change_password)
+def change_password(registry: Registry, who: Identity, name: str, password: str, *, old: str = "") -> None:
     """Give a user another password; all their tokens, sessions and temporary logins end.
 
     old: the one that they have; only an administrator can do without, for somebody else.
 
-    Raises: NotPermitted, InvalidInput, NotFound.
+    Raises: NotPermitted, InvalidInput, NotFound, TooMany when the old one is guessed.
     """
-    if name != who.name:
-        _require_administrator(who, "change another user's password")
-    else:
+    if name == who.name:
         require_person(who, "change a password")
         _check_old(registry, who, old)
+    else:
+        _require_administrator(who, "change another user's password")
     hashed = registry.passwords.hash(passwords.check_password(password))
     with registry.database.writing() as connection:
-        _described(connection, name)
+        _user(connection, name)
         _replace_password(connection, name, hashed)
-        events.note(registry, connection, who, "account", detail=f"password of user {name} changed")
+        events.note(registry, connection, who, "account", detail=f"user {name} has a new password")
 
 
 def _check_old(registry: Registry, who: Identity, old: str) -> None:
     """A session that somebody left open, or a leaked token, must not be enough to take an account over."""
     try:
-        logins.check(registry, who.name, old, who.address)
+        logins.check_password(registry, who.name, old, who.address)
     except logins.Refused as error:
         raise errors.NotPermitted(
             "the old password is not right", "an administrator can set a new one"
@@ -198,8 +182,10 @@ def _replace_password(connection: sqlite3.Connection, name: str, hashed: str) ->
         "UPDATE accounts SET hash = ?, revision = revision + 1 WHERE name = ?",
         (hashed, name),
     )
+    attempts.forgive(connection, name)
 
 
+@serves(Users.end_logins)
 def end_logins(registry: Registry, who: Identity, name: str) -> None:
     """End all tokens, sessions and temporary logins of an account; its password stays.
 
@@ -209,9 +195,9 @@ def end_logins(registry: Registry, who: Identity, name: str) -> None:
     if name != who.name:
         _require_administrator(who, "end another user's logins")
     with registry.database.writing() as connection:
-        _described(connection, name)
+        _user(connection, name)
         connection.execute("UPDATE accounts SET revision = revision + 1 WHERE name = ?", (name,))
-        events.note(registry, connection, who, "account", detail=f"logins of user {name} ended")
+        events.note(registry, connection, who, "account", detail=f"user {name} is logged out everywhere")
 
 
 # the first administrator, and the way back in
@@ -249,10 +235,16 @@ def reset_password(registry: Registry, name: str = FIRST, password: str = "") ->
     chosen = passwords.check_password(password or passwords.new_password())
     hashed = registry.passwords.hash(chosen)
     with registry.database.writing() as connection:
-        _described(connection, name)
+        _user(connection, name)
         _replace_password(connection, name, hashed)
         connection.execute("UPDATE accounts SET is_disabled = 0 WHERE name = ?", (name,))
-        events.note(registry, connection, SYSTEM, "account", detail=f"password of user {name} reset")
+        events.note(
+            registry,
+            connection,
+            SYSTEM,
+            "account",
+            detail=f"user {name} has a new password, set on the storage",
+        )
     return chosen
 
 
@@ -265,7 +257,7 @@ def check_name(name: str) -> str:
     >>> check_name("alice")
     'alice'
     """
-    if len(name) > _MOST_NAME or not _NAME.fullmatch(name):
+    if len(name) > _MOST_NAME or not _NAME.fullmatch(name) or name == SYSTEM.name:
         raise errors.InvalidInput(
             f"{name[:_MOST_NAME]!r} is not a name",
             f"use small letters and digits, with one of . _ - between them, {_MOST_NAME} at most",
@@ -286,10 +278,6 @@ def check_text(text: str) -> str:
     return text
 
 
-def _is_administrator(who: Identity) -> bool:
-    return who.is_admin and who.limits is None
-
-
 def _require_administrator(who: Identity, what: str) -> None:
     require_person(who, what)
     if not who.is_admin:
@@ -304,39 +292,24 @@ def _leave_an_administrator(connection: sqlite3.Connection, name: str) -> None:
         raise errors.Conflict(f"{name} is the last administrator", "make somebody else one first")
 
 
-def new_revision() -> int:
-    """Return where the revisions of a new account begin."""
-    return secrets.randbits(48)
+_COLUMNS = "name, is_admin, is_disabled, description, created"
 
 
-# rows
-
-_COLUMNS = "name, kind, is_admin, is_disabled, organization, description, created, expires"
-
-
-def row(connection: sqlite3.Connection, name: str) -> Account | None:
-    """Return an account of any kind."""
-    found = connection.execute(f"SELECT {_COLUMNS} FROM accounts WHERE name = ?", (name,)).fetchone()
-    return account_of(found) if found else None
-
-
-def account_of(found: tuple[str, str, int, int, str | None, str, float, float | None]) -> Account:
-    """Make an account of a row."""
-    name, kind, is_admin, is_disabled, organization, description, created, expires = found
-    return Account(
+def _user_of(row: tuple[str, int, int, str, float]) -> User:
+    name, is_admin, is_disabled, description, created = row
+    return User(
         name=name,
-        kind=kind,
         is_admin=bool(is_admin),
         is_disabled=bool(is_disabled),
-        organization=organization,
         description=description,
         created=created,
-        expires=expires,
     )
 
 
-def _described(connection: sqlite3.Connection, name: str) -> Account:
-    found = row(connection, name)
-    if found is None or found.kind != "user":
+def _user(connection: sqlite3.Connection, name: str) -> User:
+    found = connection.execute(
+        f"SELECT {_COLUMNS} FROM accounts WHERE name = ? AND kind = 'user'", (name,)
+    ).fetchone()
+    if found is None:
         raise errors.NotFound.named("user", name)
-    return found
+    return _user_of(found)

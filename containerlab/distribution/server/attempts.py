@@ -16,7 +16,7 @@ import ipaddress
 import sqlite3
 from typing import NamedTuple
 
-__all__ = ["count", "sweep", "take_back", "wait_here_s", "wait_s"]
+__all__ = ["count", "forgive", "sweep", "take_back", "wait_here_s", "wait_s"]
 
 
 class _Allowance(NamedTuple):
@@ -91,6 +91,15 @@ def _move(connection: sqlite3.Connection, account: str, address: str, now: float
 def _until(connection: sqlite3.Connection, key: str) -> float:
     row = connection.execute("SELECT until FROM attempts WHERE key = ?", (key,)).fetchone()
     return row[0] if row else 0.0
+
+
+def forgive(connection: sqlite3.Connection, account: str) -> None:
+    """Forget what was tried for an account, when it has got another password."""
+    beginning = f"pair {account} "
+    connection.execute(
+        "DELETE FROM attempts WHERE key = ? OR substr(key, 1, ?) = ?",
+        (f"account {account}", len(beginning), beginning),
+    )
 
 
 def sweep(connection: sqlite3.Connection, now: float) -> None:

@@ -7,12 +7,14 @@ with another. It begins with a random number, so that an account of the same nam
 
 from __future__ import annotations
 
+import secrets
+
 import msgspec
 
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, Level
 
-__all__ = ["NOBODY", "Row", "find", "identity", "is_usable"]
+__all__ = ["NOBODY", "Row", "find", "identity", "is_usable", "new_revision"]
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -71,3 +73,8 @@ def _rights(registry: Registry, name: str) -> dict[str, Level]:
     for scope, level in found:
         rights[scope] = max(Level(level), rights.get(scope, Level.NONE))
     return rights
+
+
+def new_revision() -> int:
+    """Return where the revisions of a new account begin."""
+    return secrets.randbits(48)

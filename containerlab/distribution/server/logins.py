@@ -9,7 +9,7 @@ from containerlab.distribution.server.problems import TooMany
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
 
-__all__ = ["Refused", "TooMany", "check", "is_known", "log_in"]
+__all__ = ["Refused", "TooMany", "check_password", "is_known", "log_in"]
 
 _MOST_NAME = 255
 
@@ -25,7 +25,7 @@ def log_in(registry: Registry, name: str, secret: str, address: str) -> Identity
 
     Raises: Refused, TooMany.
     """
-    account = check(registry, name, secret, address)
+    account = _check(registry, name, secret, address)
     until = None
     if proofs.is_temporary(secret):
         until = proofs.temporary_end(registry, account, secret)
@@ -34,16 +34,22 @@ def log_in(registry: Registry, name: str, secret: str, address: str) -> Identity
     return identities.identity(registry, account, address, until)
 
 
+def check_password(registry: Registry, name: str, password: str, address: str) -> None:
+    """Check that this is the password of a user, and nothing that is good in its place.
+
+    Raises: Refused, TooMany.
+    """
+    if proofs.is_temporary(password):
+        raise _refused()
+    _check(registry, name, password, address)
+
+
 def is_known(registry: Registry, name: str, secret: str, address: str) -> bool:
     """Tell whether logging in will be quick."""
     return registry.passwords.remembers(*_parts(identities.find(registry, name), secret, address))
 
 
-def check(registry: Registry, name: str, secret: str, address: str) -> identities.Row:
-    """Check a secret, and return the account.
-
-    Raises: Refused, TooMany.
-    """
+def _check(registry: Registry, name: str, secret: str, address: str) -> identities.Row:
     if len(name) > _MOST_NAME or len(secret) > passwords.MOST_BYTES:
         raise _refused()
     with registry.reader.reading() as connection:
@@ -52,7 +58,7 @@ def check(registry: Registry, name: str, secret: str, address: str) -> identitie
     parts = _parts(account, secret, address)
     with registry.passwords.one_at_a_time(*parts):
         if not registry.passwords.remembers(*parts):
-            _check(registry, account, name, secret, address)
+            _check_slowly(registry, account, name, secret, address)
             registry.passwords.remember(*parts)
     if not identities.is_usable(registry, account):
         raise _refused()
@@ -63,7 +69,7 @@ def _parts(account: identities.Row, secret: str, address: str) -> tuple[str, ...
     return account.name, account.hash, str(account.revision), address, secret
 
 
-def _check(registry: Registry, account: identities.Row, name: str, secret: str, address: str) -> None:
+def _check_slowly(registry: Registry, account: identities.Row, name: str, secret: str, address: str) -> None:
     now = registry.now()
     with registry.database.writing() as connection:
         _refuse_guessers(attempts.wait_s(connection, name, address, now))

@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from containerlab import errors
-from containerlab.distribution.server import accounts, listening, proofs
+from containerlab.distribution.server import accounts, identities, listening, proofs
 from containerlab.distribution.server.registry import Examiner, Registry, Settings
-from containerlab.distribution.server.rights import Identity
 
 if TYPE_CHECKING:
     import asyncio
@@ -101,9 +100,9 @@ def _first_start(order: Order, url: str) -> Started:
             return told
         password = accounts.ensure_administrator(registry)
         if not password and order.wants_login:
-            administrator = Identity(name=accounts.FIRST, is_admin=True)
+            administrator = identities.identity(registry, identities.find(registry, accounts.FIRST), "")
             with contextlib.suppress(errors.LabError):  # they may have been removed
-                password = proofs.log_in_temporarily(registry, administrator, _LOGIN_S).secret
+                password = proofs.log_in_temporarily(registry, administrator, valid_s=_LOGIN_S).secret
         return msgspec.structs.replace(told, username=accounts.FIRST if password else "", password=password)
     finally:
         registry.close()

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import sqlite3
 
-import msgspec
-
 from containerlab import errors
+from containerlab.distribution.api.logins import LOGIN_S, Login, Logins, Myself, TemporaryLogin
+from containerlab.distribution.api.values import Page
 from containerlab.distribution.server import events, identities, passwords
+from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, require_person
 
 __all__ = [
-    "LOGIN_S",
-    "Proof",
     "is_temporary",
     "list_proofs",
     "log_in_temporarily",
@@ -26,9 +25,9 @@ __all__ = [
     "revoke",
     "sweep",
     "temporary_end",
+    "whoami",
 ]
 
-LOGIN_S = 6 * 3600.0
 _LEAST_LOGIN_S, _MOST_LOGIN_S = 60.0, 86400.0
 _REFRESH_S = 90 * 86400.0
 _MOST_CLIENT = 64
@@ -36,31 +35,11 @@ _ID = 12
 _TEMPORARY = "conlab_temporary_"
 
 
-class Proof(msgspec.Struct, frozen=True, kw_only=True):
-    """A refresh token or a temporary login, without the secret."""
-
-    id: str
-    """The beginning of its hash."""
-    kind: str
-    """refresh or temporary."""
-    client: str
-    """What the program that asked for it calls itself."""
-    created: float
-    expires: float
-
-
-class TemporaryLogin(msgspec.Struct, frozen=True, kw_only=True):
-    """A password that ends by itself."""
-
-    account: str
-    secret: str
-    expires: float
-
-
 # temporary logins
 
 
-def log_in_temporarily(registry: Registry, who: Identity, valid_s: float = LOGIN_S) -> TemporaryLogin:
+@serves(Logins.create)
+def log_in_temporarily(registry: Registry, who: Identity, *, valid_s: float = LOGIN_S) -> TemporaryLogin:
     """Make a password that is good for some hours beside the account's own.
 
     Raises: NotPermitted, InvalidInput for less than a minute or more than a day.
@@ -118,7 +97,8 @@ def redeem(registry: Registry, secret: str, address: str) -> Identity | None:
 # all of them
 
 
-def list_proofs(registry: Registry, who: Identity) -> list[Proof]:
+@serves(Logins.list)
+def list_proofs(registry: Registry, who: Identity) -> Page[Login]:
     """Return the refresh tokens and temporary logins that are good for one's own account, newest first."""
     require_person(who, "list logins")
     with registry.reader.reading() as connection:
@@ -127,12 +107,15 @@ def list_proofs(registry: Registry, who: Identity) -> list[Proof]:
             " WHERE account = ? AND revision = ? AND expires > ? ORDER BY created DESC",
             (_ID, who.name, who.revision, registry.now()),
         ).fetchall()
-    return [
-        Proof(id=id, kind=kind, client=client, created=created, expires=expires)
-        for id, kind, client, created, expires in found
-    ]
+    return Page(
+        tuple(
+            Login(id=id, kind=kind, client=client, created=created, expires=expires)
+            for id, kind, client, created, expires in found
+        )
+    )
 
 
+@serves(Logins.remove)
 def revoke(registry: Registry, who: Identity, id: str) -> None:
     """End one of one's own refresh tokens or temporary logins; access tokens made with it last some minutes.
 
@@ -146,6 +129,13 @@ def revoke(registry: Registry, who: Identity, id: str) -> None:
         if not gone.rowcount:
             raise errors.NotFound.named("login", id)
         events.note(registry, connection, who, "account", detail=f"login {id} of {who.name} ended")
+
+
+@serves(Logins.whoami)
+def whoami(registry: Registry, who: Identity) -> Myself:
+    """Return who asks, and what they may do."""
+    rights = {scope: level.word for scope, level in sorted(who.rights.items())}
+    return Myself(name=who.name, is_admin=who.is_admin, rights=rights, until=who.until)
 
 
 def sweep(connection: sqlite3.Connection, now: float) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from containerlab import errors
+from containerlab.distribution.api.organizations import LevelName, LevelOrNone
 
 __all__ = [
     "ANONYMOUS",
@@ -38,6 +39,26 @@ class Level(enum.IntEnum):
     MANAGE = 3
     """Delete, set rules, share, give rights."""
 
+    @property
+    def word(self) -> LevelOrNone:
+        """What it is called in the API and on the command line."""
+        return _WORDS[self]
+
+    @property
+    def given(self) -> LevelName:
+        """What a level is called that is there to be given: any but none."""
+        word = self.word
+        assert word != "none"
+        return word
+
+
+_WORDS: dict[Level, LevelOrNone] = {
+    Level.NONE: "none",
+    Level.READ: "read",
+    Level.WRITE: "write",
+    Level.MANAGE: "manage",
+}
+
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks, and what a token limits them to."""
@@ -61,6 +82,11 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """Whom a token speaks for that may list repositories."""
 
     @property
+    def administers(self) -> bool:
+        """Whether they may do everything, and came without a token that says less."""
+        return self.is_admin and self.limits is None
+
+    @property
     def is_robot(self) -> bool:
         return "+" in self.name
 
@@ -70,7 +96,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
     def limited(self, limits: Mapping[str, Level], *, may_list: bool = False) -> Identity:
         """Return what they are with a token for some repositories: nothing else is left of their rights."""
-        rights = {name: self.level(name) for name in limits}
+        rights = {name: level for name in limits if (level := self.level(name))}
         return msgspec.structs.replace(
             self,
             is_admin=False,
@@ -98,7 +124,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 ANONYMOUS = Identity(name="")
 SYSTEM = Identity(name="system", is_admin=True)
-"""Who retention, collection and replication work as."""
+"""Who retention, collection and replication work as; no account can have this name."""
 
 
 def organization_of(repository: str) -> str:

@@ -164,7 +164,7 @@ def _claims(registry: Registry, token: str) -> _Claims:
         claims = msgspec.convert(found, _Claims)
     except (jwt.PyJWTError, msgspec.ValidationError, ValueError, RecursionError) as error:
         raise _refused() from error
-    if not claims.nbf <= registry.now() < claims.exp:
+    if not claims.nbf <= registry.now() < claims.exp <= claims.nbf + _TTL_S:
         raise _refused()
     return claims
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from containerlab import errors
-from containerlab.distribution.server import archive_uploads, uploads
+from containerlab.distribution.server import archive_uploads, sweeping, uploads
 from containerlab.distribution.server.delivering import Delivering
 from containerlab.distribution.server.registry import Registry
 
@@ -55,6 +55,7 @@ class Periodic:
 def _sweep(registry: Registry) -> None:
     uploads.sweep(registry)
     archive_uploads.sweep(registry)
+    sweeping.sweep(registry)
 
 
 JOBS: dict[str, Callable[[Registry], Job]] = {

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -124,7 +125,7 @@ def test_a_new_password_ends_what_is_remembered_of_the_old_one(registry: Registr
         identify(registry, header, ADDRESS)
 
 
-@pytest.mark.parametrize("change", [accounts.disable, accounts.remove])
+@pytest.mark.parametrize("change", [partial(accounts.update, is_disabled=True), accounts.remove])
 def test_whoever_is_put_out_is_out_at_once(registry: Registry, admin: Identity, change: object) -> None:
     accounts.create(registry, admin, "alice", PASSWORD)
     identify(registry, basic("alice", PASSWORD), ADDRESS)
@@ -307,7 +308,7 @@ def test_what_was_tried_is_forgotten(registry: Registry, clock: grounds.Clock) -
 
 
 def test_a_temporary_login_ends(registry: Registry, admin: Identity, clock: grounds.Clock) -> None:
-    login = proofs.log_in_temporarily(registry, admin, 3600)
+    login = proofs.log_in_temporarily(registry, admin, valid_s=3600)
     header = basic("admin", login.secret)
     assert identify(registry, header, ADDRESS).until == login.expires
     clock.advance(3500)
@@ -318,9 +319,9 @@ def test_a_temporary_login_ends(registry: Registry, admin: Identity, clock: grou
 
 
 def test_a_temporary_login_makes_none_that_lasts_longer(registry: Registry, admin: Identity) -> None:
-    login = proofs.log_in_temporarily(registry, admin, 3600)
+    login = proofs.log_in_temporarily(registry, admin, valid_s=3600)
     who = identify(registry, basic("admin", login.secret), ADDRESS)
-    assert proofs.log_in_temporarily(registry, who, 86400).expires == login.expires
+    assert proofs.log_in_temporarily(registry, who, valid_s=86400).expires == login.expires
     assert proofs.refresh_token(registry, who, "docker") == ""
 
 
@@ -343,7 +344,7 @@ def test_temporary_logins_end_with_the_password(registry: Registry, admin: Ident
 def test_a_temporary_login_can_be_revoked(registry: Registry, admin: Identity) -> None:
     login = proofs.log_in_temporarily(registry, admin)
     identify(registry, basic("admin", login.secret), ADDRESS)
-    (proof,) = proofs.list_proofs(registry, admin)
+    (proof,) = proofs.list_proofs(registry, admin).items
     assert proof.kind == "temporary"
     proofs.revoke(registry, admin, proof.id)
     with pytest.raises(Refused):

@@ -30,6 +30,13 @@ _MODULES = (
     "quotas",
     "archive_uploads",
     "layer_listing",
+    "proofs",
+    "accounts",
+    "organizations",
+    "repositories",
+    "grants",
+    "robots",
+    "sharing",
 )
 """Modules of the server with functions that carry out operations; the order is the document's."""
 
