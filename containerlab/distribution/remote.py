@@ -105,7 +105,11 @@ class Remote:
 
         Raises: NotFound, Unsupported, CorruptContent; DigestMismatch when it is not what the digest says.
         """
-        return self._first(lambda exchange: self._manifest(exchange, reference, accept))
+        try:
+            return self._first(lambda exchange: self._manifest(exchange, reference, accept))
+        except errors.NotFound as error:
+            said = f"{self.name} has nothing called {reference}" if ":" not in reference else error.message
+            raise errors.NotFound(said, f"`registry tags {self.name}` lists what it has") from error
 
     def _manifest(self, exchange: Exchange, reference: str, accept: Sequence[str]) -> Fetched:
         headers = {"Accept": ", ".join(accept)}

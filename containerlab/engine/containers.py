@@ -157,13 +157,15 @@ class Containers:
             with self._engine.showing(f"unpack {image}"):
                 id_ = self._backend.create(image, _words(command), options, ephemeral=ephemeral)
 
+        platform = options.get("platform")
         try:
             with prepare.new_file(own.get("cidfile")) as file:
+                if own.get("pull") in ("always", "newer"):
+                    self._engine.images.renew(image, own, platform)
                 try:
                     create()
-                except NotFound:
-                    if own.get("pull") == "never" or not self._engine.images.provide_usual(image):
-                        raise
+                except NotFound as missing:
+                    self._engine.images.provide(image, missing, own, platform)
                     create()
                 file.write(id_)
             yield id_

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Unpack
 
@@ -18,6 +18,7 @@ from containerlab.engine.inspection import Inspection
 from containerlab.errors import InvalidInput, NotFound, Unsupported
 from containerlab.options import verbs
 from containerlab.options.flag import normalise
+from containerlab.options.transfers import PullOptions, PushOptions
 from containerlab.store import output_file
 from containerlab.views import html
 from containerlab.views.progress import Bar, Counted
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from containerlab.engine.engine import Engine
     from containerlab.engine.packages import Packages
     from containerlab.engine.reworking import ReworkedImage
+    from containerlab.engine.transfers import PullResult, PushResult
 
 __all__ = ["USUAL", "Image", "Images"]
 
@@ -60,8 +62,10 @@ class Image(html.Shown):
         return self._parts()[1]
 
     def _parts(self) -> tuple[str, str]:
-        """A colon before a slash belongs to a registry's port, not to a tag."""
-        before, colon, tag = self.name.rpartition(":")
+        """A colon before a slash belongs to a registry's port, not to a tag, and a digest is none."""
+        before, colon, tag = self.name.partition("@")[0].rpartition(":")
+        if "@" in self.name:
+            return (before if colon and "/" not in tag else self.name.partition("@")[0]), "<none>"
         if not self.name:
             return "<none>", "<none>"
         return (before, tag) if colon and "/" not in tag else (self.name, "<none>")
@@ -135,6 +139,28 @@ class Images:
         with self._engine.showing(f"audit {name}", total_bytes):
             return auditing.audit(self._backend, name, normalise(verbs.AuditOptions, options))
 
+    # registries
+
+    @command("image pull", "pull")
+    def pull(self, name: NewName, **options: Unpack[PullOptions]) -> PullResult:
+        """Fetch an image from the registry that its name says, and unpack it.
+
+        engine.images.pull("localhost:5000/lab/app:v1").digest
+        """
+        from containerlab.engine import transfers
+
+        return transfers.pull(self._engine, name, normalise(PullOptions, options))
+
+    @command("image push", "push")
+    def push(self, name: ImageName, **options: Unpack[PushOptions]) -> PushResult:
+        """Send an image to the registry that its name says; what is there already is not sent again.
+
+        engine.images.push("localhost:5000/lab/app:v1").sent_bytes
+        """
+        from containerlab.engine import transfers
+
+        return transfers.push(self._engine, name, normalise(PushOptions, options))
+
     # in and out
 
     @command("image load", "load")
@@ -202,15 +228,37 @@ class Images:
         with self._engine.showing(f"pack {name}"):
             return Image(self._maker().from_host(name, programs, **given), name)
 
+    def _is_usual(self, name: str) -> bool:
+        return name.removesuffix(":latest") == USUAL
+
     def provide_usual(self, name: str) -> bool:
         """Make the image that examples use, of programs of this host, if that is meant and is missing."""
-        if name.removesuffix(":latest") != USUAL:
+        if not self._is_usual(name):
             return False
         with suppress(NotFound):
             self._backend.image(name)
             return False
         self.from_host(USUAL)
         return True
+
+    def renew(self, name: str, own: Mapping[str, Any], platform: str | None) -> None:
+        """Pull the image of a container before it is made, as its option --pull says."""
+        from containerlab.engine import transfers
+
+        if not self._is_usual(name):
+            transfers.pull(self._engine, name, transfers.options_for(own, platform))
+
+    def provide(self, name: str, missing: NotFound, own: Mapping[str, Any], platform: str | None) -> None:
+        """Get the image of a container that could not be made: from the host, or from its registry.
+
+        Raises: NotFound, `missing` itself when it is not the image that is missing.
+        """
+        from containerlab.engine import transfers
+
+        if own.get("pull") == "never":
+            raise missing
+        if not self.provide_usual(name):
+            transfers.provide(self._engine, name, missing, transfers.options_for(own, platform))
 
     @command("image from-debootstrap")
     def from_debootstrap(

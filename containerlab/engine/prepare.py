@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, TextIO, cast
 
 from containerlab import units
-from containerlab.errors import AlreadyExists, InvalidInput, Unsupported, nearest
+from containerlab.errors import AlreadyExists, InvalidInput, nearest
 from containerlab.options import values as v
 from containerlab.options.container import RunOptions
 from containerlab.options.flag import normalise
@@ -34,10 +34,6 @@ def prepare(given: Mapping[str, Any]) -> Prepared:
     """
     options = normalise(RunOptions, given)
     own = {name: options.pop(name) for name in _OWN if name in options}
-    if own.get("pull") == "always":
-        raise Unsupported(
-            "--pull always: this version cannot reach a registry", "load the image, leave out --pull"
-        )
     _check(options)
     if "env_file" in options:
         options["env"] = (*variables(options.pop("env_file")), *options.get("env", ()))

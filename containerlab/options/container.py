@@ -144,13 +144,13 @@ class Lifecycle(TypedDict, total=False):
     health_start_period: Annotated[Duration, Flag("--health-start-period", units.seconds, "Time from its start in which failures do not count (0s)", "DURATION", "Config.Healthcheck.StartPeriod")]
     health_timeout: Annotated[Duration, Flag("--health-timeout", units.seconds, "Most time for one check (30s)", "DURATION", "Config.Healthcheck.Timeout")]
     no_healthcheck: Annotated[bool, Flag("--no-healthcheck", units.switch, "Do without the image's health check")]
-    pull: Annotated[str, Flag("--pull", v.choice("always", "missing", "never"), "Pull the image: always, missing, never", "WHEN", completes="always missing never")]
+    pull: Annotated[str, Flag("--pull", v.choice("always", "missing", "never", "newer"), "Pull the image: always, missing (the default), never, newer", "WHEN", completes="always missing never newer")]
     platform: Annotated[str, Flag("--platform", v.text, "Choose from an image for several: linux/arm64", "PLATFORM", completes="linux/amd64 linux/arm64")]
     runtime: Annotated[str, Flag("--runtime", v.text, "What makes the processes: containerlab, crun, runc", "NAME", "HostConfig.Runtime", completes="containerlab crun runc")]
     cidfile: Annotated[str, Flag("--cidfile", v.file_path, "Write the container's id to this new file", "FILE", completes="file")]
     quiet: Annotated[bool, Flag("-q --quiet", units.switch, "Do not show the progress of a pull")]
     timeout: Annotated[Duration, Flag("--timeout", units.seconds, "Stop it when it takes longer", "DURATION")]
-    disable_content_trust: Annotated[bool, Flag("--disable-content-trust", units.switch, "Accepted for Docker's sake: nothing is pulled")]
+    disable_content_trust: Annotated[bool, Flag("--disable-content-trust", units.switch, "Accepted for Docker's sake")]
 
 
 class Metadata(TypedDict, total=False):

@@ -51,7 +51,7 @@ def find(connection: sqlite3.Connection, text: str) -> Match:
     return match
 
 
-_OTHERS = "`images` lists them; others come by `load` or `image from-debootstrap`: nothing is pulled yet"
+_OTHERS = "`images` lists them; others come by `pull`, `load` or `image from-debootstrap`"
 
 
 def _by_name(connection: sqlite3.Connection, reference: Reference) -> Match | None:

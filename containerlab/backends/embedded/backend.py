@@ -8,6 +8,7 @@ from containerlab.backends.embedded.auditing import AuditingVerbs
 from containerlab.backends.embedded.building import BuildingVerbs
 from containerlab.backends.embedded.cataloguing import CataloguingVerbs
 from containerlab.backends.embedded.containers import ContainerVerbs
+from containerlab.backends.embedded.distributing import DistributingVerbs
 from containerlab.backends.embedded.files import FileVerbs
 from containerlab.backends.embedded.ground import Ground
 from containerlab.backends.embedded.reworking import ReworkingVerbs
@@ -26,6 +27,7 @@ class Embedded(
     BuildingVerbs,
     ReworkingVerbs,
     CataloguingVerbs,
+    DistributingVerbs,
     FileVerbs,
     SeeingVerbs,
     SizingVerbs,

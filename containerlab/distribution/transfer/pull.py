@@ -140,12 +140,13 @@ class _Pulling:
         """Bring one image in, and let its name lead to it."""
         wanted, before = reference.digest or reference.tag, self._root_of(reference)
         name = _kept_name(reference)
-        self._watch(Begun("Pulling from", reference.repository, wanted))
         if before and (here := _in_store(self._images, reference, self._order)):
             now = self._remote.head(wanted)
             if now and now.digest == before:
+                self._watch(Begun("Pulling from", reference.repository, wanted))
                 return here
         fetched, began = self._remote.manifest(wanted), self._fetched_bytes
+        self._watch(Begun("Pulling from", reference.repository, wanted))
         self._count(len(fetched.raw))
         self._receive(fetched, reference.familiar())
         self._images.put(name, fetched.descriptor)

@@ -1,0 +1,1 @@
+"""A pull or a push, shown while it goes on."""
