@@ -1,7 +1,7 @@
 """An image of the usual size for registries: 10 gzip layers of 528 MB, 0.91 GB unpacked.
 
-Two thirds are files of the host, the rest is noise, as what a layer holds is in part compressed already. It is
-made once a machine, because compressing takes half a minute, and the same for equal hosts.
+Two thirds are files of the host, the rest is noise, as what a layer holds is in part compressed already. It
+is made once a machine, because compressing takes half a minute, and the same for equal hosts.
 """
 
 from __future__ import annotations
