@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from containerlab.engine.containers import Containers
     from containerlab.engine.engine import Engine
     from containerlab.engine.images import Image, Images
+    from containerlab.engine.manifests import Manifests
     from containerlab.engine.registry import Registry
     from containerlab.engine.result import Interrupted, RunResult
     from containerlab.engine.see import See
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     builder: Builder
     containers: Containers
     images: Images
+    manifests: Manifests
     registry: Registry
     volumes: Volumes
     system: System
@@ -81,7 +83,7 @@ _ERRORS = (
     *("DigestMismatch", "HostileArchive", "InvalidInput", "LabError", "NotFound", "NotPermitted"),
     *("SetupFailed", "TimedOut", "Unavailable", "Unsupported"),
 )
-_NOUNS = ("builder", "containers", "images", "registry", "see", "system", "volumes")
+_NOUNS = ("builder", "containers", "images", "manifests", "registry", "see", "system", "volumes")
 
 __all__ = [
     "AlreadyExists",
@@ -113,6 +115,7 @@ __all__ = [
     "default_engine",
     "images",
     "load_ipython_extension",
+    "manifests",
     "registry",
     "run",
     "see",

@@ -170,6 +170,10 @@ def _perform_one(engine: Engine, call: Call) -> int:
         with _output():
             write_logs(value)
         return 0
+    if isinstance(value, bytes):
+        with _output():
+            sys.stdout.buffer.write(value)
+        return 0
     for line in lines(value, {"ids": call.options.get("quiet"), **call.face}):
         _print(line)
     return int(getattr(value, "exit_code", 0))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from containerlab.build.record import LintWarning, Watcher
     from containerlab.build.sbom.catalogue import Catalogue
     from containerlab.build.sbom.subject import Subject
+    from containerlab.store.drafts import Draft, Entry
 
 __all__ = [
     "Auditing",
@@ -41,6 +42,7 @@ __all__ = [
     "HostFacts",
     "ImageInfo",
     "ImageMaker",
+    "ListKeeping",
     "LogLine",
     "Measuring",
     "Process",
@@ -481,6 +483,21 @@ class Cataloguing(Protocol):
 
     def packages_of_image(self, name: str, platform: str | None = None) -> tuple[Subject, Catalogue]:
         """Return the packages, and which image they are in."""
+
+
+@runtime_checkable
+class ListKeeping(Protocol):
+    """Keeps manifest lists until they are pushed."""
+
+    def lists(self) -> list[Draft]: ...
+    def list_called(self, name: str) -> Draft: ...
+    def keep_list(self, draft: Draft) -> None: ...
+    def remove_list(self, name: str) -> None: ...
+    def entries_of(self, image: str, *, tls_verify: bool | None = None) -> list[Entry]:
+        """Describe the images that a name leads to, in the store or else at its registry."""
+
+    def push_list(self, name: str, *, tls_verify: bool | None = None) -> str:
+        """Send a list, with what its registry has not of the images; return its digest."""
 
 
 @runtime_checkable

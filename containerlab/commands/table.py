@@ -205,6 +205,7 @@ _MODULES = {
     "builder": "containerlab.engine.builder",
     "volume": "containerlab.engine.volumes",
     "registry": "containerlab.engine.registry",
+    "manifest": "containerlab.engine.manifests",
     "system": "containerlab.engine.system",
     "see": "containerlab.engine.see",
 }

@@ -142,6 +142,20 @@ class Remote:
         """Give the bytes of a blob without the mirrors, after what they had was wrong."""
         return Download([self._registry], descriptor.digest, descriptor.size)
 
+    def small_blob(self, descriptor: Descriptor) -> bytes:
+        """Fetch a configuration or another document whole, and verify it.
+
+        Raises: CorruptContent, DigestMismatch.
+        """
+        if descriptor.size > MAX_DOCUMENT_BYTES:
+            raise errors.CorruptContent(f"document {descriptor.digest} has {descriptor.size} bytes")
+        with self.blob(descriptor) as download:
+            raw = b"".join(iter(lambda: download.read(MAX_DOCUMENT_BYTES), b""))
+        found = digests.of(raw, descriptor.digest.partition(":")[0])
+        if found != descriptor.digest:
+            raise errors.DigestMismatch(f"document {descriptor.digest} turned out to be {found}")
+        return raw
+
     def has_blob(self, descriptor: Descriptor) -> bool:
         """Tell whether the registry itself has the blob in this repository."""
         path = _path(self._registry, "blobs", descriptor.digest)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from containerlab.engine.builder import Builder
     from containerlab.engine.containers import Containers
     from containerlab.engine.images import Images
+    from containerlab.engine.manifests import Manifests
     from containerlab.engine.registry import Registry
     from containerlab.engine.see import See
     from containerlab.engine.system import System
@@ -143,6 +144,13 @@ class Engine:
         from containerlab.engine.volumes import Volumes
 
         return Volumes(self)
+
+    @property
+    def manifests(self) -> Manifests:
+        """Return the verbs of manifest lists."""
+        from containerlab.engine.manifests import Manifests
+
+        return Manifests(self)
 
     @property
     def registry(self) -> Registry:

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from containerlab.errors import LabError
+from containerlab.oci.reference import Reference
 
 if TYPE_CHECKING:
     from containerlab.engine.engine import Engine
@@ -16,7 +17,7 @@ _REMEMBER_S = 2.0
 
 
 def names(engine: Engine, kind: str) -> list[str]:
-    """Return the names of a kind: image, container, volume; nothing when they cannot be had."""
+    """Return the names of a kind: image, container, volume, list; nothing when they cannot be had."""
     try:
         match kind:
             case "image":
@@ -25,6 +26,8 @@ def names(engine: Engine, kind: str) -> list[str]:
                 return [info.name for info in engine.backend.list()]
             case "volume":
                 return [info.name for info in engine.volumes.list()]
+            case "list":
+                return [Reference.parse(draft.name).familiar() for draft in engine.manifests.list()]
     except (LabError, OSError):
         return []
     return []

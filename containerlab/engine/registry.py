@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Unpack
 
-from containerlab.commands.table import Argument, command
+from containerlab.commands.table import Argument, ImageName, Instead, command
+from containerlab.options import remote
 from containerlab.options.flag import normalise
 from containerlab.options.login import LoginOptions, LogoutOptions
 from containerlab.options.registry import ServeOptions
 
 if TYPE_CHECKING:
     from containerlab.engine.engine import Engine
+    from containerlab.engine.inspection import Inspection
     from containerlab.engine.logins import Login, Logout
+    from containerlab.engine.remote_images import Found, RawDocument, RemoteTag
     from containerlab.engine.serving import RegistryServer
+    from containerlab.oci.image import Descriptor
+    from containerlab.views.table import Table
 
 __all__ = ["Registry"]
 
 RegistryName = Annotated[str, Argument("REGISTRY")]
+Term = Annotated[str, Argument("[REGISTRY/]TEXT")]
+Destination = Annotated[str, Argument("NAME[:TAG]", "image")]
 
 
 class Registry:
@@ -56,3 +63,54 @@ class Registry:
         from containerlab.engine import logins
 
         return logins.log_out(registry, bool(normalise(LogoutOptions, options).get("all")))
+
+    @command("registry search", "search")
+    def search(self, term: Term, **options: Unpack[remote.SearchOptions]) -> Table[Found]:
+        """Look for repositories at a registry, Docker Hub unless one is named; `HOST/` lists all of it."""
+        from containerlab.engine import remote_images
+
+        return remote_images.search(term, normalise(remote.SearchOptions, options))
+
+    @command("registry tags")
+    def tags(self, name: ImageName, **options: Unpack[remote.TagsOptions]) -> Table[RemoteTag]:
+        """List the tags of a repository at its registry."""
+        from containerlab.engine import remote_images
+
+        return remote_images.tags(name, normalise(remote.TagsOptions, options))
+
+    @command(
+        "registry inspect",
+        instead={"raw": Instead("--raw", "raw", "Write the manifest or index, byte for byte")},
+    )
+    def inspect(self, name: ImageName, **options: Unpack[remote.RemoteInspectOptions]) -> Inspection:
+        """Describe an image at its registry, without pulling its layers."""
+        from containerlab.engine import remote_images
+
+        return remote_images.inspect(name, normalise(remote.RemoteInspectOptions, options))
+
+    def raw(self, name: ImageName, **options: Unpack[remote.RemoteInspectOptions]) -> RawDocument:
+        """Return the manifest or index of an image at its registry, byte for byte."""
+        from containerlab.engine import remote_images
+
+        return remote_images.raw(name, normalise(remote.RemoteInspectOptions, options))
+
+    @command("registry copy")
+    def copy(self, source: ImageName, target: Destination, **options: Unpack[remote.CopyToOptions]) -> str:
+        """Copy an image from one repository to another, at whatever registries, past the store."""
+        from containerlab.engine import remote_images
+
+        return remote_images.copy(source, target, normalise(remote.CopyToOptions, options))
+
+    @command("registry delete")
+    def delete(self, name: ImageName, **options: Unpack[remote.RemoteDeleteOptions]) -> tuple[str, ...]:
+        """Delete a tag at its registry, or by a digest an image with all its tags."""
+        from containerlab.engine import remote_images
+
+        return remote_images.delete(name, normalise(remote.RemoteDeleteOptions, options))
+
+    @command("registry referrers")
+    def referrers(self, name: ImageName, **options: Unpack[remote.ReferrersOptions]) -> Table[Descriptor]:
+        """List what speaks about an image at its registry: signatures, attestations, SBOMs."""
+        from containerlab.engine import remote_images
+
+        return remote_images.referrers(name, normalise(remote.ReferrersOptions, options))

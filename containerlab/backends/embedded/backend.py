@@ -11,6 +11,7 @@ from containerlab.backends.embedded.containers import ContainerVerbs
 from containerlab.backends.embedded.distributing import DistributingVerbs
 from containerlab.backends.embedded.files import FileVerbs
 from containerlab.backends.embedded.ground import Ground
+from containerlab.backends.embedded.listing import ListingVerbs
 from containerlab.backends.embedded.reworking import ReworkingVerbs
 from containerlab.backends.embedded.seeing import SeeingVerbs
 from containerlab.backends.embedded.sizing import SizingVerbs
@@ -26,6 +27,7 @@ class Embedded(
     AuditingVerbs,
     BuildingVerbs,
     ReworkingVerbs,
+    ListingVerbs,
     CataloguingVerbs,
     DistributingVerbs,
     FileVerbs,

@@ -14,12 +14,13 @@ from containerlab.distribution.transfer.progress import Begun, Note, Watcher, no
 from containerlab.distribution.transfer.sending import Sending, parts_of
 from containerlab.oci import image as documents
 from containerlab.oci.image import Descriptor, Index, Manifest
+from containerlab.oci.platform import Platform
 from containerlab.oci.reference import Reference
 from containerlab.store import lookup
 from containerlab.store.blobs import Blobs
 from containerlab.store.images import Images
 
-__all__ = ["PushOrder", "Pushed", "push"]
+__all__ = ["PushOrder", "Pushed", "push", "push_digest"]
 
 _JOBS = 5
 
@@ -65,6 +66,17 @@ def push(images: Images, name: str, order: PushOrder, watch: Watcher = nobody) -
         return [pushing.send(each) for each in references]
 
 
+def push_digest(
+    images: Images, place: Reference, descriptor: Descriptor, order: PushOrder, watch: Watcher = nobody
+) -> Pushed:
+    """Send what a descriptor leads to, named in the store or not, to a repository under its digest alone."""
+    with (
+        images.blobs.lease(),
+        Remote(place, for_push=True, tls_verify=order.tls_verify) as remote,
+    ):
+        return _Pushing(images, remote, order, watch).send_as(place, descriptor, descriptor.digest)
+
+
 def _tagged(images: Images, reference: Reference) -> list[Reference]:
     names = map(Reference.parse, images.names())
     place = (reference.registry, reference.repository)
@@ -101,13 +113,17 @@ class _Pushing:
         """Send one image, and let its tag lead to it."""
         with self._images.database.reading() as connection:
             descriptor = lookup.find(connection, reference.full()).image
+        return self.send_as(reference, descriptor, reference.tag)
+
+    def send_as(self, reference: Reference, descriptor: Descriptor, name: str) -> Pushed:
+        """Send what a descriptor leads to under a tag or its digest."""
         began = self._sending.sent_bytes
-        self._watch(Begun("The push refers to repository", self._remote.name, reference.tag))
+        self._watch(Begun("The push refers to repository", self._remote.name, name))
         *children, root = map(self._read, self._chosen(descriptor, reference.familiar()))
         self._sending.blobs(parts_of([*children, root]), self._remote.close)
         for child in children:
             self._sending.manifest(child.descriptor.digest, child)
-        self._sending.manifest(reference.tag, root)
+        self._sending.manifest(name, root)
         return Pushed(
             name=reference.familiar(),
             digest=root.descriptor.digest,
@@ -123,17 +139,17 @@ class _Pushing:
         if not documents.is_index(root.media_type):
             return [root]
         if not self._order.platforms.is_all:
-            return [self._only(name, platforms.only(self._order.platforms))]
+            return [self._only(root, name, platforms.only(self._order.platforms))]
         found = list(self._images.walk(root))
         if not self._is_whole(found):
             self._watch(Note(f"{name} is in part in the store: what is for this platform alone is pushed"))
-            return [self._only(name, None)]
+            return [self._only(root, name, None)]
         unique = {descriptor.digest: descriptor for descriptor, _ in reversed(found)}
         return [*(each for each in unique.values() if each.digest != root.digest), root]
 
-    def _only(self, name: str, platform: str | None) -> Descriptor:
+    def _only(self, root: Descriptor, name: str, platform: str | None) -> Descriptor:
         """Return one image of an index; registries want an index only with all that it names."""
-        image = self._images.get(name, platform)
+        image = self._images.at(root, name, Platform.parse(platform) if platform else None)
         media_type = image.manifest.media_type or documents.OCI_MANIFEST
         return Descriptor(media_type=media_type, digest=image.manifest_digest, size=len(image.manifest_raw))
 
