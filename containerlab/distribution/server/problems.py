@@ -17,6 +17,7 @@ __all__ = [
     "Changed",
     "Denied",
     "DigestInvalid",
+    "Failed",
     "ManifestBlobUnknown",
     "ManifestInvalid",
     "ManifestUnknown",
@@ -60,6 +61,12 @@ class Denied(errors.NotPermitted):
 
 class DigestInvalid(errors.InvalidInput):
     status, code = 400, "DIGEST_INVALID"
+
+
+class Failed(errors.LabError):
+    """Something is wrong in here; the log has all of it."""
+
+    status, code = 500, "UNSUPPORTED"
 
 
 class ManifestBlobUnknown(errors.NotFound):

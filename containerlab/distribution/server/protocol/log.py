@@ -7,9 +7,16 @@ import time
 
 from containerlab.distribution.server.protocol.request import Request
 
-__all__ = ["write"]
+__all__ = ["is_usual", "write"]
 
 _MOST = 300
+
+
+def is_usual(request: Request, status: int) -> bool:
+    """Tell whether every client is refused so at times: it asks what is there, or how to log in."""
+    if status == 404:
+        return request.method == "HEAD"
+    return status == 401 and request.path in ("/v2/", "/v2") and not request.header("authorization")
 
 
 def write(request: Request, status: int, began: float, remark: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -18,6 +19,8 @@ __all__ = ["Answer", "Disconnected", "Request", "in_thread"]
 
 PIECE_BYTES = 256 << 10
 """Bodies are hashed and written in pieces of about this size: a change of threads costs some 50 µs."""
+_LEAST_BYTES_PER_S = 256
+"""A body that comes more slowly is from somebody who wants to occupy the server."""
 _LINGER_S = 2.0
 _LINGER_BYTES = 16 << 20
 
@@ -68,11 +71,16 @@ class Request:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.send = send
+        self.is_answered = False
         self.identity = Identity(name="")
-        self._receive = receive
+        self._receive, self._send = receive, send
         self._query: list[tuple[str, str]] | None = None
         self._is_read = False
+
+    async def send(self, message: Message) -> None:
+        """Send a part of the answer."""
+        self.is_answered = True
+        await self._send(message)
 
     def header(self, name: str) -> str:
         """Return a header, empty if there is none; the last, if it came several times."""
@@ -113,11 +121,15 @@ class Request:
 
         Raises: Disconnected, UploadTimedOut.
         """
+        began, total = time.monotonic(), 0
         while not self._is_read:
             message = await self._next()
             self._is_read = not message.get("more_body", False)
             if body := message.get("body", b""):
+                total += len(body)
                 yield body
+            if time.monotonic() - began > self.registry.settings.idle_s + total / _LEAST_BYTES_PER_S:
+                raise UploadTimedOut("the body comes too slowly", "go on with the upload")
 
     async def _next(self) -> Message:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.types import Receive, Scope, Send
@@ -59,6 +60,12 @@ class Protocol:
         except errors.LabError as error:
             await _refuse(request, error, began)
             return
+        except Exception as error:
+            if request.is_answered:
+                raise  # the connection is cut: the client sees that the answer is not whole
+            traceback.print_exc()
+            await _refuse(request, problems.Failed(f"the registry failed: {type(error).__name__}"), began)
+            return
         if self._registry.settings.access_log:
             log.write(request, answer.status, began)
 
@@ -101,8 +108,10 @@ async def _refuse(request: Request, error: errors.LabError, began: float) -> Non
     """Answer with what was wrong, and write it down."""
     error = access.translated(request, error)
     refusal = problems.refusal(error)
-    answer = Answer(refusal.status, _headers(request, error), _body(request, refusal))
-    log.write(request, refusal.status, began, f"{refusal.code} {refusal.message}")
+    body = problems_document(refusal.code, refusal.message)
+    answer = Answer(refusal.status, _headers(request, error), body)
+    if request.registry.settings.access_log or not log.is_usual(request, refusal.status):
+        log.write(request, refusal.status, began, f"{refusal.code} {refusal.message}")
     if not request.has_unread_body:
         await answer.send(request)
         return
@@ -112,10 +121,6 @@ async def _refuse(request: Request, error: errors.LabError, began: float) -> Non
     await request.send({"type": "http.response.body", "body": body, "more_body": True})
     await request.linger()
     await request.send({"type": "http.response.body", "body": b""})
-
-
-def _body(request: Request, refusal: problems.Refusal) -> bytes:
-    return problems_document(refusal.code, refusal.message)
 
 
 def _headers(request: Request, error: errors.LabError) -> dict[str, str]:
