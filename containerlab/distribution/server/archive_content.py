@@ -21,14 +21,15 @@ from containerlab.distribution.server.registry import Registry
 
 __all__ = ["route"]
 
+_PATH = f"{PREFIX}/archives/{{id}}/content"
 _PIECE = 1 << 20
 _OFFSET = re.compile(r"[0-9]{1,16}")
 _LOG = logging.getLogger(__name__)
 
 
-def route(registry: Registry, identify: Identify) -> Route:
-    """Return the route, which stands before the rest of the API."""
-    return Route(f"{PREFIX}/archives/{{id}}/content", _ArchiveContent(registry, identify))
+def route(registry: Registry, identify: Identify, path: str = _PATH) -> Route:
+    """Return the route, which stands before the rest of the API; `path` has an `{id}`."""
+    return Route(path, _ArchiveContent(registry, identify))
 
 
 class _ArchiveContent:

@@ -14,25 +14,23 @@ from typing import Generic, TypeVar
 import msgspec
 
 from containerlab import errors
+from containerlab.distribution.server import catalog
+from containerlab.distribution.server.catalog import Repository
 from containerlab.distribution.server.registry import Registry
-from containerlab.distribution.server.rights import Identity, Level, require
+from containerlab.distribution.server.rights import Identity, Level
 from containerlab.oci import image as documents
 from containerlab.oci.image import Descriptor, ImageConfig, Index, Manifest
 
 __all__ = [
     "Image",
-    "Organization",
     "Page",
-    "Repository",
     "Stored",
     "Tag",
     "find",
+    "freed_bytes",
     "image",
     "images",
     "names",
-    "organizations",
-    "referrers",
-    "repositories",
     "stored",
     "tags",
 ]
@@ -56,22 +54,6 @@ class Page(msgspec.Struct, Generic[_T], frozen=True):
         return max(1, -(-self.total // self.length))
 
 
-class Repository(msgspec.Struct, frozen=True, kw_only=True):
-    """A repository as one line of a list."""
-
-    id: int
-    name: str
-    organization: str
-    description: str
-    is_public: bool
-    created: float
-    tags: int
-    size_bytes: int
-    """Of its blobs, each counted once; other repositories may share them."""
-    updated: float | None
-    """When a tag was last set."""
-
-
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """A manifest or an index of a repository, with what is noted of it."""
 
@@ -89,15 +71,6 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def descriptor(self) -> Descriptor:
         return Descriptor(media_type=self.media_type, digest=self.digest, size=self.size)
-
-
-class Organization(msgspec.Struct, frozen=True, kw_only=True):
-    """An organisation of which somebody sees something."""
-
-    name: str
-    description: str
-    is_public: bool
-    repositories: int
 
 
 class Tag(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,75 +106,13 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-_COLUMNS = """id, name, organization, description, is_public, created,
-    (SELECT COUNT(*) FROM tags WHERE repository = repositories.id),
-    (SELECT COALESCE(SUM(size), 0) FROM links WHERE repository = repositories.id),
-    (SELECT MAX(updated) FROM tags WHERE repository = repositories.id)"""
-_SEEN = """(:all OR is_public OR name IN (SELECT value FROM json_each(:names))
-    OR organization IN (SELECT value FROM json_each(:organizations)))"""
-
-
-def _sight(identity: Identity) -> dict[str, object]:
-    """Return the parameters of `_SEEN`: what somebody may read."""
-    readable = [scope for scope, level in identity.rights.items() if level >= Level.READ]
-    return {
-        "all": identity.is_admin,
-        "names": json.dumps([scope for scope in readable if not scope.endswith("/")]),
-        "organizations": json.dumps([scope[:-1] for scope in readable if scope.endswith("/")]),
-    }
-
-
-def repositories(
-    registry: Registry, identity: Identity, *, organization: str = "", text: str = "", number: int = 1
-) -> Page[Repository]:
-    """Return the repositories that somebody may see, by name, of one organisation or with a text in them."""
-    length = 50
-    where = f"{_SEEN} AND (:organization = '' OR organization = :organization)"
-    where += " AND (:text = '' OR instr(name, :text) OR instr(lower(description), :text))"
-    given = {**_sight(identity), "organization": organization, "text": text.lower()}
-    with registry.reader.reading() as connection:
-        total = connection.execute(f"SELECT COUNT(*) FROM repositories WHERE {where}", given).fetchone()[0]
-        rows = connection.execute(
-            f"SELECT {_COLUMNS} FROM repositories WHERE {where} ORDER BY name LIMIT :length OFFSET :start",
-            {**given, "length": length, "start": (number - 1) * length},
-        ).fetchall()
-    return Page([_repository(row) for row in rows], total, number, length)
-
-
-def organizations(registry: Registry, identity: Identity) -> list[Organization]:
-    """Return the organisations that somebody belongs to or sees repositories of."""
-    with registry.reader.reading() as connection:
-        rows = connection.execute(
-            "SELECT name, description, is_public, (SELECT COUNT(*) FROM repositories"
-            f" WHERE organization = organizations.name AND {_SEEN}) AS seen"
-            " FROM organizations WHERE :all OR seen OR name IN (SELECT value FROM json_each(:organizations))"
-            " ORDER BY name",
-            _sight(identity),
-        ).fetchall()
-    return [
-        Organization(name=name, description=text, is_public=bool(is_public), repositories=count)
-        for name, text, is_public, count in rows
-    ]
-
-
-def _repository(row: Sequence[object]) -> Repository:
-    fields = dict(zip(Repository.__struct_fields__, row, strict=True))
-    return msgspec.convert({**fields, "is_public": bool(fields["is_public"])}, Repository)
-
-
 def find(registry: Registry, identity: Identity, name: str, needed: Level = Level.READ) -> Repository:
-    """Return a repository.
+    """Return a repository that somebody may use so.
 
-    Raises: NotFound, also for who may not see it; NotPermitted for who may see but not do this.
+    Raises: NameInvalid, NotPermitted, NameUnknown.
     """
     with registry.reader.reading() as connection:
-        row = connection.execute(f"SELECT {_COLUMNS} FROM repositories WHERE name = ?", (name,)).fetchone()
-    found = _repository(row) if row else None
-    level = identity.level(name, is_public=found.is_public) if found else Level.NONE
-    if found is None or level < Level.READ:
-        raise errors.NotFound(f"there is no repository {name}, or you may not see it")
-    require(level, needed, f"repository {name}")
-    return found
+        return catalog.allowed(connection, identity, name, needed)
 
 
 _STORED = "digest, media_type, size, artifact_type, subject, annotations, pushed, pushed_by, pulled, pulls"
@@ -241,14 +152,19 @@ def names(registry: Registry, repository: Repository, digest: str) -> list[str]:
     return [name for (name,) in rows]
 
 
-def referrers(registry: Registry, repository: Repository, digest: str) -> list[Stored]:
-    """Return what names a manifest as its subject: signatures, lists of packages, and the like."""
+def freed_bytes(registry: Registry, repository: Repository, digest: str) -> int:
+    """Add up what only one manifest needs: blobs that no other one and no other repository has."""
     with registry.reader.reading() as connection:
-        rows = connection.execute(
-            f"SELECT {_STORED} FROM manifests WHERE repository = ? AND subject = ? ORDER BY pushed",
-            (repository.id, digest),
-        ).fetchall()
-    return [_stored(row) for row in rows]
+        found = connection.execute(
+            "SELECT SUM(links.size) FROM parts JOIN links USING (repository, digest)"
+            " WHERE repository = :repository AND manifest = :manifest"
+            " AND NOT EXISTS (SELECT 1 FROM parts AS other WHERE other.repository = :repository"
+            " AND other.digest = parts.digest AND other.manifest != :manifest)"
+            " AND NOT EXISTS (SELECT 1 FROM links AS other WHERE other.digest = parts.digest"
+            " AND other.repository != :repository)",
+            {"repository": repository.id, "manifest": digest},
+        ).fetchone()[0]
+    return int(found or 0)
 
 
 def tags(

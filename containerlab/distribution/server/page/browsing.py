@@ -7,27 +7,31 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from containerlab import errors, units
-from containerlab.distribution.server import inventory
-from containerlab.distribution.server.page import addresses, anatomy
+from containerlab.distribution.server import immutability, inventory, referrers
+from containerlab.distribution.server.page import anatomy, rendering
+from containerlab.distribution.server.rights import Level
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from starlette.responses import Response
 
-    from containerlab.distribution.server.inventory import Image, Repository, Tag
+    from containerlab.distribution.server.catalog import Repository
+    from containerlab.distribution.server.inventory import Image, Tag
     from containerlab.distribution.server.page.visit import Visit
 
-__all__ = ["compare", "image", "organization", "overview", "repository"]
+__all__ = ["about", "compare", "image", "layer", "managed", "overview", "repository"]
 
+_REPOSITORIES_SHOWN = 50
 _RAW_SHOWN = 64 << 10
+_FILES_SHOWN = 2000
 
 
 def overview(visit: Visit) -> Response:
     """List the repositories that the visitor may see."""
-    text, chosen = visit.query("text"), visit.query("organization")
-    page = inventory.repositories(
-        visit.registry, visit.identity, organization=chosen, text=text, number=visit.page_number()
+    text, chosen, after = visit.query("text"), visit.query("organization"), visit.query("after")
+    page = visit.api.repositories.list(
+        organization=chosen or None, search=text, limit=_REPOSITORIES_SHOWN, after=after
     )
     return visit.live(
         ("overview.html", "overview_list.html"),
@@ -35,13 +39,9 @@ def overview(visit: Visit) -> Response:
         page=page,
         text=text,
         organization=chosen,
-        organizations=inventory.organizations(visit.registry, visit.identity),
+        organizations=visit.api.organizations.list(limit=1000).items,
+        is_first=not after,
     )
-
-
-def organization(visit: Visit) -> Response:
-    """List the repositories of one organisation."""
-    return visit.go(addresses.with_query(addresses.HOME, organization=visit.path("organization")))
 
 
 def repository(visit: Visit) -> Response:
@@ -69,12 +69,20 @@ def _before(tags: Sequence[Tag]) -> str:
 
 def about(visit: Visit, repository: Repository) -> dict[str, object]:
     """Return what the head of every page about a repository needs."""
-    level = visit.identity.level(repository.name, is_public=repository.is_public)
-    return {"repository": repository, "level": int(level)}
+    return {"repository": visit.api.repositories.inspect(repository.name)}
+
+
+def managed(visit: Visit) -> Repository:
+    """Return the repository of this address, to who may set it up.
+
+    Raises: NotFound, NotPermitted.
+    """
+    return inventory.find(visit.registry, visit.identity, visit.path("name"), Level.MANAGE)
 
 
 def _immutable(visit: Visit, repository: Repository, tags: Sequence[Tag]) -> set[str]:
-    return set()
+    with visit.registry.reader.reading() as connection:
+        return {tag.name for tag in tags if immutability.is_immutable(connection, repository.name, tag.name)}
 
 
 def image(visit: Visit) -> Response:
@@ -99,7 +107,7 @@ def image(visit: Visit) -> Response:
         bars=_bars(shown) if shown else [],
         settings=anatomy.settings(shown.config) if shown and shown.config else [],
         annotations=sorted(annotations.items()),
-        referrers=inventory.referrers(visit.registry, repository, target.digest),
+        referrers=referrers.find(visit.registry, visit.identity, repository.name, target.digest).descriptors,
         raw=raw[:_RAW_SHOWN].decode(errors="replace"),
         **about(visit, repository),
     )
@@ -118,6 +126,33 @@ def _bars(image: Image) -> list[anatomy.Bar]:
     return anatomy.bars(
         (layer.size, step.colour, f"{units.format_size(layer.size)} · {step.instruction} {step.command[:80]}")
         for step, layer in layers
+    )
+
+
+def layer(visit: Visit) -> Response:
+    """List the files of a layer."""
+    repository = inventory.find(visit.registry, visit.identity, visit.path("name"))
+    shown = inventory.image(visit.registry, repository, visit.path("reference"))
+    digest, text = visit.path("digest"), visit.query("text")
+    step = next((each for each in anatomy.steps(shown) if each.layer and each.layer.digest == digest), None)
+    if step is None or step.layer is None:
+        raise errors.NotFound(f"the image has no layer {digest[:80]}")
+    found = visit.api.layers.files(repository.name, digest)
+    fitting = [each for each in found.files if text in each.path]
+    return visit.render(
+        "layer.html",
+        here=f" layer {rendering.short_digest(digest)}",
+        digest=digest,
+        manifest=shown.descriptor.digest,
+        number=step.layer_number,
+        of=len(shown.manifest.layers),
+        size=step.layer.size,
+        step=step,
+        layer=found,
+        text=text,
+        files=fitting[:_FILES_SHOWN],
+        total=len(fitting),
+        **about(visit, repository),
     )
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from containerlab.distribution.server.page import browsing, entering
+from containerlab.distribution.server.page import (
+    browsing,
+    entering,
+    people,
+    removing,
+    settings,
+    uploading,
+    watching,
+)
 
 if TYPE_CHECKING:
     from containerlab.distribution.server.page.site import Handler
@@ -18,9 +26,28 @@ PAGES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/ui/login", entering.login_form),
     ("POST", "/ui/login", entering.login),
     ("POST", "/ui/logout", entering.logout),
-    ("GET", "/ui/organizations/{organization}", browsing.organization),
+    ("GET", "/ui/audit", watching.audit),
+    ("GET", "/ui/storage", watching.storage),
+    ("GET", "/ui/me", people.myself),
+    ("POST", "/ui/me", people.change_myself),
+    ("GET", "/ui/users", people.users),
+    ("POST", "/ui/users", people.change_users),
+    ("GET", "/ui/upload", uploading.page),
+    ("POST", "/ui/uploads", uploading.begin),
+    ("GET", "/ui/uploads/{id}", uploading.inspect),
+    ("POST", "/ui/uploads/{id}/finish", uploading.finish),
+    ("POST", "/ui/uploads/{id}/cancel", uploading.cancel),
+    ("GET", "/ui/organizations", settings.organizations),
+    ("POST", "/ui/organizations", settings.create_organization),
+    ("GET", "/ui/organizations/{organization}", settings.organization),
+    ("POST", "/ui/organizations/{organization}", settings.change_organization),
+    ("GET", f"{_REPOSITORY}/settings", settings.repository),
+    ("POST", f"{_REPOSITORY}/settings", settings.change_repository),
+    ("GET", f"{_REPOSITORY}/delete", removing.ask),
+    ("POST", f"{_REPOSITORY}/delete", removing.remove),
     ("GET", f"{_REPOSITORY}/tags/{{reference}}", browsing.image),
     ("GET", f"{_REPOSITORY}/manifests/{{reference}}", browsing.image),
+    ("GET", f"{_REPOSITORY}/manifests/{{reference}}/layers/{{digest}}", browsing.layer),
     ("GET", f"{_REPOSITORY}/compare", browsing.compare),
     ("GET", "/ui/repositories/{name:path}", browsing.repository),
 )

@@ -45,6 +45,7 @@ def routes(registry: Registry) -> list[BaseRoute]:
     from starlette.responses import RedirectResponse
     from starlette.routing import Route
 
+    from containerlab.distribution.server import archive_content
     from containerlab.distribution.server.page import contents
 
     async def home(request: Request) -> Response:
@@ -58,6 +59,7 @@ def routes(registry: Registry) -> list[BaseRoute]:
         Route("/", home),
         Route("/ui", home),
         Route("/ui/static/{version}/{name}", _asset),
+        archive_content.route(registry, _uploader, "/ui/uploads/{id}/content"),
         *pages,
         Route("/ui/{rest:path}", _endpoint(registry, _missing), methods=["GET", "POST"]),
     ]
@@ -110,7 +112,7 @@ def _answer(
     try:
         if form is None:
             raise errors.InvalidInput("the form is too long, or not one of this page")
-        if request.method == "POST" and not sessions.is_token(visit.key, visit.field("csrf")):
+        if request.method == "POST" and not _is_ours(visit):
             return _refused(visit)
         return handler(visit)
     except errors.LabError as error:
@@ -118,6 +120,11 @@ def _answer(
     except Exception:
         _log.exception("%s %r failed", request.method, request.url.path)
         return visit.render("error.html", 500, title="This should not happen", error=_UNEXPECTED, back="")
+
+
+def _is_ours(visit: Visit) -> bool:
+    """Tell whether a form, or what a script sent, came from a page that this visitor was shown."""
+    return sessions.is_token(visit.key, visit.field("csrf") or visit.request.headers.get("x-csrf-token", ""))
 
 
 _UNEXPECTED = errors.LabError("the server failed at this; its log says where", "try again")
@@ -133,6 +140,17 @@ def _visitor(registry: Registry, request: Request) -> tuple[Identity, sessions.S
     if "x-live" not in request.headers:
         sessions.touch(registry, key, session)
     return who, session
+
+
+def _uploader(registry: Registry, request: Request) -> Identity:
+    """Return who sends a piece of an archive.
+
+    Raises: NotPermitted when it was not a script of ours.
+    """
+    visit = Visit(registry, request, *_visitor(registry, request), {})
+    if not _is_ours(visit):
+        raise errors.NotPermitted("the upload page is too old", "load it again")
+    return visit.identity
 
 
 def _refused(visit: Visit) -> Response:

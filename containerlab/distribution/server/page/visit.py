@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 from urllib.parse import quote, unquote
 
 from containerlab import errors
+from containerlab.distribution.api.registry_api import RegistryApi
 from containerlab.distribution.server.page import addresses, rendering, sessions
+from containerlab.distribution.server.page.in_process import InProcess
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -48,6 +50,8 @@ class Visit:
         self.registry, self.request, self.identity = registry, request, identity
         self.session, self.form = session, form
         self.key = request.cookies.get(cookie_name(request), "")
+        self.secrets: dict[str, str] = {}
+        """What this answer shows and no other will, by what it is."""
         self._fresh_key = ""
         self._notice: Notice | None = None
 
@@ -68,6 +72,18 @@ class Visit:
         if text and not (text.isascii() and text.isdigit() and len(text) <= 15):
             raise errors.InvalidInput(f"{name.replace('_', ' ')}: not a number: {text[:40]!r}")
         return int(text) if text else None
+
+    def id(self) -> int:
+        """Return the number of what a form is about."""
+        return self.number("id") or 0
+
+    def level(self) -> Literal["read", "write", "manage"]:
+        """Return the right that a form gives."""
+        return cast("Literal['read', 'write', 'manage']", self.field("level"))  # the operation checks it
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """Return a field that has several words, with spaces or commas between them."""
+        return tuple(self.field(name).replace(",", " ").split())
 
     def has(self, name: str) -> bool:
         """Tell whether a box is ticked or a button was pressed."""
@@ -96,12 +112,20 @@ class Visit:
         """Tell whether this page is at an address or belongs below it."""
         path = self.request.url.path
         if address == addresses.HOME:
-            return path == address or path.startswith(("/ui/repositories/", "/ui/organizations/"))
+            return path == address or path.startswith("/ui/repositories/")
         return path == address or path.startswith(f"{address}/")
 
     def menu(self) -> list[tuple[str, str]]:
         """Return what the visitor can go to from every page."""
-        entries = [("Repositories", addresses.HOME, True)]
+        is_somebody = self.session is not None or self.is_open
+        entries = (
+            ("Repositories", addresses.HOME, True),
+            ("Organisations", "/ui/organizations", True),
+            ("Activity", "/ui/audit", is_somebody),
+            ("Storage", "/ui/storage", is_somebody),
+            ("Connections", "/ui/connections", self.identity.is_admin),
+            ("Users", "/ui/users", self.identity.is_admin and not self.is_open),
+        )
         return [(name, address) for name, address, is_shown in entries if is_shown]
 
     @property
@@ -113,6 +137,21 @@ class Visit:
     def base_url(self) -> str:
         """Where the registry is, as the visitor's browser calls it; no slash at its end."""
         return self.registry.settings.public_url.rstrip("/") or str(self.request.base_url).rstrip("/")
+
+    @functools.cached_property
+    def api(self) -> RegistryApi:
+        """The operations of the API, as the visitor may carry them out."""
+        return RegistryApi(InProcess(self.registry, self.identity))
+
+    def require_somebody(self) -> None:
+        """Raise NotPermitted unless the visitor has signed in, or nobody has to."""
+        if not (self.session or self.is_open):
+            raise errors.NotPermitted("this is for those who have signed in", "sign in")
+
+    def require_administrator(self) -> None:
+        """Raise NotPermitted unless the visitor administers the registry."""
+        if not self.identity.is_admin:
+            raise errors.NotPermitted("this is for administrators", "ask one")
 
     @property
     def host(self) -> str:

@@ -81,7 +81,7 @@ function age(seconds) {
 
 // As the server writes them (units.format_age); a page stays open for hours.
 function growOlder() {
-  for (const time of document.querySelectorAll("time[datetime]")) {
+  for (const time of document.querySelectorAll("time[datetime]:not(.fixed)")) {
     const text = age(Math.max(0, (Date.now() - Date.parse(time.dateTime)) / 1000));
     if (time.textContent !== text && Date.parse(time.dateTime) <= Date.now()) time.textContent = text;
   }
@@ -90,3 +90,81 @@ function growOlder() {
 addCopyButtons(document);
 setInterval(growOlder, 20000);
 document.querySelectorAll("[data-live]").forEach(follow);
+
+const PIECE = 4 << 20, TRIES = 8;
+
+// An archive goes up in pieces; the server says how much it has, so that a broken connection costs one piece.
+function uploads(form) {
+  const field = name => form.elements.namedItem(name), stop = field("stop"), send = form.querySelector(".main");
+  const output = form.querySelector("output"), bar = form.querySelector("progress"), told = form.querySelector(".told");
+  const drop = form.querySelector(".drop");
+  let isStopped = false;
+
+  const ask = async (method, path, body, headers = {}) => {
+    const answer = await fetch(path, { method, body, cache: "no-store", headers: { "X-CSRF-Token": form.dataset.token, ...headers } });
+    if (answer.ok || answer.status === 409) return answer;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const said = page.querySelector(".error")?.textContent ?? "";
+    throw Object.assign(new Error(said.replace(/\s+/g, " ").replace(/ Back.*$/, "").trim() || `The server answered ${answer.status}.`), { status: answer.status });
+  };
+  const post = (path, values = {}) => ask("POST", path, new URLSearchParams(values));
+  const show = (done, size, start, began) => {
+    bar.value = done / size;
+    const rate = (done - began) / Math.max(0.001, (performance.now() - start) / 1000);
+    output.textContent = `${megabytes(done)} of ${megabytes(size)} · ${megabytes(rate)}/s`;
+  };
+
+  async function transfer(file) {
+    const values = { repository: field("repository").value.trim(), tag: field("tag").value.trim(), size: file.size };
+    const upload = await (await post("/ui/uploads", values)).json();
+    const start = performance.now(), began = upload.received;
+    let offset = upload.received, tries = 0;
+    while (offset < file.size && !isStopped) {
+      show(offset, file.size, start, began);
+      try {
+        const answer = await ask("PATCH", `/ui/uploads/${upload.id}/content`, file.slice(offset, offset + PIECE),
+          { "Upload-Offset": String(offset), "Content-Type": "application/octet-stream" });
+        offset = Number(answer.headers.get("Upload-Offset"));
+        tries = 0;
+      } catch (error) {
+        if (error.status && error.status < 500 || ++tries === TRIES) throw error;
+        output.textContent = "The connection broke; trying again …";
+        await new Promise(done => setTimeout(done, 500 * 2 ** tries));
+        offset = (await (await ask("GET", `/ui/uploads/${upload.id}`)).json()).received;
+      }
+    }
+    if (isStopped) return null;
+    show(offset, file.size, start, began);
+    output.textContent = "Reading the archive …";
+    return (await post(`/ui/uploads/${upload.id}/finish`)).json();
+  }
+
+  form.addEventListener("submit", async event => {
+    event.preventDefault();
+    const file = field("archive").files[0];
+    isStopped = false; told.textContent = ""; send.disabled = true; stop.hidden = bar.hidden = false;
+    try {
+      const done = await transfer(file);
+      if (done?.status === "failed") throw new Error(done.detail);
+      if (done) location.assign(`/ui/repositories/${done.repository}`);
+      else output.textContent = "Paused. Press Upload to go on.";
+    } catch (error) {
+      output.textContent = "";
+      told.textContent = error.message;
+      told.className = "told notice bad";
+    }
+    send.disabled = false; stop.hidden = true;
+  });
+  stop.addEventListener("click", () => { isStopped = true; });
+
+  for (const kind of ["dragover", "dragleave", "drop"]) {
+    drop.addEventListener(kind, event => { event.preventDefault(); drop.classList.toggle("over", kind === "dragover"); });
+  }
+  drop.addEventListener("drop", event => {
+    if (event.dataTransfer.files.length) field("archive").files = event.dataTransfer.files;
+  });
+}
+
+const megabytes = bytes => bytes < 1 << 20 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / (1 << 20)).toFixed(1)} MiB`;
+
+document.querySelectorAll("#upload").forEach(uploads);
