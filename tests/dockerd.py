@@ -22,16 +22,21 @@ _DEADLINE_S = 30
 class Docker:
     """Words for a daemon's command line."""
 
-    def __init__(self, host: str) -> None:
-        self._argv = [_client(), "-H", host]
+    def __init__(self, host: str, config: Path | None = None) -> None:
+        self.host = host
+        self._argv = [_client(), *(["--config", str(config)] if config else []), "-H", host]
+
+    def with_config(self, folder: Path) -> Docker:
+        """Return the same with credentials of its own."""
+        return Docker(self.host, folder)
 
     def run(self, *words: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
         """Run a command; keywords as subprocess.run's."""
         return subprocess.run([*self._argv, *map(str, words)], capture_output=True, **options)
 
-    def __call__(self, *words: object) -> str:
+    def __call__(self, *words: object, **options: Any) -> str:
         """Run a command that must not fail; return what it printed."""
-        done = self.run(*words)
+        done = self.run(*words, **options)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode()
 

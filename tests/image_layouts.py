@@ -39,12 +39,19 @@ Files = Mapping[str, bytes]
 class Layout:
     """An OCI image layout that grows; made in a folder that need not exist."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, names: Mapping[str, Descriptor] = {}) -> None:
         self.folder = folder
-        self._names: dict[str, Descriptor] = {}
+        self._names = dict(names)
         (folder / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
         (folder / "oci-layout").write_bytes(documents.OCI_LAYOUT)
         self._write_index()
+
+    @classmethod
+    def open(cls, folder: Path) -> Layout:
+        """Return a layout that somebody else has written."""
+        found = documents.decode_document((folder / "index.json").read_bytes(), documents.OCI_INDEX)
+        assert isinstance(found, Index)
+        return cls(folder, {each.annotations[_NAME]: each for each in found.manifests})
 
     def blob(self, data: bytes, media_type: str = "application/octet-stream") -> Descriptor:
         """Add a blob."""
@@ -104,7 +111,15 @@ class Layout:
         """Give what a descriptor leads to a name; return how skopeo calls it."""
         self._names[name] = descriptor
         self._write_index()
+        return self.name(name)
+
+    def name(self, name: str) -> str:
+        """Return how skopeo calls what has a name."""
         return f"oci:{self.folder}:{name}"
+
+    def digest(self, name: str) -> str:
+        """Return what a name leads to."""
+        return self._names[name].digest
 
     def _write_index(self) -> None:
         entries = [
