@@ -58,6 +58,7 @@ def _environment() -> Environment:
         size=units.format_size,
         short=short_digest,
         moment=moment,
+        second=second,
         exact=exact,
         counted=units.format_count,
         percent=percent,
@@ -82,6 +83,11 @@ def ago(now: float, then: float | None) -> str:
 def moment(seconds: float) -> str:
     """Write a moment as people read it, in UTC."""
     return time.strftime("%Y-%m-%d %H:%M", time.gmtime(seconds))
+
+
+def second(seconds: float) -> str:
+    """Write a moment in UTC to the second."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds))
 
 
 def exact(seconds: float) -> str:

@@ -108,7 +108,7 @@ def test_a_session_ends_when_its_account_is_disabled(site: str, registry: Regist
     accounts.create(registry, admin, "ann", PASSWORD)
     ann = Visitor(site).signed_in("ann")
     assert ann.is_signed_in
-    accounts.disable(registry, admin, "ann")
+    accounts.update(registry, admin, "ann", is_disabled=True)
     assert not ann.is_signed_in
 
 
