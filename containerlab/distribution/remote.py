@@ -65,7 +65,7 @@ class Remote:
     """A context manager; safe for many threads.
 
     for_push: mirrors are left out. tls_verify: False takes any certificate, and plain HTTP too. credentials:
-    whose; None for those that are kept where Docker and podman keep them.
+    whose; None for those that are kept where Docker and podman keep them. is_public_only: see `Endpoint`.
     """
 
     def __init__(
@@ -75,11 +75,16 @@ class Remote:
         for_push: bool = False,
         tls_verify: bool | None = None,
         credentials: Credentials | None = None,
+        is_public_only: bool = False,
     ) -> None:
         self.reference = reference
+        found = endpoints(reference, for_push=for_push, tls_verify=tls_verify)
         self._exchanges = [
-            Exchange(each, None if each.is_mirror else credentials)
-            for each in endpoints(reference, for_push=for_push, tls_verify=tls_verify)
+            Exchange(
+                msgspec.structs.replace(each, is_public_only=is_public_only),
+                None if each.is_mirror else credentials,
+            )
+            for each in found
         ]
 
     def __enter__(self) -> Remote:

@@ -15,6 +15,8 @@ from containerlab.distribution.api.rights import Rights
 from containerlab.distribution.api.robots import Robots
 from containerlab.distribution.api.shares import Shares
 from containerlab.distribution.api.users import Users
+
+from containerlab.distribution.api.replications import Replications
 from containerlab.distribution.api.webhooks import Webhooks
 
 __all__ = ["RegistryApi"]
@@ -90,3 +92,8 @@ class RegistryApi:
     def shares(self) -> Shares:
         """Return repositories that somebody lets others pull from."""
         return Shares(self._client)
+
+    @property
+    def replications(self) -> Replications:
+        """Return what is copied to other registries and from them."""
+        return Replications(self._client)

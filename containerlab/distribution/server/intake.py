@@ -14,12 +14,14 @@ from containerlab.distribution.server.content import Blob
 from containerlab.distribution.server.documents import Part
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
+from containerlab.distribution.transfer import parallel
 from containerlab.oci.image import Descriptor
 from containerlab.store.blobs import CONTENT_LOCK
 
 __all__ = ["Intake", "Source"]
 
 _MAX_DEPTH = 4
+_JOBS = 4
 _BLOB = "application/octet-stream"
 
 
@@ -50,14 +52,13 @@ class Intake:
         self._source.bring(root, is_manifest=True)
         document = documents.read(self._registry.blobs.read(root.digest), root.media_type)
         for part in document.parts:
-            self._take_part(part, depth)
+            if part.kind == "manifest":
+                self.take(Descriptor(media_type="", digest=part.digest, size=part.size), depth=depth + 1)
+        parallel.each((part for part in document.parts if part.kind != "manifest"), self._take_blob, _JOBS)
         manifests.put(self._registry, self._identity, self._repository, document, root.digest, tags)
 
-    def _take_part(self, part: Part, depth: int) -> None:
+    def _take_blob(self, part: Part) -> None:
         blob = Descriptor(media_type=_BLOB, digest=part.digest, size=part.size)
-        if part.kind == "manifest":
-            self.take(Descriptor(media_type="", digest=part.digest, size=part.size), depth=depth + 1)
-            return
         try:
             self._source.bring(blob, is_manifest=False)
         except errors.NotFound:

@@ -1,4 +1,4 @@
-"""Patterns of tags: a glob, or a regular expression between slashes; matched in time linear in the tag.
+"""Patterns of tags and repositories: a glob, or a regular expression between slashes, in linear time.
 
 Python's `re` tries alternatives one after the other: `(a+)+b` takes longer than the universe lasts, and a
 rule of one user would hold up the pushes of all. Here all alternatives go forward together.
@@ -85,8 +85,8 @@ def matches_any(patterns: Iterable[str], tag: str) -> bool:
 
 
 @lru_cache(256)
-def compiled(text: str) -> Pattern:
-    """Read a pattern.
+def compiled(text: str, *, of_repositories: bool = False) -> Pattern:
+    """Read a pattern of tags, or of repositories, whose names have slashes: `*` passes over them, too.
 
     >>> compiled("v?.*").matches("v1.0"), compiled("/(a+)+b/").matches("a" * 128)
     (True, False)
@@ -96,7 +96,7 @@ def compiled(text: str) -> Pattern:
     if not text or len(text) > _MOST_LENGTH:
         raise errors.InvalidInput(f"a pattern has 1 to {_MOST_LENGTH} characters, not {len(text)}", _HINT)
     is_regexp = len(text) > 2 and text.startswith("/") and text.endswith("/")
-    reader = _Reader(text[1:-1] if is_regexp else text)
+    reader = _Reader(text[1:-1] if is_regexp else text, has_slashes=of_repositories)
     first, last = reader.alternatives(0) if is_regexp else reader.glob()
     if not reader.is_at_end:
         raise reader.wrong("a closing bracket without an opening one")
@@ -111,8 +111,8 @@ class _Fragment(NamedTuple):
 class _Reader:
     """Makes states out of a pattern's text, by recursive descent."""
 
-    def __init__(self, text: str) -> None:
-        self._text, self._at = text, 0
+    def __init__(self, text: str, *, has_slashes: bool) -> None:
+        self._text, self._at, self._has_slashes = text, 0, has_slashes
         self.states: list[_State] = []
 
     @property
@@ -132,7 +132,7 @@ class _Reader:
                     parts.append(self._one(_any))
                 case "[":
                     parts.append(self._one(self._set("!^")))
-                case "/":
+                case "/" if not self._has_slashes:
                     raise self.wrong("a tag has no slash")
                 case _:
                     parts.append(self._one(sign.__eq__))

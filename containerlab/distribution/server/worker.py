@@ -16,6 +16,7 @@ from containerlab import errors
 from containerlab.distribution.server import archive_uploads, sweeping, uploads
 from containerlab.distribution.server.delivering import Delivering
 from containerlab.distribution.server.registry import Registry
+from containerlab.distribution.server.replicating import Replicating
 
 __all__ = ["JOBS", "Job", "Periodic", "Worker"]
 
@@ -60,6 +61,7 @@ def _sweep(registry: Registry) -> None:
 
 JOBS: dict[str, Callable[[Registry], Job]] = {
     "webhooks": Delivering,
+    "replication": Replicating,
     "sweep": lambda registry: Periodic(registry, _SWEEP_S, _sweep),
 }
 """By the name of the lock."""

@@ -28,6 +28,7 @@ _MODULES = (
     "webhooks",
     "immutability",
     "quotas",
+    "replications",
     "archive_uploads",
     "layer_listing",
     "proofs",

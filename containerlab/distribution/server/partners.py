@@ -1,0 +1,65 @@
+"""Other registries, as this one speaks to them by itself: never as who happens to run the server."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import msgspec
+
+from containerlab import errors
+from containerlab.distribution.addresses import addresses
+from containerlab.distribution.credentials import Credentials
+from containerlab.distribution.endpoints import endpoint
+from containerlab.distribution.remote import Remote
+from containerlab.distribution.server.registry import Registry
+from containerlab.oci.reference import Reference
+
+__all__ = ["Partner"]
+
+_PORT = 443
+
+
+class Partner(msgspec.Struct, frozen=True, kw_only=True):
+    """Another registry and who this one is there."""
+
+    registry: str
+    """Host and port, or docker.io."""
+    username: str = ""
+    password: str = ""
+    tls_verify: bool = True
+
+    def check(self, registry: Registry) -> None:
+        """Refuse one that nothing would ever be sent to.
+
+        Raises: InvalidInput, NotPermitted.
+        """
+        parts = urlsplit(endpoint(self.registry).url)
+        try:
+            is_wrong = self._reference("x").registry != self.registry or parts.port == 0
+        except ValueError:  # a port that is none
+            is_wrong = True
+        if is_wrong:
+            raise errors.InvalidInput(
+                f"{self.registry[:100]!r} is no registry", "write host:port, a host with a dot, or localhost"
+            )
+        try:
+            addresses(
+                parts.hostname or "",
+                parts.port or _PORT,
+                allows_private=registry.settings.allows_private_targets,
+            )
+        except errors.Unavailable:
+            return  # its name may be known later
+
+    def remote(self, registry: Registry, repository: str) -> Remote:
+        """Return a repository there, which the caller closes; mirrors and kept credentials do not count."""
+        return Remote(
+            self._reference(repository),
+            for_push=True,
+            tls_verify=None if self.tls_verify else False,
+            credentials=Credentials(username=self.username, password=self.password),
+            is_public_only=not registry.settings.allows_private_targets,
+        )
+
+    def _reference(self, repository: str) -> Reference:
+        return Reference.parse(f"{self.registry}/{repository}:latest")
