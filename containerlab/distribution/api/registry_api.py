@@ -10,13 +10,12 @@ from containerlab.distribution.api.layers import Layers
 from containerlab.distribution.api.logins import Logins
 from containerlab.distribution.api.organizations import Organizations
 from containerlab.distribution.api.quotas import Quotas
+from containerlab.distribution.api.replications import Replications
 from containerlab.distribution.api.repositories import Repositories
 from containerlab.distribution.api.rights import Rights
 from containerlab.distribution.api.robots import Robots
 from containerlab.distribution.api.shares import Shares
 from containerlab.distribution.api.users import Users
-
-from containerlab.distribution.api.replications import Replications
 from containerlab.distribution.api.webhooks import Webhooks
 
 __all__ = ["RegistryApi"]

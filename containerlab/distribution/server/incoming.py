@@ -79,8 +79,7 @@ class Incoming:
 
     def _has(self, reference: str, digest: str) -> bool:
         try:
-            with self._registry.reader.reading() as connection:
-                found = manifests.find(connection, SYSTEM, self._repository, reference)
+            found = manifests.find(self._registry, SYSTEM, self._repository, reference)
             return found.digest == digest
         except (ManifestUnknown, NameUnknown):
             return False

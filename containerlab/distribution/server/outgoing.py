@@ -82,8 +82,7 @@ class Outgoing:
 
     def _find(self, reference: str) -> Fetched | None:
         try:
-            with self._registry.reader.reading() as connection:
-                found = manifests.find(connection, SYSTEM, self._repository, reference)
+            found = manifests.find(self._registry, SYSTEM, self._repository, reference)
             raw = manifests.read(self._registry, found)
         except (ManifestUnknown, NameUnknown):
             return None

@@ -85,8 +85,7 @@ def tags_of(registry: Registry) -> dict[str, str]:
 
 
 def is_whole(registry: Registry, who: Identity, repository: str, digest: str) -> bool:
-    with registry.reader.reading() as connection:
-        found = manifests.find(connection, who, repository, digest)
+    found = manifests.find(registry, who, repository, digest)
     document = documents.decode_document(manifests.read(registry, found), found.media_type)
     if isinstance(document, documents.Index):
         return all(is_whole(registry, who, repository, each.digest) for each in document.manifests)
