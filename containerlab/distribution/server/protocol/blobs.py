@@ -6,7 +6,7 @@ import os
 
 from containerlab.distribution.server import content
 from containerlab.distribution.server.content import Blob
-from containerlab.distribution.server.problems import Unsupported
+from containerlab.distribution.server.problems import BlobUnknown, Unsupported
 from containerlab.distribution.server.protocol import ranges
 from containerlab.distribution.server.protocol.request import Answer, Request, in_thread
 
@@ -32,6 +32,8 @@ class _File(Answer):
     async def send(self, request: Request) -> None:
         fd = content.open_file(request.registry, self._blob)
         try:
+            if os.fstat(fd).st_nlink > 1 and not await in_thread(content.is_genuine, fd, self._blob):
+                raise BlobUnknown(f"the blob {self._blob.digest} is damaged here", "push it again")
             await request.send(self.start())
             await self._send_content(request, fd)
         finally:

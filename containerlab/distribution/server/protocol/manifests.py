@@ -49,12 +49,16 @@ async def put(request: Request, name: str, reference: str) -> Answer:
         *(request.registry, request.identity, name, document),
         *(reference if is_digest else "", tags, _condition(request)),
     )
-    headers = {"location": f"/v2/{name}/manifests/{pushed.digest}", "docker-content-digest": pushed.digest}
+    answer = Answer(
+        201, {"location": f"/v2/{name}/manifests/{pushed.digest}", "docker-content-digest": pushed.digest}
+    )
     if pushed.subject:
-        headers["oci-subject"] = pushed.subject
+        answer.headers["oci-subject"] = pushed.subject
+        if not pushed.has_subject:
+            answer.headers["warning"] = f'299 - "{pushed.subject}, which this is about, is not here yet"'
     if is_digest and tags:
-        headers["oci-tag"] = ", ".join(tags)
-    return Answer(201, headers)
+        answer.headers["oci-tag"] = tags
+    return answer
 
 
 def _condition(request: Request) -> Condition | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -41,8 +41,12 @@ class Answer:
 
     __slots__ = ("body", "headers", "status")
 
-    def __init__(self, status: int, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
-        self.status, self.headers, self.body = status, headers or {}, body
+    def __init__(
+        self, status: int, headers: Mapping[str, str | Sequence[str]] | None = None, body: bytes = b""
+    ) -> None:
+        self.status, self.body = status, body
+        self.headers = dict(headers or {})
+        """By names in small letters; one with several values is sent once for each."""
 
     @property
     def length(self) -> int:
@@ -50,7 +54,11 @@ class Answer:
         return len(self.body)
 
     def start(self) -> Message:
-        fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
+        fields = [
+            (name.encode("latin-1"), value.encode("latin-1"))
+            for name, values in self.headers.items()
+            for value in ((values,) if isinstance(values, str) else values)
+        ]
         if self.status not in (204, 304) and "content-length" not in self.headers:
             fields.append((b"content-length", str(self.length).encode()))
         fields.append((b"docker-distribution-api-version", b"registry/2.0"))
