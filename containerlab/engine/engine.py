@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from containerlab.engine.manifests import Manifests
     from containerlab.engine.registry import Registry
     from containerlab.engine.see import See
+    from containerlab.engine.serving import RegistryServer
     from containerlab.engine.system import System
     from containerlab.engine.volumes import Volumes
     from containerlab.options.build import BuildOptions
@@ -52,6 +53,7 @@ class Engine:
         self._home = home
         self._backend: Backend | None = None
         self._launcher: LauncherProcess | None = None
+        self._servers: list[RegistryServer] = []
         self._lock = threading.Lock()
 
     @property
@@ -173,8 +175,14 @@ class Engine:
 
         return See(self)
 
+    def keep(self, server: RegistryServer) -> None:
+        """Let a server run until it is stopped or this engine is closed, whoever else forgets it."""
+        self._servers.append(server)
+
     def close(self) -> None:
-        """End the helper processes of this engine; its containers go on."""
+        """End the helper processes and the servers of this engine; its containers go on."""
+        while self._servers:
+            self._servers.pop().stop()
         with self._lock:
             backend, self._backend = self._backend, None
             launcher, self._launcher = self._launcher, None

@@ -7,6 +7,8 @@ import os
 import select
 import subprocess
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
@@ -16,6 +18,8 @@ from containerlab.distribution.server import listening
 from containerlab.distribution.server.process import Order, Started
 from containerlab.distribution.server.registry import Settings
 from containerlab.engine.registry_process import command
+from containerlab.store.holdings import registry_database
+from containerlab.store.home import Home
 from containerlab.views import html
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ __all__ = ["RegistryServer", "serve"]
 
 _START_S = 30.0
 _END_S = 20.0
+_MOST_LOG_BYTES = 1 << 20
 _NAMES = {
     "tls_cert": "tls_certificate",
     "insecure_open": "opens_to_all",
@@ -35,14 +40,19 @@ _NAMES = {
 class RegistryServer(html.Shown):
     """A registry that runs; it ends with the process that started it, or with `stop`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], told: Started) -> None:
-        self._process = process
+    def __init__(self, process: subprocess.Popen[bytes], told: Started, log: Path | None) -> None:
+        self._process, self._log = process, log
         self.url = told.url
         """As `http://localhost:5000`."""
         self.host = told.host
         """What names of images in it begin with: `localhost:5000`."""
         self.username = told.username
         self.password = told.password
+
+    @property
+    def log(self) -> str:
+        """Return what it has written down: a line for each request that was refused."""
+        return self._log.read_text(errors="replace") if self._log else ""
 
     @property
     def pid(self) -> int:
@@ -85,13 +95,28 @@ def serve(engine: Engine, given: dict[str, Any]) -> RegistryServer:
     """
     settings = _settings(engine, given)
     listening.check(settings)
-    server = _start(Order(settings=settings, wants_login=engine.face != "terminal"))
-    if engine.face != "terminal":
-        return server
+    if engine.face == "terminal":
+        return _in_foreground(_start(Order(settings=settings)))
+    server = _start(Order(settings=settings, wants_login=True), _log_file(settings))
+    engine.keep(server)
+    return server
+
+
+def _in_foreground(server: RegistryServer) -> RegistryServer:
     print(server.to_text(), flush=True)
     with server, contextlib.suppress(KeyboardInterrupt):
         server.wait()
     return server
+
+
+def _log_file(settings: Settings) -> Path:
+    """Return where a server writes that has no terminal; what is too long by now is dropped."""
+    directory = registry_database(Home.open(settings.storage or None)).parent
+    directory.mkdir(mode=0o700, exist_ok=True)
+    log = directory / "server.log"
+    if log.exists() and log.stat().st_size > _MOST_LOG_BYTES:
+        log.unlink()
+    return log
 
 
 def _settings(engine: Engine, given: dict[str, Any]) -> Settings:
@@ -100,24 +125,40 @@ def _settings(engine: Engine, given: dict[str, Any]) -> Settings:
     return msgspec.convert({**named, "deletes": not given.get("no_delete", False)}, Settings)
 
 
-def _start(order: Order) -> RegistryServer:
-    process = subprocess.Popen(
-        command(order),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C in a notebook or a terminal is for who waits, not for the server
-    )
+def _start(order: Order, log: Path | None = None) -> RegistryServer:
+    with _opened(log) as stderr:
+        process = subprocess.Popen(
+            command(order),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=True,  # Ctrl-C is for who waits, not for the server
+        )
     assert process.stdout is not None
     try:
         with process.stdout as said:
             told = _told(said)
         if told.error or not told.url:
-            kind: type[errors.LabError] = getattr(errors, told.kind or "Unavailable")
-            raise kind(told.error or "the registry did not start", told.hint)
+            kind: type[errors.LabError] = getattr(errors, told.kind, errors.Unavailable)
+            hint = f"look into {log}" if log else ""
+            raise kind(told.error or "the registry did not start", told.hint or hint)
     except BaseException:
         _end(process)
         raise
-    return RegistryServer(process, told)
+    return RegistryServer(process, told, log)
+
+
+@contextlib.contextmanager
+def _opened(log: Path | None) -> Iterator[int | None]:
+    """Open a log to add to it; without one, the server writes where this process does."""
+    if log is None:
+        yield None
+        return
+    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _told(said: IO[bytes]) -> Started:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 
 from containerlab import errors
@@ -17,6 +18,8 @@ def check(settings: Settings) -> None:
     """Raise InvalidInput when the settings contradict each other or would open a registry to the world."""
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         raise errors.InvalidInput("TLS needs both certificate and key", "give --tls-cert and --tls-key")
+    if settings.tls_certificate:
+        _check_pair(settings)
     if settings.auth == "none" and not settings.opens_to_all and not is_loopback(settings.host):
         raise errors.InvalidInput(
             f"--auth none at {settings.host} lets everybody who reaches this machine push and delete",
@@ -24,6 +27,24 @@ def check(settings: Settings) -> None:
         )
     if settings.public_url and not settings.public_url.startswith(("http://", "https://")):
         raise errors.InvalidInput(f"{settings.public_url!r} is no URL", "as https://registry.example")
+
+
+def _check_pair(settings: Settings) -> None:
+    import ssl
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_certificate, settings.tls_key)
+    except FileNotFoundError as error:
+        missing = next(
+            file for file in (settings.tls_certificate, settings.tls_key) if not os.path.exists(file)
+        )
+        raise errors.NotFound(f"no such file: {missing}") from error
+    except (OSError, ssl.SSLError) as error:
+        raise errors.InvalidInput(
+            f"the certificate {settings.tls_certificate} and the key {settings.tls_key} cannot be used:"
+            f" {error.strerror or error}",
+            "both have to be PEM, and belong together",
+        ) from error
 
 
 def is_loopback(host: str) -> bool:

@@ -1,0 +1,151 @@
+"""`lab.registry.serve()` and `conlab registry serve`: they begin, say how they are reached, and end."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from containerlab import errors
+from containerlab.engine.engine import Engine
+from tests.containers import until
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    with Engine(tmp_path / "home") as engine:
+        yield engine
+
+
+def status(url: str, login: tuple[str, str] | None = None) -> int:
+    headers = urllib3.make_headers(basic_auth=":".join(login)) if login else {}
+    with urllib3.PoolManager(retries=False) as pool:
+        return pool.request("GET", f"{url}/v2/", headers=headers).status
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def test_it_answers_until_its_block_ends(engine: Engine) -> None:
+    with engine.registry.serve(port=0) as registry:
+        assert status(registry.url) == 401
+        assert status(registry.url, (registry.username, registry.password)) == 200
+        assert re.fullmatch(r"localhost:\d+", registry.host)
+        assert registry.url in registry.to_text()
+        assert f'href="{registry.url}"' in registry.to_html()
+    assert not registry.is_running
+    with pytest.raises(urllib3.exceptions.HTTPError):
+        status(registry.url)
+
+
+def test_it_says_a_login_each_time_and_earlier_ones_stay_good(engine: Engine) -> None:
+    with engine.registry.serve(port=0) as registry:
+        first = (registry.username, registry.password)
+    with engine.registry.serve(port=0) as registry:
+        second = (registry.username, registry.password)
+        assert first != second
+        assert [status(registry.url, login) for login in (first, second)] == [200, 200]
+        assert status(registry.url, ("admin", "wrong")) == 401
+
+
+def test_it_runs_on_when_it_is_forgotten_and_ends_with_its_engine(tmp_path: Path) -> None:
+    with Engine(tmp_path / "home") as engine:
+        url, pid = (lambda registry: (registry.url, registry.pid))(engine.registry.serve(port=0))
+        assert status(url) == 401
+    assert not is_alive(pid)
+
+
+def test_what_it_refuses_is_in_its_log(engine: Engine) -> None:
+    with engine.registry.serve(port=0, auth="none") as registry, urllib3.PoolManager() as pool:
+        assert pool.request("GET", f"{registry.url}/v2/lab/base/manifests/nothing").status == 404
+        assert '"GET /v2/lab/base/manifests/nothing" 404' in registry.log
+
+
+def test_a_port_that_is_taken_is_named(engine: Engine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(errors.Conflict, match=rf"port {port}: it is taken"):
+            engine.registry.serve(port=port)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"auth": "none", "host": "0.0.0.0"}, "lets everybody"),
+        ({"auth": "none", "host": "::"}, "lets everybody"),
+        ({"tls_cert": "cert.pem"}, "both certificate and key"),
+        ({"public_url": "registry.example"}, "no URL"),
+        ({"host": "192.0.2.1"}, "cannot listen at 192.0.2.1"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(engine: Engine, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(errors.InvalidInput, match=said):
+        engine.registry.serve(**{"port": 0, **options})
+
+
+def test_a_certificate_that_is_none_is_said(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "nonsense.pem").write_text("nonsense")
+    file = str(tmp_path / "nonsense.pem")
+    with pytest.raises(errors.InvalidInput, match="certificate"):
+        engine.registry.serve(port=0, tls_cert=file, tls_key=file)
+
+
+def test_it_may_be_open_to_all_when_that_is_said(engine: Engine) -> None:
+    with engine.registry.serve(port=0, host="0.0.0.0", auth="none", insecure_open=True) as registry:
+        port = registry.host.partition(":")[2]
+        assert status(f"http://127.0.0.1:{port}") == 200
+
+
+def test_nothing_is_left_of_it_when_who_started_it_is_killed(tmp_path: Path) -> None:
+    script = (
+        "import sys, containerlab as lab; engine = lab.Engine(sys.argv[1])\n"
+        "print(engine.registry.serve(port=0, workers=2).pid, flush=True); sys.stdin.read()"
+    )
+    words = [sys.executable, "-c", script, str(tmp_path / "home")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+        assert client.stdout
+        pid = int(client.stdout.readline())
+        workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        assert len(workers) == 2
+        client.kill()
+    until(lambda: not any(is_alive(each) for each in (pid, *map(int, workers))))
+
+
+def test_a_worker_that_dies_is_replaced(engine: Engine) -> None:
+    with engine.registry.serve(port=0, workers=2) as registry:
+        children = Path(f"/proc/{registry.pid}/task/{registry.pid}/children")
+        first = set(children.read_text().split())
+        os.kill(int(min(first)), signal.SIGKILL)
+        until(lambda: len(set(children.read_text().split()) - first) == 1)
+        assert status(registry.url) == 401
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_line_serves_until_it_is_asked_to_end(tmp_path: Path, number: signal.Signals) -> None:
+    home = str(tmp_path / "home")
+    words = [sys.executable, "-m", "containerlab", "--home", home, "registry", "serve", "-p", "0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        url = process.stdout.readline().removeprefix("registry at ").strip()
+        login = re.fullmatch(r"login: (\S+), password: (\S+)\n", process.stdout.readline())
+        assert login
+        assert status(url, (login[1], login[2])) == 200
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.send_signal(number)
+        process.wait()
+    until(lambda: not any(is_alive(int(each)) for each in children))
+    assert process.returncode == (0 if number == signal.SIGINT else -signal.SIGTERM)
