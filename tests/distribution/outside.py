@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,10 +30,10 @@ class Outside:
         self._authentication = folder / "auth.json"
         self._authentication.write_text("{}")
         containers = folder / ".config" / "containers"
-        certificates = containers / "certs.d" / registry.host
-        certificates.mkdir(parents=True)
+        self._certificates = containers / "certs.d" / registry.host
+        self._certificates.mkdir(parents=True)
         if registry.authority:
-            shutil.copy(registry.authority, certificates / "ca.crt")
+            shutil.copy(registry.authority, self._certificates / "ca.crt")
         (containers / "policy.json").write_text(_POLICY)
         self._registries = containers / "registries.conf"
         self._registries.write_text(_REGISTRIES)
@@ -78,6 +79,19 @@ class Outside:
     def buildah(self, *words: object) -> str:
         """Call buildah, with the same store."""
         return self("buildah", *self._stores, *words)
+
+    def conlab(self, *words: object, input: str = "") -> str:
+        """Call ours, with a store of its own."""
+        return self(*self.conlab_words, *words, input=input)
+
+    @property
+    def conlab_words(self) -> list[str]:
+        """Return how ours is called."""
+        return [sys.executable, "-m", "containerlab", "--home", f"{self.folder}/home"]
+
+    def forget_authority(self) -> None:
+        """Trust the registry's certificate no more."""
+        shutil.rmtree(self._certificates)
 
     @property
     def _stores(self) -> list[str]:
