@@ -42,8 +42,9 @@ class Database:
     using the connection, would believe that it holds them. Source: sqlite.org/howtocorrupt.html, 2.6.
     """
 
-    def __init__(self, path: Path, schema: Schema) -> None:
-        self._path, self._schema = path, schema
+    def __init__(self, path: Path, schema: Schema, *, is_durable: bool = True) -> None:
+        """Say where it is; what is written when it is not durable may be gone after a power cut."""
+        self._path, self._schema, self._is_durable = path, schema, is_durable
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         _databases.add(self)
@@ -72,7 +73,7 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = _connect(self._path, self._schema)
+            self._connection = _connect(self._path, self._schema, self._is_durable)
         return self._connection
 
     def _close(self) -> None:
@@ -107,10 +108,12 @@ def _after_fork() -> None:
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
-def _connect(path: Path, schema: Schema) -> sqlite3.Connection:
+def _connect(path: Path, schema: Schema, is_durable: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
     try:
         _prepare(connection, path, schema)
+        if is_durable:
+            connection.execute("PRAGMA synchronous = FULL")  # what was answered is there after a power cut
     except BaseException:
         connection.close()  # or its locks would last as long as anybody remembers the error
         raise
@@ -122,7 +125,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None
     newest = len(schema.parts)
     if _version(connection) < newest:
         _create(connection, schema)
-    connection.execute("PRAGMA synchronous = FULL")  # what was answered is there after a power cut
+    connection.execute("PRAGMA synchronous = NORMAL")
     version = _version(connection)
     if version != newest:
         raise errors.Unsupported(

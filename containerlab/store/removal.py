@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
 
@@ -15,10 +16,11 @@ from containerlab.store import holdings, index, lookup
 from containerlab.store.blobs import CONTENT_LOCK
 from containerlab.store.images import Images
 
-__all__ = ["InUse", "collect", "discard", "leased", "prune", "remove"]
+__all__ = ["InUse", "collect", "collectable", "discard", "leased", "prune", "remove"]
 
 InUse = Callable[[str], list[str]]
 _NEEDED = "SELECT digest FROM contents WHERE kind = 'blob' UNION SELECT digest FROM build_steps"
+_AMONG = " WHERE digest IN (SELECT value FROM json_each(?))"
 
 
 def remove(images: Images, name: str, in_use: InUse, *, force: bool = False) -> list[str]:
@@ -84,18 +86,44 @@ def leased(images: Images) -> Iterator[None]:
         collect(images)
 
 
-def collect(images: Images) -> int:
-    """Remove the blobs that no image, build step, repository and lease needs; return the bytes freed."""
+def collect(images: Images, among: Collection[str] | None = None) -> int:
+    """Remove the blobs that no image, build step, repository and lease needs; return the bytes freed.
+
+    among: the digests of those that may go; all if None.
+    """
+    # Looked for first without the lock: to go through all blobs must hold up nobody who adds some.
+    garbage = _garbage(images, among)
+    if not garbage:
+        return 0
     with images.home.lock(CONTENT_LOCK):
-        leased_since = images.blobs.leased_since()
-        with images.database.reading() as connection:
-            needed = {row[0] for row in connection.execute(_NEEDED)} | holdings.held(images.home)
-        garbage = [
-            digest
-            for digest in images.blobs.digests()
-            if digest not in needed and images.blobs.added(digest) < leased_since
-        ]
-        return sum(map(images.blobs.remove, garbage))
+        return sum(map(images.blobs.remove, _garbage(images, garbage)))
+
+
+def collectable(images: Images, released: Collection[str] = ()) -> int:
+    """Return the bytes that a collection would free if no repository needed what is `released`."""
+    sizes = 0
+    for digest in _garbage(images, None, frozenset(released)):
+        with contextlib.suppress(errors.NotFound):  # somebody else collects
+            sizes += images.blobs.size(digest)
+    return sizes
+
+
+def _garbage(
+    images: Images, among: Collection[str] | None, released: Collection[str] = frozenset()
+) -> list[str]:
+    leased_since = images.blobs.leased_since()
+    with images.database.reading() as connection:
+        if among is None:
+            rows = connection.execute(_NEEDED)
+        else:
+            rows = connection.execute(f"SELECT digest FROM ({_NEEDED}){_AMONG}", (json.dumps(list(among)),))
+        needed = {digest for (digest,) in rows}
+    needed |= holdings.held(images.home, among).difference(released)
+    return [
+        digest
+        for digest in (images.blobs.digests() if among is None else among)
+        if digest not in needed and images.blobs.added(digest) < leased_since
+    ]
 
 
 def discard(images: Images, digest: str) -> None:
@@ -105,7 +133,7 @@ def discard(images: Images, digest: str) -> None:
             is_needed = connection.execute(
                 f"SELECT 1 FROM ({_NEEDED}) WHERE digest = ?", (digest,)
             ).fetchone()
-        if not is_needed and digest not in holdings.held(images.home):
+        if not is_needed and not holdings.held(images.home, [digest]):
             images.blobs.remove(digest)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from containerlab.distribution.api.archives import Archives
 from containerlab.distribution.api.client import Client
 from containerlab.distribution.api.events import Events
+from containerlab.distribution.api.garbage import Garbage
 from containerlab.distribution.api.immutability import Immutability
 from containerlab.distribution.api.layers import Layers
 from containerlab.distribution.api.logins import Logins
@@ -12,6 +13,7 @@ from containerlab.distribution.api.organizations import Organizations
 from containerlab.distribution.api.quotas import Quotas
 from containerlab.distribution.api.replications import Replications
 from containerlab.distribution.api.repositories import Repositories
+from containerlab.distribution.api.retention import Retention
 from containerlab.distribution.api.rights import Rights
 from containerlab.distribution.api.robots import Robots
 from containerlab.distribution.api.shares import Shares
@@ -96,3 +98,13 @@ class RegistryApi:
     def replications(self) -> Replications:
         """Return what is copied to other registries and from them."""
         return Replications(self._client)
+
+    @property
+    def retention(self) -> Retention:
+        """Return the rules about what goes when."""
+        return Retention(self._client)
+
+    @property
+    def garbage(self) -> Garbage:
+        """Return the collection of what nobody needs."""
+        return Garbage(self._client)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterable
 
 import msgspec
 
 from containerlab import errors
-from containerlab.distribution.server import catalog, events
+from containerlab.distribution.server import catalog, events, quotas
 from containerlab.distribution.server.catalog import Repository
 from containerlab.distribution.server.problems import BlobUnknown, DigestInvalid, Unsupported
 from containerlab.distribution.server.registry import Registry
@@ -21,7 +22,18 @@ from containerlab.oci import digest as digests
 from containerlab.oci.image import Descriptor
 from containerlab.store.blobs import CONTENT_LOCK
 
-__all__ = ["Blob", "checked_digest", "delete", "find", "is_genuine", "link", "mount", "open_file"]
+__all__ = [
+    "Blob",
+    "checked_digest",
+    "delete",
+    "find",
+    "is_genuine",
+    "keep_promises",
+    "link",
+    "mount",
+    "open_file",
+    "promise",
+]
 
 _PIECE_BYTES = 1 << 20
 _MOST_SOURCES = 100
@@ -102,12 +114,50 @@ def is_genuine(fd: int, blob: Blob) -> bool:
 def link(
     registry: Registry, connection: sqlite3.Connection, identity: Identity, name: str, blob: Blob
 ) -> None:
-    """Let a repository have a blob; only for who holds CONTENT_LOCK since the blob was there."""
+    """Let a repository have a blob; only for who holds CONTENT_LOCK since the blob was there.
+
+    Raises: Denied when its organisation has no room for it.
+    """
     repository = catalog.provide(registry, connection, identity, name)
+    quotas.check(connection, repository.organization, blob.size, blob.digest)
     connection.execute(
         "INSERT INTO links (repository, digest, size, added) VALUES (?, ?, ?, ?)"
         " ON CONFLICT DO UPDATE SET size = excluded.size, added = excluded.added",
         (repository.id, blob.digest, blob.size, registry.now()),
+    )
+    _promise(registry, connection, identity, repository.id, blob.digest)
+
+
+def promise(registry: Registry, identity: Identity, name: str, digest: str) -> bool:
+    """Note that somebody who may push has been told that a blob is there; tell whether it still is.
+
+    Until they send a manifest with it, or the grace period ends, no collection takes it from the repository.
+    """
+    with registry.notes.writing() as connection:
+        repository = catalog.find(connection, name)
+        if repository is None or _linked(connection, repository, digest) is None:
+            return False
+        _promise(registry, connection, identity, repository.id, digest)
+        return True
+
+
+def _promise(
+    registry: Registry, connection: sqlite3.Connection, identity: Identity, repository: int, digest: str
+) -> None:
+    connection.execute(
+        "INSERT INTO promises (repository, digest, account, made) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET made = excluded.made",
+        (repository, digest, identity.name, registry.now()),
+    )
+
+
+def keep_promises(
+    connection: sqlite3.Connection, identity: Identity, repository: int, digests: Iterable[str]
+) -> None:
+    """Forget what somebody was told is there: the manifest has come that needs it."""
+    connection.executemany(
+        "DELETE FROM promises WHERE repository = ? AND digest = ? AND account = ?",
+        ((repository, digest, identity.name) for digest in digests),
     )
 
 

@@ -6,6 +6,7 @@ The check belongs into the transaction that writes the tag: nothing can come bet
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 
 import msgspec
 
@@ -17,7 +18,7 @@ from containerlab.distribution.server.problems import Denied
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
 
-__all__ = ["check", "is_immutable", "listed", "remove", "set_rule"]
+__all__ = ["check", "is_immutable", "listed", "remove", "set_rule", "tester"]
 
 _KIND = "immutability"
 
@@ -54,6 +55,12 @@ def listed(registry: Registry, identity: Identity, scope: str | None = None) -> 
 def remove(registry: Registry, identity: Identity, id: int) -> None:
     """Take a rule away."""
     rules.remove(registry, identity, _KIND, id)
+
+
+def tester(connection: sqlite3.Connection, repository: str) -> Callable[[str], bool]:
+    """Return what tells of a repository's tags whether they have to stay what they are."""
+    known = [kept.read(_Rule) for kept in rules.about(connection, _KIND, repository)]
+    return lambda tag: any(rule.is_about(tag) for rule in known)
 
 
 def is_immutable(connection: sqlite3.Connection, repository: str, tag: str) -> bool:

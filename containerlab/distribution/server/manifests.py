@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from containerlab import errors
-from containerlab.distribution.server import catalog, content, events
+from containerlab.distribution.server import catalog, content, events, immutability, quotas, releasing
 from containerlab.distribution.server.catalog import Repository
 from containerlab.distribution.server.documents import Document
 from containerlab.distribution.server.problems import (
@@ -159,7 +159,11 @@ def put(
         with registry.database.writing() as connection:
             repository = catalog.provide(registry, connection, identity, name)
             _require_parts(connection, repository, document)
+            quotas.check(connection, repository.organization, len(document.raw), found)
             _insert(registry, connection, identity, repository, document, found)
+            content.keep_promises(
+                connection, identity, repository.id, [part.digest for part in document.parts]
+            )
             for tag in tags:
                 _tag(registry, connection, identity, repository, tag, found, condition)
             if not tags:
@@ -239,6 +243,7 @@ def _tag(
     old = row[0] if row else ""
     if condition and ((condition.is_new and old) or (condition.digests and old not in condition.digests)):
         raise Changed(f"{repository.name}:{tag} is {old or 'not there'}", "look at what it is now")
+    immutability.check(connection, repository.name, tag, old, digest)
     connection.execute(
         "INSERT INTO tags (repository, name, digest, updated) VALUES (?, ?, ?, ?)"
         " ON CONFLICT DO UPDATE SET digest = excluded.digest, updated = excluded.updated",
@@ -248,18 +253,33 @@ def _tag(
 
 
 def delete(registry: Registry, identity: Identity, name: str, reference: str) -> None:
-    """Take a tag away; or by its digest a manifest, with all its tags.
+    """Take a tag away; or by its digest a manifest, with all its tags, and its space is free at once.
 
     Raises: NameInvalid, NotPermitted, NameUnknown, ManifestInvalid, ManifestUnknown.
     """
     is_tag = ":" not in reference
+    lost: list[str] = []
     with registry.database.writing() as connection:
         repository = catalog.allowed(connection, identity, name, Level.WRITE if is_tag else Level.MANAGE)
         digest = _resolve(connection, repository, reference)
         if digest and is_tag:
             delete_tags(registry, connection, identity, repository, [reference])
-        elif not digest or not delete_manifest(registry, connection, identity, repository, digest):
+        elif not digest:
             raise _unknown(name, reference)
+        else:
+            parts = _parts(connection, repository, digest)
+            if not delete_manifest(registry, connection, identity, repository, digest):
+                raise _unknown(name, reference)
+            lost = [digest, *releasing.let_go(registry, connection, repository.id, parts)]
+    if lost:
+        releasing.release(registry, lost)
+
+
+def _parts(connection: sqlite3.Connection, repository: Repository, digest: str) -> list[str]:
+    rows = connection.execute(
+        "SELECT digest FROM parts WHERE repository = ? AND manifest = ?", (repository.id, digest)
+    )
+    return [part for (part,) in rows]
 
 
 def delete_tags(
@@ -269,12 +289,16 @@ def delete_tags(
     repository: Repository,
     tags: Iterable[str],
 ) -> None:
-    """Take tags away; what they led to stays."""
+    """Take tags away; what they led to stays.
+
+    Raises: Denied when one is immutable, and then none may go: the transaction has to be undone.
+    """
     for tag in tags:
         row = connection.execute(
             "DELETE FROM tags WHERE repository = ? AND name = ? RETURNING digest", (repository.id, tag)
         ).fetchone()
         if row:
+            immutability.check(connection, repository.name, tag, row[0], "")
             events.note(
                 registry,
                 connection,

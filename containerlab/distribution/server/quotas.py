@@ -15,18 +15,22 @@ from containerlab.distribution.server.rights import Identity, Level, require
 
 __all__ = ["check", "inspect", "listed", "repositories", "room", "set_limit"]
 
+_OF = "SELECT repository, digest, size FROM"
+_HELD = f"({_OF} links UNION ALL {_OF} manifests)"
 _OF_ORGANIZATION = (
-    "SELECT DISTINCT digest, size FROM links JOIN repositories r ON r.id = links.repository"
-    " WHERE r.organization = ?"
+    f"SELECT digest, max(size) AS size FROM {_HELD} JOIN repositories r ON r.id = repository"
+    " WHERE r.organization = ?1 GROUP BY digest"
 )
-_ONLY_ITS_OWN = (
-    "NOT EXISTS (SELECT 1 FROM links l JOIN repositories o ON o.id = l.repository"
-    " WHERE l.digest = x.digest AND o.organization != ?)"
+_ONLY_ITS_OWN = " AND ".join(
+    f"NOT EXISTS (SELECT 1 FROM {table} l JOIN repositories o ON o.id = l.repository"
+    " WHERE l.digest = x.digest AND o.organization != ?1)"
+    for table in ("links", "manifests")
 )
-_OF_REPOSITORIES = """
-SELECT name, coalesce((SELECT sum(size) FROM links WHERE repository = r.id), 0),
-    coalesce((SELECT sum(size) FROM links x WHERE repository = r.id
-        AND NOT EXISTS (SELECT 1 FROM links l WHERE l.digest = x.digest AND l.repository != r.id)), 0),
+_OF_REPOSITORIES = f"""
+SELECT name, coalesce((SELECT sum(size) FROM {_HELD} WHERE repository = r.id), 0),
+    coalesce((SELECT sum(size) FROM {_HELD} x WHERE repository = r.id
+        AND NOT EXISTS (SELECT 1 FROM links l WHERE l.digest = x.digest AND l.repository != r.id)
+        AND NOT EXISTS (SELECT 1 FROM manifests l WHERE l.digest = x.digest AND l.repository != r.id)), 0),
     (SELECT count(*) FROM manifests WHERE repository = r.id),
     (SELECT count(*) FROM tags WHERE repository = r.id)
 FROM repositories r WHERE organization = ? AND name > ? ORDER BY name LIMIT ?
@@ -43,15 +47,16 @@ def room(connection: sqlite3.Connection, organization: str) -> int | None:
     return int(row[0]) - _used(connection, organization)
 
 
-def check(connection: sqlite3.Connection, organization: str, more_bytes: int) -> None:
+def check(connection: sqlite3.Connection, organization: str, more_bytes: int, digest: str = "") -> None:
     """Refuse what would be more than an organisation may keep.
 
-    more_bytes: of what it does not have yet; 0 asks whether it may take anything at all.
+    more_bytes: 0 asks whether it may take anything at all. digest: of what, if that is known: what it has
+    already takes no space.
 
     Raises: Denied.
     """
     left = room(connection, organization)
-    if left is None or max(more_bytes, 1) <= left:
+    if left is None or max(more_bytes, 1) <= left or (digest and _has(connection, organization, digest)):
         return
     needed = f", this needs {units.format_size(more_bytes)} more" if more_bytes else ""
     raise Denied(
@@ -116,6 +121,11 @@ def repositories(
     return Page(items, items[-1].repository if len(rows) > limit else "")
 
 
+def _has(connection: sqlite3.Connection, organization: str, digest: str) -> bool:
+    query = f"SELECT 1 FROM ({_OF_ORGANIZATION}) WHERE digest = ?2"
+    return connection.execute(query, (organization, digest)).fetchone() is not None
+
+
 def _quota(connection: sqlite3.Connection, organization: str) -> Quota:
     _exists(connection, organization)
     own = f"SELECT sum(size) FROM ({_OF_ORGANIZATION}) x WHERE {_ONLY_ITS_OWN}"
@@ -129,7 +139,7 @@ def _quota(connection: sqlite3.Connection, organization: str) -> Quota:
         organization=organization,
         limit_bytes=limit,
         used_bytes=_used(connection, organization),
-        unique_bytes=connection.execute(own, (organization, organization)).fetchone()[0] or 0,
+        unique_bytes=connection.execute(own, (organization,)).fetchone()[0] or 0,
         repositories=repositories,
         tags=tags,
     )

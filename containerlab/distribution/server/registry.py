@@ -82,6 +82,8 @@ class Registry:
         """For statements of microseconds, which the event loop itself waits for."""
         self.remembered = Remembered(self.quick)
         self.documents = Documents()
+        self.notes = Database(registry_database(self.home), SCHEMA, is_durable=False)
+        """For what may be forgotten in a power cut: it waits for no disk."""
         self.uploads_fd = _directory(self.directory / "uploads")
         """The directory of what is being uploaded."""
         self.hashers: dict[str, Hasher] = {}
@@ -103,6 +105,7 @@ class Registry:
         self.database.close()
         self.reader.close()
         self.quick.close()
+        self.notes.close()
         self.images.close()
 
 

@@ -13,11 +13,11 @@ from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, Level, organization_of
 from containerlab.distribution.server.scopes import manages, require_managed
 
-__all__ = ["Kept", "about", "add", "change", "check_patterns", "find", "listed", "remove"]
+__all__ = ["COLUMNS", "Kept", "about", "add", "change", "check_patterns", "find", "listed", "remove"]
 
 _MOST = 100
 """Rules of one kind and scope: each is held against every tag."""
-_COLUMNS = "SELECT id, scope, document, created, ran FROM rules"
+COLUMNS = "SELECT id, scope, document, created, ran FROM rules"
 Document = TypeVar("Document", bound=msgspec.Struct)
 
 
@@ -93,7 +93,7 @@ def find(connection: sqlite3.Connection, kind: str, number: int) -> Kept:
 
     Raises: NotFound.
     """
-    row = connection.execute(f"{_COLUMNS} WHERE kind = ? AND id = ?", (kind, number)).fetchone()
+    row = connection.execute(f"{COLUMNS} WHERE kind = ? AND id = ?", (kind, number)).fetchone()
     if row is None:
         raise errors.NotFound(f"no such rule of {kind}: {number}", f"`registry {kind} ls` shows all")
     return Kept(*row)
@@ -102,7 +102,7 @@ def find(connection: sqlite3.Connection, kind: str, number: int) -> Kept:
 def listed(registry: Registry, who: Identity, kind: str, scope: str | None) -> list[Kept]:
     """Return the rules of a scope, or all, that somebody may see: who reads what they are about."""
     with registry.reader.reading() as connection:
-        rows = connection.execute(f"{_COLUMNS} WHERE kind = ? ORDER BY id", (kind,)).fetchall()
+        rows = connection.execute(f"{COLUMNS} WHERE kind = ? ORDER BY id", (kind,)).fetchall()
     found = [Kept(*row) for row in rows]
     return [each for each in found if scope in (None, each.scope) and _may_see(who, each.scope)]
 
@@ -110,9 +110,7 @@ def listed(registry: Registry, who: Identity, kind: str, scope: str | None) -> l
 def about(connection: sqlite3.Connection, kind: str, repository: str) -> list[Kept]:
     """Return the rules that a repository is within the scope of."""
     scopes = ("", f"{organization_of(repository)}/", repository)
-    rows = connection.execute(
-        f"{_COLUMNS} WHERE scope IN (?, ?, ?) AND kind = ? ORDER BY id", (*scopes, kind)
-    )
+    rows = connection.execute(f"{COLUMNS} WHERE scope IN (?, ?, ?) AND kind = ? ORDER BY id", (*scopes, kind))
     return [Kept(*row) for row in rows.fetchall()]
 
 

@@ -26,6 +26,11 @@ CREATE TABLE links (
     PRIMARY KEY (repository, digest)
 ) WITHOUT ROWID;
 CREATE INDEX links_digest ON links (digest);
+CREATE TABLE promises (
+    repository INTEGER NOT NULL REFERENCES repositories ON DELETE CASCADE,
+    digest TEXT NOT NULL, account TEXT NOT NULL, made REAL NOT NULL,
+    PRIMARY KEY (repository, digest, account)
+) WITHOUT ROWID;
 CREATE TABLE manifests (
     repository INTEGER NOT NULL REFERENCES repositories ON DELETE CASCADE,
     digest TEXT NOT NULL, media_type TEXT NOT NULL, size INTEGER NOT NULL,
@@ -34,6 +39,7 @@ CREATE TABLE manifests (
     pushed REAL NOT NULL, pushed_by TEXT NOT NULL DEFAULT '', pulled REAL, pulls INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (repository, digest)
 ) WITHOUT ROWID;
+CREATE INDEX manifests_digest ON manifests (digest);
 CREATE INDEX manifests_subject ON manifests (repository, subject) WHERE subject != '';
 CREATE TABLE parts (
     repository INTEGER NOT NULL, manifest TEXT NOT NULL, digest TEXT NOT NULL, kind TEXT NOT NULL,

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from containerlab.distribution.server import catalog, content
+from containerlab.distribution.server import catalog, content, quotas
 from containerlab.distribution.server.content import Blob
 from containerlab.distribution.server.problems import (
     BlobUploadUnknown,
@@ -28,7 +28,7 @@ from containerlab.distribution.server.problems import (
     TooMany,
 )
 from containerlab.distribution.server.registry import Registry
-from containerlab.distribution.server.rights import Identity
+from containerlab.distribution.server.rights import Identity, organization_of
 from containerlab.linux.files import is_full
 from containerlab.oci.digest import Hasher
 from containerlab.store.blobs import CONTENT_LOCK
@@ -61,6 +61,7 @@ def begin(registry: Registry, identity: Identity, name: str, algorithm: str = "s
     upload_id = os.urandom(16).hex()
     with registry.database.writing() as connection:
         catalog.require_push(connection, identity, name)
+        quotas.check(connection, organization_of(name), 0)
         (count,) = connection.execute(
             "SELECT count(*) FROM uploads WHERE account = ?", (identity.name,)
         ).fetchone()
@@ -209,6 +210,8 @@ class Session:
 
     def __init__(self, registry: Registry, identity: Identity, upload: _Upload, fd: int) -> None:
         self._registry, self._identity, self._upload, self._fd = registry, identity, upload, fd
+        with registry.reader.reading() as connection:
+            self._room = quotas.room(connection, organization_of(upload.repository))
         self._lock = threading.Lock()  # a request may be given up while a thread still writes for it
         self.size = os.lseek(fd, 0, os.SEEK_END)
         kept = registry.hashers.pop(upload.id, None)
@@ -221,8 +224,10 @@ class Session:
     def write(self, pieces: Sequence[bytes]) -> None:
         """Add bytes; best in pieces of 256 KiB or more.
 
-        Raises: StorageFull, and then the upload is as long as before.
+        Raises: StorageFull; Denied when the organisation has no room for them. Then the upload is as long as
+            before.
         """
+        self.expect(sum(map(len, pieces)))
         with self._lock, _full_disk_told():
             hasher = self._hash()
             try:
@@ -233,6 +238,15 @@ class Session:
             for piece in pieces:
                 hasher.update(piece)
             self.size = hasher.size
+
+    def expect(self, count: int) -> None:
+        """Say how many bytes will come, before they do.
+
+        Raises: Denied when the organisation has no room for them.
+        """
+        if self._room is not None and self.size + count > self._room:
+            with self._registry.reader.reading() as connection:
+                quotas.check(connection, organization_of(self._upload.repository), self.size + count)
 
     def truncate(self, length: int) -> None:
         """Drop what came after the first `length` bytes."""
@@ -266,6 +280,8 @@ class Session:
         registry = self._registry
         # Held from the renaming to the row that names the blob, so that no collection comes between.
         with registry.home.lock(CONTENT_LOCK, shared=True):
+            with registry.reader.reading() as connection:
+                quotas.check(connection, organization_of(self._upload.repository), blob.size, blob.digest)
             try:
                 registry.blobs.adopt(self.id, registry.uploads_fd, blob.digest)
             except FileNotFoundError as error:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from containerlab import errors
-from containerlab.distribution.server import archive_uploads, sweeping, uploads
+from containerlab.distribution.server import archive_uploads, garbage, retention, sweeping, uploads
 from containerlab.distribution.server.delivering import Delivering
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.replicating import Replicating
@@ -24,6 +24,8 @@ _PAUSE_S = 0.25
 """Between two looks at what has happened: two statements that find nothing take some 20 µs."""
 _AFTER_ERROR_S = 5.0
 _SWEEP_S = 600.0
+_SCHEDULES_S = 60.0
+_GARBAGE_S = 3600.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -40,9 +42,17 @@ class Job(Protocol):
 class Periodic:
     """A function that is called again and again; it has to return within seconds, or be safe to be killed."""
 
-    def __init__(self, registry: Registry, every_s: float, function: Callable[[Registry], object]) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        every_s: float,
+        function: Callable[[Registry], object],
+        *,
+        first_s: float = 0.0,
+    ) -> None:
+        """Say how often, and how long after the start for the first time."""
         self._registry, self._every_s, self._function = registry, every_s, function
-        self._next = 0.0
+        self._next = registry.now() + first_s
 
     def step(self) -> None:
         if self._registry.now() >= self._next:
@@ -63,6 +73,8 @@ JOBS: dict[str, Callable[[Registry], Job]] = {
     "webhooks": Delivering,
     "replication": Replicating,
     "sweep": lambda registry: Periodic(registry, _SWEEP_S, _sweep),
+    "retention": lambda registry: Periodic(registry, _SCHEDULES_S, retention.run_due),
+    "garbage": lambda registry: Periodic(registry, _GARBAGE_S, garbage.sweep, first_s=_SWEEP_S),
 }
 """By the name of the lock."""
 

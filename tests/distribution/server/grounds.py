@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ class Clock:
 
 
 @contextmanager
-def opened(home: Path, clock: Clock, **settings: Any) -> Iterator[Registry]:
+def opened(home: Path, clock: Callable[[], float], **settings: Any) -> Iterator[Registry]:
     """Open a registry with an administrator, `admin`, who has PASSWORD."""
     registry = Registry(Settings(storage=str(home), **settings), now=clock)
     registry.passwords = Passwords(clock, memory_kib=8)

@@ -9,6 +9,7 @@ from containerlab.distribution.server.content import Blob
 from containerlab.distribution.server.problems import BlobUnknown, Unsupported
 from containerlab.distribution.server.protocol import ranges
 from containerlab.distribution.server.protocol.request import Answer, Request, in_thread
+from containerlab.distribution.server.rights import Level
 
 __all__ = ["delete", "get"]
 
@@ -66,6 +67,8 @@ async def _read(fd: int, count: int, position: int) -> bytes:
 async def get(request: Request, name: str, digest: str) -> Answer:
     """GET or HEAD /v2/<name>/blobs/<digest>: end-2."""
     blob = content.find(request.registry, request.identity, name, digest)
+    if request.method == "HEAD" and request.identity.level(name) >= Level.WRITE:
+        await _promise(request, name, digest)
     headers = {
         "docker-content-digest": digest,
         "etag": ranges.etag(digest),
@@ -83,6 +86,12 @@ async def get(request: Request, name: str, digest: str) -> Answer:
     if part:
         headers["content-range"] = f"bytes {part.first}-{part.end - 1}/{blob.size}"
     return _File(blob, part, headers)
+
+
+async def _promise(request: Request, name: str, digest: str) -> None:
+    """Note that a client which may push will not send a blob, because it is there."""
+    if not await in_thread(content.promise, request.registry, request.identity, name, digest):
+        raise BlobUnknown(f"no such blob in {name}: {digest}")
 
 
 def _part(request: Request, blob: Blob) -> ranges.Range | None:

@@ -90,6 +90,8 @@ def _created(name: str, blob: Blob) -> Answer:
 async def _write_body(request: Request, session: Session) -> None:
     """Add the body to an upload; of one that is cut off, all that came is kept."""
     began_at = session.size
+    if request.length:
+        session.expect(request.length)  # before any of it is taken
     expected = _announced(request, session)
     try:
         await _copy(request, session, expected)

@@ -1,0 +1,72 @@
+"""Collection of what nobody needs: by hand, and by itself once in a while."""
+
+from __future__ import annotations
+
+from containerlab.distribution.api.garbage import Collection, Garbage
+from containerlab.distribution.server import events, releasing, retention, uploads
+from containerlab.distribution.server.api.binding import serves
+from containerlab.distribution.server.registry import Registry
+from containerlab.distribution.server.releasing import Release
+from containerlab.distribution.server.retention_plan import DAY_S, Rule
+from containerlab.distribution.server.rights import SYSTEM, Identity
+from containerlab.distribution.server.scopes import require_managed
+
+__all__ = ["collect", "sweep"]
+
+
+@serves(Garbage.collect)
+def collect(
+    registry: Registry,
+    identity: Identity,
+    scope: str = "",
+    *,
+    untagged: bool = False,
+    grace_s: float | None = None,
+    dry_run: bool = False,
+) -> Collection:
+    """Free the space of what nobody needs.
+
+    Raises: NotPermitted, InvalidInput.
+    """
+    require_managed(identity, scope, "collect garbage")
+    grace_s = registry.settings.grace_s if grace_s is None else grace_s
+    release = Release(registry, is_dry_run=dry_run)
+    manifests = links = 0
+    for repository in retention.repositories_in(registry, scope):
+        with release.changing(repository.id) as connection:
+            if untagged:
+                rule = {0: Rule(untagged_days=grace_s / DAY_S)}
+                found = retention.apply(registry, connection, identity, repository, rule, [0])
+                manifests += sum(not each.tag for each in found.removals)
+            links += len(
+                releasing.let_go(registry, connection, repository.id, grace_s=grace_s, age_s=grace_s)
+            )
+    sessions = 0 if dry_run else uploads.sweep(registry)
+    result = Collection(
+        is_dry_run=dry_run,
+        manifests=manifests,
+        links=links,
+        uploads=sessions,
+        freed_bytes=release.freed(),
+    )
+    if not dry_run:
+        _note(registry, identity, scope, result)
+    return result
+
+
+def sweep(registry: Registry) -> None:
+    """Collect what is over its time, as the server does once in a while."""
+    collect(registry, SYSTEM)
+    releasing.forget_promises(registry)
+
+
+def _note(registry: Registry, who: Identity, scope: str, done: Collection) -> None:
+    if not (done.manifests or done.links or done.uploads or done.freed_bytes):
+        return
+    said = (
+        f"{done.manifests} manifests, {done.links} blobs and {done.uploads} uploads were dropped,"
+        f" {done.freed_bytes} bytes freed"
+    )
+    with registry.database.writing() as connection:
+        repository = "" if scope.endswith("/") else scope
+        events.note(registry, connection, who, "collection", repository=repository, detail=said)

@@ -1,0 +1,198 @@
+"""Retention: rules about what goes when, carried out by hand or by their schedules.
+
+What goes is decided in the transaction that takes it away: nothing is pushed or pulled in between.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from containerlab import errors
+from containerlab.distribution.api.retention import Retention, RetentionReport, RetentionRule
+from containerlab.distribution.api.values import Page
+from containerlab.distribution.server import events, immutability, manifests, releasing, rules
+from containerlab.distribution.server.api.binding import serves
+from containerlab.distribution.server.catalog import Repository
+from containerlab.distribution.server.registry import Registry
+from containerlab.distribution.server.releasing import Release
+from containerlab.distribution.server.retention_plan import (
+    DAY_S,
+    Contents,
+    Manifest,
+    Plan,
+    Rule,
+    Rules,
+    Tag,
+    plan,
+)
+from containerlab.distribution.server.rights import SYSTEM, Identity
+from containerlab.distribution.server.scopes import require_managed
+
+__all__ = ["apply", "listed", "remove", "repositories_in", "run", "run_due", "set_rule", "update"]
+
+_KIND = "retention"
+_EVERY_S = {"hourly": 3600.0, "daily": DAY_S, "weekly": 7 * DAY_S}
+
+
+@serves(Retention.set)
+def set_rule(registry: Registry, identity: Identity, scope: str, **wishes: Any) -> RetentionRule:
+    """Make a rule.
+
+    Raises: NotPermitted, InvalidInput, Conflict.
+    """
+    return _shown(rules.add(registry, identity, _KIND, scope, _checked(Rule(**wishes))))
+
+
+@serves(Retention.update)
+def update(registry: Registry, identity: Identity, id: int, **wishes: Any) -> RetentionRule:
+    """Replace a rule.
+
+    Raises: NotPermitted, NotFound, InvalidInput.
+    """
+    return _shown(rules.change(registry, identity, _KIND, id, _checked(Rule(**wishes))))
+
+
+def _checked(rule: Rule) -> Rule:
+    rules.check_patterns(rule.tags, rule.exceptions)
+    if not rule.has_limit and rule.untagged_days is None:
+        raise errors.InvalidInput(
+            "the rule lets nothing go", "give keep_last, older_than_days or untagged_days"
+        )
+    return rule
+
+
+@serves(Retention.list)
+def listed(registry: Registry, identity: Identity, scope: str | None = None) -> Page[RetentionRule]:
+    """Return the rules of a scope, or all that may be seen."""
+    return Page(tuple(map(_shown, rules.listed(registry, identity, _KIND, scope))))
+
+
+@serves(Retention.remove)
+def remove(registry: Registry, identity: Identity, id: int) -> None:
+    """Take a rule away."""
+    rules.remove(registry, identity, _KIND, id)
+
+
+def _shown(kept: rules.Kept) -> RetentionRule:
+    rule = kept.read(Rule)
+    return RetentionRule(
+        id=kept.id,
+        scope=kept.scope,
+        created=kept.created,
+        ran=kept.ran,
+        **{name: getattr(rule, name) for name in Rule.__struct_fields__},
+    )
+
+
+@serves(Retention.run)
+def run(registry: Registry, identity: Identity, scope: str = "", *, dry_run: bool = False) -> RetentionReport:
+    """Carry out the rules in the repositories of a scope.
+
+    Raises: NotPermitted, InvalidInput.
+    """
+    require_managed(identity, scope, "carry out retention")
+    release = Release(registry, is_dry_run=dry_run)
+    plans = []
+    for repository in repositories_in(registry, scope):
+        with release.changing(repository.id) as connection:
+            known = _about(connection, repository.name)
+            plans.append(apply(registry, connection, identity, repository, known, known.keys()))
+    return RetentionReport(
+        is_dry_run=dry_run,
+        removals=tuple(each for found in plans for each in found.removals),
+        spared=tuple(each for found in plans for each in found.spared),
+        freed_bytes=release.freed(),
+    )
+
+
+def run_due(registry: Registry) -> None:
+    """Carry out what schedules ask for by now."""
+    with registry.reader.reading() as connection:
+        rows = connection.execute(f"{rules.COLUMNS} WHERE kind = ? ORDER BY id", (_KIND,)).fetchall()
+    due = [kept for kept in (rules.Kept(*row) for row in rows) if _is_due(kept, registry.now())]
+    if not due:
+        return
+    release = Release(registry)
+    running = {kept.id for kept in due}
+    for repository in _distinct(registry, [kept.scope for kept in due]):
+        with release.changing(repository.id) as connection:
+            known = _about(connection, repository.name)
+            apply(registry, connection, SYSTEM, repository, known, running)
+    with registry.database.writing() as connection:
+        connection.executemany(
+            "UPDATE rules SET ran = ? WHERE id = ?", [(registry.now(), kept.id) for kept in due]
+        )
+    release.freed()
+
+
+def _is_due(kept: rules.Kept, now: float) -> bool:
+    every_s = _EVERY_S.get(kept.read(Rule).schedule)
+    return every_s is not None and (kept.ran or kept.created) + every_s <= now
+
+
+def _distinct(registry: Registry, scopes: Collection[str]) -> list[Repository]:
+    found = {each.id: each for scope in scopes for each in repositories_in(registry, scope)}
+    return list(found.values())
+
+
+def repositories_in(registry: Registry, scope: str) -> list[Repository]:
+    """Return the repositories of a scope, by name."""
+    with registry.reader.reading() as connection:
+        rows = connection.execute(
+            "SELECT id, name, organization, is_public FROM repositories"
+            " WHERE ?1 = '' OR name = ?1 OR organization || '/' = ?1 ORDER BY name",
+            (scope,),
+        ).fetchall()
+    return [Repository(row[0], row[1], row[2], bool(row[3])) for row in rows]
+
+
+def apply(
+    registry: Registry,
+    connection: sqlite3.Connection,
+    who: Identity,
+    repository: Repository,
+    known: Mapping[int, Rule],
+    running: Collection[int],
+) -> Plan:
+    """Take from a repository what its rules let go; return what that was."""
+    if not known.keys() & set(running):
+        return Plan([], [], set())
+    found = plan(
+        _contents(connection, repository),
+        Rules(known, running, immutability.tester(connection, repository.name)),
+        registry.now(),
+    )
+    tags = [each.tag for each in found.removals if each.tag]
+    gone = [each.digest for each in found.removals if not each.tag]
+    manifests.delete_tags(registry, connection, who, repository, tags)
+    for digest in gone:
+        manifests.delete_manifest(registry, connection, who, repository, digest)
+    releasing.let_go(registry, connection, repository.id, found.released)
+    if found.removals:
+        said = f"{len(tags)} tags and {len(gone)} manifests went"
+        events.note(registry, connection, who, "retention", repository=repository.name, detail=said)
+    return found
+
+
+def _about(connection: sqlite3.Connection, repository: str) -> dict[int, Rule]:
+    return {kept.id: kept.read(Rule) for kept in rules.about(connection, _KIND, repository)}
+
+
+def _contents(connection: sqlite3.Connection, repository: Repository) -> Contents:
+    tags = connection.execute(
+        "SELECT name, digest, updated FROM tags WHERE repository = ? ORDER BY name", (repository.id,)
+    )
+    rows = connection.execute(
+        "SELECT digest, pushed, pulled, subject FROM manifests WHERE repository = ? ORDER BY digest",
+        (repository.id,),
+    )
+    parts: dict[str, list[str]] = defaultdict(list)
+    found = {digest: Manifest(*row) for digest, *row in rows}
+    for manifest, digest in connection.execute(
+        "SELECT manifest, digest FROM parts WHERE repository = ?", (repository.id,)
+    ):
+        parts[manifest].append(digest)
+    return Contents(repository.name, [Tag(*row) for row in tags], found, parts)
