@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from containerlab import errors
 from containerlab.distribution.server.page import (
     browsing,
     entering,
@@ -15,9 +16,18 @@ from containerlab.distribution.server.page import (
 )
 
 if TYPE_CHECKING:
-    from containerlab.distribution.server.page.site import Handler
+    from starlette.responses import Response
 
-__all__ = ["PAGES"]
+    from containerlab.distribution.server.page.site import Handler
+    from containerlab.distribution.server.page.visit import Visit
+
+__all__ = ["PAGES", "missing"]
+
+
+def missing(visit: Visit) -> Response:
+    """Say that there is nothing at an address."""
+    raise errors.NotFound("there is no such page", "the list of repositories leads to all there are")
+
 
 _REPOSITORY = "/ui/repositories/{name:path}/-"
 
@@ -49,6 +59,7 @@ PAGES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", f"{_REPOSITORY}/manifests/{{reference}}", browsing.image),
     ("GET", f"{_REPOSITORY}/manifests/{{reference}}/layers/{{digest}}", browsing.layer),
     ("GET", f"{_REPOSITORY}/compare", browsing.compare),
+    ("GET", f"{_REPOSITORY}/{{rest:path}}", missing),
     ("GET", "/ui/repositories/{name:path}", browsing.repository),
 )
 """In the order in which they are tried: a repository's own address fits everything below it too."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from containerlab.distribution.server import logins
-from containerlab.distribution.server.page import addresses, sessions
+from containerlab.distribution.server.page import addresses, rendering, sessions
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -28,7 +28,7 @@ def login(visit: Visit) -> Response:
     try:
         who = logins.log_in(visit.registry, name, password, visit.identity.address)
     except logins.Refused as error:
-        visit.notify(f"{error.message[:1].upper()}{error.message[1:]}.", is_good=False)
+        visit.notify(rendering.sentence(error.message), is_good=False)
         return visit.render("login.html", 401, next=visit.field("next"), name=name[:255])
     if who.is_robot:
         visit.notify("Robots use the registry through its protocol; sign in as a user.", is_good=False)

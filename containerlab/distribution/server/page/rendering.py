@@ -16,7 +16,7 @@ from containerlab.views import html
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["asset", "asset_address", "render"]
+__all__ = ["asset", "asset_address", "render", "sentence", "short_digest"]
 
 _PACKAGE = "containerlab.distribution.server.page"
 _TYPES = {"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"}
@@ -33,7 +33,8 @@ def asset(name: str) -> tuple[bytes, str]:
 
     Raises: KeyError.
     """
-    return resources.files(_PACKAGE).joinpath("static", name).read_bytes(), _TYPES[name]
+    media_type = _TYPES[name]
+    return resources.files(_PACKAGE).joinpath("static", name).read_bytes(), media_type
 
 
 def asset_address(name: str) -> str:
@@ -62,6 +63,7 @@ def _environment() -> Environment:
         exact=exact,
         counted=units.format_count,
         percent=percent,
+        sentence=sentence,
     )
     return made
 
@@ -114,3 +116,14 @@ def percent(part: float, whole: float) -> str:
     if 0 < share < 0.1:
         return "<0.1 %"
     return f"{share:.1f}".removesuffix(".0") + " %"
+
+
+def sentence(text: str) -> str:
+    """Write what an error says as a sentence; a name at its beginning stays as it is.
+
+    >>> sentence("no such tag: x"), sentence("lab/base: this needs a right"), sentence("why?")
+    ('No such tag: x.', 'lab/base: this needs a right.', 'Why?')
+    """
+    first = text.partition(" ")[0]
+    begun = text[:1].upper() + text[1:] if first.strip(".?!").isalpha() else text
+    return begun if begun.endswith((".", "?", "!")) or not begun else f"{begun}."

@@ -61,7 +61,7 @@ def routes(registry: Registry) -> list[BaseRoute]:
         Route("/ui/static/{version}/{name}", _asset),
         archive_content.route(registry, _uploader, "/ui/uploads/{id}/content"),
         *pages,
-        Route("/ui/{rest:path}", _endpoint(registry, _missing), methods=["GET", "POST"]),
+        Route("/ui/{rest:path}", _endpoint(registry, contents.missing), methods=["GET", "POST"]),
     ]
 
 
@@ -73,10 +73,6 @@ async def _asset(request: Request) -> Response:
     except KeyError:
         return Response(status_code=404, headers=HEADERS)
     return Response(content, 200, {**HEADERS, "Cache-Control": _KEPT_FOR_EVER}, media_type)
-
-
-def _missing(visit: Visit) -> Response:
-    raise errors.NotFound("there is no such page", "the list of repositories leads to all there are")
 
 
 def _endpoint(registry: Registry, handler: Handler) -> Callable[[Request], Awaitable[Response]]:

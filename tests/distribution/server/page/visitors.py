@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import socket
 import threading
@@ -13,13 +14,16 @@ from html.parser import HTMLParser
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode, urlsplit
 
+import msgspec
 import uvicorn
 
 from containerlab.distribution.server import app
 from containerlab.distribution.server.registry import Registry
-from tests.distribution.server.grounds import PASSWORD
+from containerlab.oci.image import Descriptor
+from tests.distribution.server.grounds import PASSWORD, basic
+from tests.image_layouts import Layout
 
-__all__ = ["Answer", "Visitor", "served"]
+__all__ = ["Answer", "Visitor", "push", "served"]
 
 
 @contextmanager
@@ -133,3 +137,28 @@ class Visitor:
                 self.cookies.pop(name, None)
             else:
                 self.cookies[name] = morsel.value
+
+
+def push(site: str, layout: Layout, image: Descriptor, name: str, tag: str = "") -> None:
+    """Push an image or an index with all it needs, as the administrator."""
+    document = json.loads(layout.read(image.digest))
+    for child in document.get("manifests", ()):
+        push(site, layout, msgspec.convert(child, Descriptor), name)
+    for blob in filter(None, [document.get("config"), *document.get("layers", ())]):
+        digest = blob["digest"]
+        _send(site, "POST", f"/v2/{name}/blobs/uploads/?digest={digest}", layout.read(digest))
+    _send(
+        site,
+        "PUT",
+        f"/v2/{name}/manifests/{tag or image.digest}",
+        layout.read(image.digest),
+        image.media_type,
+    )
+
+
+def _send(
+    site: str, method: str, path: str, body: bytes, media_type: str = "application/octet-stream"
+) -> None:
+    headers = {"Authorization": basic("admin", PASSWORD), "Content-Type": media_type}
+    answer = Visitor(site).send(method, path, body, headers)
+    assert answer.status == 201, answer.text
