@@ -120,6 +120,26 @@ class Retention(Noun):
     def remove(self, id: Number) -> None:
         """Take a rule away."""
 
+    @operation("POST /retention/preview", who="manage")
+    def preview(
+        self,
+        scope: Scope,
+        *,
+        replacing: Number | None = None,
+        keep_last: _Count | None = None,
+        older_than_days: _Days | None = None,
+        by: Literal["pushed", "pulled"] = "pushed",
+        tags: Patterns = ("*",),
+        exceptions: Patterns = (),
+        untagged_days: _Days | None = None,
+        schedule: Schedule = "manual",
+    ) -> RetentionReport:
+        """Say what would go now by a rule that is not made yet, or not changed yet; nothing is.
+
+        The other rules of the scope count too: what one of them keeps stays. replacing: the rule in whose
+        place it would stand.
+        """
+
     @operation("POST /retention/run", who="manage")
     def run(self, scope: Scope = "", *, dry_run: bool = False) -> RetentionReport:
         """Carry out the rules in the repositories of a scope at once, whatever their schedules.

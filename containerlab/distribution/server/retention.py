@@ -31,9 +31,11 @@ from containerlab.distribution.server.retention_plan import (
 from containerlab.distribution.server.rights import SYSTEM, Identity
 from containerlab.distribution.server.scopes import require_managed
 
-__all__ = ["apply", "listed", "remove", "repositories_in", "run", "run_due", "set_rule", "update"]
+__all__ = ["apply", "listed", "preview", "remove", "repositories_in", "run", "run_due", "set_rule", "update"]
 
 _KIND = "retention"
+_NEW = 0
+"""Number of a rule that is not made yet."""
 _EVERY_S = {"hourly": 3600.0, "daily": DAY_S, "weekly": 7 * DAY_S}
 
 
@@ -100,8 +102,31 @@ def run(registry: Registry, identity: Identity, scope: str = "", *, dry_run: boo
         with release.changing(repository.id) as connection:
             known = _about(connection, repository.name)
             plans.append(apply(registry, connection, identity, repository, known, known.keys()))
+    return _report(release, plans)
+
+
+@serves(Retention.preview)
+def preview(
+    registry: Registry, identity: Identity, scope: str, *, replacing: int | None = None, **wishes: Any
+) -> RetentionReport:
+    """Say what would go by a rule that is not made yet.
+
+    Raises: NotPermitted, InvalidInput.
+    """
+    require_managed(identity, scope, "try retention")
+    number, rule = replacing or _NEW, _checked(Rule(**wishes))
+    release = Release(registry, is_dry_run=True)
+    plans = []
+    for repository in repositories_in(registry, scope):
+        with release.changing(repository.id) as connection:
+            known = {**_about(connection, repository.name), number: rule}
+            plans.append(apply(registry, connection, identity, repository, known, [number]))
+    return _report(release, plans)
+
+
+def _report(release: Release, plans: Collection[Plan]) -> RetentionReport:
     return RetentionReport(
-        is_dry_run=dry_run,
+        is_dry_run=release.is_dry_run,
         removals=tuple(each for found in plans for each in found.removals),
         spared=tuple(each for found in plans for each in found.spared),
         freed_bytes=release.freed(),

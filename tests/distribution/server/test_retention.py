@@ -125,3 +125,23 @@ def test_ten_thousand_tags_are_decided_and_taken(registry: Registry, admin: Iden
     assert len(report.removals) == 20_000
     assert _tags(registry, admin) == ["first"]
     assert registry.blobs.has(digests.of(BASE))
+
+
+def test_a_preview_says_what_a_rule_would_do_and_makes_none(filled: Registry, admin: Identity) -> None:
+    retention.set_rule(filled, admin, "lab/", keep_last=2, tags=("v0", "v1"))
+    said = retention.preview(filled, admin, "lab/base", keep_last=4)
+    assert said.is_dry_run
+    assert [each.tag for each in said.removals if each.tag] == []  # v0 and v1 are kept by the other rule
+    said = retention.preview(filled, admin, "lab/base", keep_last=2)
+    assert {each.tag for each in said.removals if each.tag} == {"v2", "v3"}
+    assert said.freed_bytes > 0
+    assert len(retention.listed(filled, admin).items) == 1
+    assert _tags(filled, admin) == [f"v{n}" for n in range(6)]
+
+
+def test_a_preview_of_a_changed_rule_leaves_the_old_one_out(filled: Registry, admin: Identity) -> None:
+    rule = retention.set_rule(filled, admin, "lab/base", keep_last=5)
+    said = retention.preview(filled, admin, "lab/base", replacing=rule.id, keep_last=1)
+    assert len([each for each in said.removals if each.tag]) == 5
+    with pytest.raises(errors.InvalidInput, match="lets nothing go"):
+        retention.preview(filled, admin, "lab/base")

@@ -12,9 +12,10 @@ from containerlab.distribution.server.page import addresses
 if TYPE_CHECKING:
     from starlette.responses import Response
 
+    from containerlab.distribution.api.garbage import Collection
     from containerlab.distribution.server.page.visit import Visit
 
-__all__ = ["audit", "storage"]
+__all__ = ["audit", "collect", "storage"]
 
 
 def audit(visit: Visit) -> Response:
@@ -44,7 +45,7 @@ def _moment(name: str, day: str) -> float:
     return start + (86399.999 if name == "until" else 0)
 
 
-def storage(visit: Visit) -> Response:
+def storage(visit: Visit, collection: Collection | None = None) -> Response:
     """Show what organisations and repositories keep, and what their end would free."""
     visit.require_somebody()
     chosen = visit.query("organization")
@@ -56,4 +57,16 @@ def storage(visit: Visit) -> Response:
         chosen=chosen,
         repositories=sorted(repositories, key=lambda each: -each.unique_bytes),
         largest=max((each.used_bytes for each in quotas), default=0),
+        collection=collection,
     )
+
+
+def collect(visit: Visit) -> Response:
+    """Free the space of what nobody needs, or say how much that would be."""
+    visit.require_administrator()
+    found = visit.api.garbage.collect(
+        untagged=visit.has("untagged"),
+        grace_s=0.0 if visit.has("now") else None,
+        dry_run=visit.field("do") != "collect",
+    )
+    return storage(visit, found)
