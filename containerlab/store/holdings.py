@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
+
+import msgspec
 
 from containerlab import errors
 from containerlab.store.home import Home
@@ -49,4 +50,4 @@ def _held(path: Path, among: Collection[str] | None) -> Iterator[str]:
 def _statement(connection: sqlite3.Connection, among: Collection[str] | None) -> sqlite3.Cursor:
     if among is None:
         return connection.execute(_HELD.format(""))
-    return connection.execute(_HELD.format(_AMONG), (json.dumps(list(among)),))
+    return connection.execute(_HELD.format(_AMONG), (msgspec.json.encode(list(among)).decode(),))

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
+
+import msgspec
 
 from containerlab import errors
 from containerlab.oci.reference import Reference
@@ -116,7 +117,9 @@ def _garbage(
         if among is None:
             rows = connection.execute(_NEEDED)
         else:
-            rows = connection.execute(f"SELECT digest FROM ({_NEEDED}){_AMONG}", (json.dumps(list(among)),))
+            rows = connection.execute(
+                f"SELECT digest FROM ({_NEEDED}){_AMONG}", (msgspec.json.encode(list(among)).decode(),)
+            )
         needed = {digest for (digest,) in rows}
     needed |= holdings.held(images.home, among).difference(released)
     return [

@@ -11,7 +11,11 @@ from containerlab.distribution.server.retention_plan import DAY_S, Rule
 from containerlab.distribution.server.rights import SYSTEM, Identity
 from containerlab.distribution.server.scopes import require_managed
 
-__all__ = ["collect", "sweep"]
+__all__ = ["Deletions", "collect", "sweep"]
+
+_AFTER_DELETION_S = 30.0
+"""Clients that take an image apart delete its blobs after its manifest, and want to find them."""
+_LOOK_S = 5.0
 
 
 @serves(Garbage.collect)
@@ -38,9 +42,7 @@ def collect(
                 rule = {0: Rule(untagged_days=grace_s / DAY_S)}
                 found = retention.apply(registry, connection, identity, repository, rule, [0])
                 manifests += sum(not each.tag for each in found.removals)
-            links += len(
-                releasing.let_go(registry, connection, repository.id, grace_s=grace_s, age_s=grace_s)
-            )
+            links += len(releasing.let_go(registry, connection, repository.id, grace_s=grace_s))
     sessions = 0 if dry_run else uploads.sweep(registry)
     result = Collection(
         is_dry_run=dry_run,
@@ -58,6 +60,38 @@ def sweep(registry: Registry) -> None:
     """Collect what is over its time, as the server does once in a while."""
     collect(registry, SYSTEM)
     releasing.forget_promises(registry)
+
+
+class Deletions:
+    """The job that frees the space of manifests that were deleted over the protocol; see `worker.Job`."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._next = 0.0
+        with registry.reader.reading() as connection:
+            (self._seen,) = connection.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()
+
+    def step(self) -> None:
+        if self._registry.now() < self._next:
+            return
+        self._next = self._registry.now() + _LOOK_S
+        with self._registry.reader.reading() as connection:
+            rows = connection.execute(
+                "SELECT max(events.id), repositories.id FROM events"
+                " JOIN repositories ON name = events.repository"
+                " WHERE events.id > ? AND kind = 'delete' AND time <= ? GROUP BY repositories.id",
+                (self._seen, self._registry.now() - _AFTER_DELETION_S),
+            ).fetchall()
+        lost: list[str] = []
+        for event, repository in rows:
+            with self._registry.database.writing() as connection:
+                lost += releasing.let_go(self._registry, connection, repository)
+            self._seen = max(self._seen, event)
+        if lost:
+            releasing.release(self._registry, lost)
+
+    def close(self) -> None:
+        """Nothing goes on between two calls."""
 
 
 def _note(registry: Registry, who: Identity, scope: str, done: Collection) -> None:

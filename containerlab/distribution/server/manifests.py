@@ -252,8 +252,12 @@ def _tag(
     events.note(registry, connection, identity, "push", repository=repository.name, tag=tag, digest=digest)
 
 
-def delete(registry: Registry, identity: Identity, name: str, reference: str) -> None:
-    """Take a tag away; or by its digest a manifest, with all its tags, and its space is free at once.
+def delete(
+    registry: Registry, identity: Identity, name: str, reference: str, *, frees_space: bool = True
+) -> None:
+    """Take a tag away; or by its digest a manifest, with all its tags.
+
+    frees_space: whether the blobs go that no other manifest needs; else `garbage.Deletions` lets them go.
 
     Raises: NameInvalid, NotPermitted, NameUnknown, ManifestInvalid, ManifestUnknown.
     """
@@ -270,7 +274,9 @@ def delete(registry: Registry, identity: Identity, name: str, reference: str) ->
             parts = _parts(connection, repository, digest)
             if not delete_manifest(registry, connection, identity, repository, digest):
                 raise _unknown(name, reference)
-            lost = [digest, *releasing.let_go(registry, connection, repository.id, parts)]
+            lost = [digest]
+            if frees_space:
+                lost += releasing.let_go(registry, connection, repository.id, parts)
     if lost:
         releasing.release(registry, lost)
 

@@ -13,6 +13,7 @@ from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, Level, organization_of, require, require_person
 from containerlab.oci.distribution import is_name
+from containerlab.store import removal
 
 __all__ = ["create", "inspect", "list_organizations", "remove", "update"]
 
@@ -125,6 +126,7 @@ def remove(registry: Registry, who: Identity, name: str, *, force: bool = False)
         repositories.forget_scopes(connection, f"{name}/")
         connection.execute("DELETE FROM organizations WHERE name = ?", (name,))
         events.note(registry, connection, who, "organization", detail=f"organisation {name} removed")
+    removal.collect(registry.images)
 
 
 def _check_name(name: str) -> None:

@@ -86,19 +86,16 @@ def let_go(
     among: Iterable[str] | None = None,
     *,
     grace_s: float | None = None,
-    age_s: float = 0.0,
 ) -> list[str]:
     """Let a repository lose the blobs that none of its manifests needs; return their digests.
 
-    among: only of these. grace_s: how long promises count, the registry's own if not given. age_s: how long
-    it must have them.
+    among: only of these. grace_s: how long promises count, the registry's own if not given.
     """
     grace_s = registry.settings.grace_s if grace_s is None else grace_s
-    query = f"{_LOOSE} AND added <= :before"
+    query = _LOOSE
     values = {
         "repository": repository,
         "since": registry.now() - grace_s,
-        "before": registry.now() - age_s,
         "among": None if among is None else json.dumps(list(among)),
     }
     if among is not None:

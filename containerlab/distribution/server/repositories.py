@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from containerlab import errors
 from containerlab.distribution.api.repositories import Repositories, Repository
 from containerlab.distribution.api.values import Page
-from containerlab.distribution.server import events
+from containerlab.distribution.server import events, immutability
 from containerlab.distribution.server.accounts import check_text
 from containerlab.distribution.server.api.binding import serves
+from containerlab.distribution.server.problems import Denied
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, Level, require, require_person
+from containerlab.store import removal
 
 __all__ = ["delete", "forget_scopes", "inspect", "list_repositories", "remove", "update"]
 
@@ -109,10 +111,20 @@ def remove(registry: Registry, who: Identity, repository: str) -> None:
     with registry.database.writing() as connection:
         _managed(connection, who, repository, "remove")
         delete(registry, connection, who, repository)
+    removal.collect(registry.images)
 
 
 def delete(registry: Registry, connection: sqlite3.Connection, who: Identity, repository: str) -> None:
-    """Delete a repository in a transaction; its blobs go with the next collection."""
+    """Delete a repository in a transaction; its blobs go with the next collection.
+
+    Raises: Denied when a tag of it is immutable.
+    """
+    is_immutable = immutability.tester(connection, repository)
+    rows = connection.execute(
+        "SELECT t.name FROM tags t JOIN repositories r ON r.id = t.repository WHERE r.name = ?", (repository,)
+    )
+    if kept := next((tag for (tag,) in rows if is_immutable(tag)), ""):
+        raise Denied(f"tag {repository}:{kept} is immutable", "remove the rule that makes it so first")
     connection.execute("DELETE FROM repositories WHERE name = ?", (repository,))
     forget_scopes(connection, repository)
     events.note(registry, connection, who, "repository", repository=repository, detail="removed")

@@ -74,6 +74,7 @@ JOBS: dict[str, Callable[[Registry], Job]] = {
     "replication": Replicating,
     "sweep": lambda registry: Periodic(registry, _SWEEP_S, _sweep),
     "retention": lambda registry: Periodic(registry, _SCHEDULES_S, retention.run_due),
+    "deletions": garbage.Deletions,
     "garbage": lambda registry: Periodic(registry, _GARBAGE_S, garbage.sweep, first_s=_SWEEP_S),
 }
 """By the name of the lock."""

@@ -12,8 +12,17 @@ from pathlib import Path
 import pytest
 
 from containerlab import errors
-from containerlab.distribution.server import content, garbage, manifests, uploads, verification
-from containerlab.distribution.server.problems import BlobUnknown, ManifestBlobUnknown
+from containerlab.distribution.server import (
+    content,
+    garbage,
+    immutability,
+    manifests,
+    organizations,
+    repositories,
+    uploads,
+    verification,
+)
+from containerlab.distribution.server.problems import BlobUnknown, Denied, ManifestBlobUnknown
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, Level
 from containerlab.oci import digest as digests
@@ -84,6 +93,41 @@ def test_the_space_of_a_deleted_manifest_is_back_at_once(registry: Registry, adm
     assert not _on_disk(registry, OTHER)
     assert not _on_disk(registry, raw)
     assert _on_disk(registry, LAYER)
+
+
+def test_a_client_that_deletes_a_manifest_can_delete_its_blobs_for_a_moment(
+    registry: Registry, admin: Identity, clock: Clock
+) -> None:
+    job = garbage.Deletions(registry)
+    raw = push(registry, admin, "lab/base", "v1", layers=[LAYER, OTHER])
+    manifests.delete(registry, admin, "lab/base", digests.of(raw), frees_space=False)
+    job.step()
+    content.delete(registry, admin, "lab/base", digests.of(OTHER))
+    assert _on_disk(registry, LAYER)
+    clock.advance(31)
+    job.step()
+    assert not _on_disk(registry, LAYER)
+    assert not _on_disk(registry, raw)
+
+
+def test_the_space_of_a_removed_repository_is_back_at_once(registry: Registry, admin: Identity) -> None:
+    push(registry, admin, "lab/base", "v1", layers=[LAYER])
+    push(registry, admin, "lab/other", "v1", layers=[LAYER, OTHER])
+    repositories.remove(registry, admin, "lab/other")
+    assert not _on_disk(registry, OTHER)
+    assert _on_disk(registry, LAYER)
+    organizations.remove(registry, admin, "lab", force=True)
+    assert set(registry.blobs.digests()) == set()
+
+
+def test_a_repository_with_an_immutable_tag_stays(registry: Registry, admin: Identity) -> None:
+    push(registry, admin, "lab/base", "v1", layers=[LAYER])
+    immutability.set_rule(registry, admin, "lab/", tags=("v*",))
+    with pytest.raises(Denied):
+        repositories.remove(registry, admin, "lab/base")
+    with pytest.raises(Denied):
+        organizations.remove(registry, admin, "lab", force=True)
+    assert content.find(registry, admin, "lab/base", digests.of(LAYER))
 
 
 def test_a_deleted_manifest_takes_nothing_from_a_push_that_is_under_way(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from containerlab.distribution.server import documents, manifests
 from containerlab.distribution.server.manifests import Condition
 from containerlab.distribution.server.problems import ManifestInvalid, Unsupported
@@ -74,5 +76,6 @@ async def delete(request: Request, name: str, reference: str) -> Answer:
     """DELETE /v2/<name>/manifests/<reference>: end-9."""
     if not request.registry.settings.deletes:
         raise Unsupported("this registry deletes nothing")
-    await in_thread(manifests.delete, request.registry, request.identity, name, reference)
+    call = functools.partial(manifests.delete, frees_space=False)  # clients may delete its blobs themselves
+    await in_thread(call, request.registry, request.identity, name, reference)
     return Answer(202)
