@@ -35,10 +35,13 @@ class Answer:
         self.headers: Mapping[str, str] = response.headers
         """By names in any case; what comes several times is joined by commas."""
         self._response = response
-        # What urllib3 itself reads from: its own `readinto` copies every piece twice.
+        # What urllib3 reads from. Its own `readinto` copies, and waits until the buffer is full.
         self._body: Any = response._fp  # type: ignore[attr-defined]
-        self._left: int | None = None if self._body.chunked else self._body.length
-        self._is_done = self._left == 0 or self._body.closed
+        self._file: Any = None if self._body.chunked else self._body.fp
+        self._left: int | None = self._body.length
+        """None: in chunks, or up to the end of the connection."""
+        self._is_done = self._left == 0 or self._body.isclosed()
+        self._is_broken = False
 
     @property
     def length(self) -> int | None:
@@ -77,16 +80,27 @@ class Answer:
         if self._is_done or not len(buffer):
             return 0
         try:
-            count = int(self._body.readinto(buffer))
+            count = self._read_some(memoryview(buffer))
         except (HTTPException, OSError, ValueError) as error:  # ValueError: closed by another thread
-            self._is_done = True
+            self._is_done = self._is_broken = True
             raise Dropped(f"the connection was lost while {plain(self.url)} was read", "try again") from error
         if self._left is not None:
             self._left -= count
         self._is_done = count == 0 or self._left == 0
         if count == 0 and self._left:
+            self._is_broken = True
             raise Dropped(f"the answer of {plain(self.url)} ends {self._left} bytes too early", "try again")
         return count
+
+    def _read_some(self, buffer: memoryview) -> int:
+        """Read what is there, and wait only when nothing is."""
+        if self._file is None:
+            piece: bytes = self._body.read1(len(buffer))
+            buffer[: len(piece)] = piece
+            return len(piece)
+        if self._left is not None:
+            buffer = buffer[: self._left]
+        return int(self._file.readinto1(buffer))
 
     def read(self, most: int = MAX_DOCUMENT) -> bytes:
         """Return the whole body, a document.
@@ -108,15 +122,18 @@ class Answer:
         return bytes(content)
 
     def finish(self) -> None:
-        """Give the connection back when the body is at its end, or nearly; else close it."""
-        if not self._is_done and self._left is not None and self._left <= _PIECE:
-            with contextlib.suppress(errors.LabError):
-                self.readinto(memoryview(bytearray(_PIECE)))
-        if self._is_done:
-            self._body.close()  # of no length, it is at its end and does not know it
+        """Give the connection back when the body was read to its end; else close it."""
+        if self._is_done and not self._is_broken:
+            self._body.close()  # it does not know that it is at its end
             self._response.release_conn()
         else:
             self._response.close()
+
+    def discard(self) -> None:
+        """Finish what nobody wants to read, and keep the connection if that is soon done."""
+        with contextlib.suppress(errors.LabError):
+            self.read(_PIECE)
+        self.finish()
 
     def shut(self) -> None:
         """Wake a thread that reads: its body ends here."""

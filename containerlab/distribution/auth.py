@@ -177,10 +177,10 @@ class Authorization:
             )
         self._server = _Server(realm, service, trust)
         self._tokens = [token for token in self._tokens if token.header != refused]
-        if refused and (kept := self._kept(scopes)):
-            return kept  # another thread has got a new one meanwhile
-        more = challenge.parameters.get("scope", "").split()
-        return (yield from self._fetch(scopes_of([*_words(scopes), *more])))
+        wanted = scopes_of([*_words(scopes), *challenge.parameters.get("scope", "").split()])
+        if kept := self._kept(wanted):
+            return kept  # another thread has got it meanwhile
+        return (yield from self._fetch(wanted))
 
     def _fetch(self, scopes: Scopes) -> Generator[Ask, Reply, str]:
         assert self._server

@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 
 from containerlab import errors
 from containerlab.distribution import credentials as kept
@@ -169,16 +169,14 @@ class Exchange:
         """Return the URL for a path or a Location: what leaves TLS stays with it, on the same host."""
         if path.startswith("/"):
             return self.url + path
-        parts, own = urlsplit(path), urlsplit(self.url)
+        parts, own = _parts(path), urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise errors.InvalidInput(f"{plain(path)!r} is neither a path nor a URL")
-        if parts.scheme == "http" and own.scheme == "https":
-            if parts.hostname != own.hostname:
-                raise errors.NotPermitted(
-                    f"{self.endpoint.registry} leads to {plain(path)!r}, which has no TLS"
-                )
-            return parts._replace(scheme="https", netloc=own.netloc).geturl()
-        return path
+        if parts.scheme == "https" or own.scheme == "http":
+            return path
+        if parts.hostname == own.hostname and parts.port in (None, own.port):
+            return parts._replace(scheme="https", netloc=own.netloc).geturl()  # it does not know of its TLS
+        raise errors.NotPermitted(f"{self.endpoint.registry} leads to {plain(path)!r}, which has no TLS")
 
     def _is_own(self, url: str) -> bool:
         parts, own = urlsplit(url), urlsplit(self.url)
@@ -191,7 +189,7 @@ class Exchange:
             location = answer.headers.get("Location", "")
             if answer.status not in _REDIRECTS or not location:
                 return answer
-            answer.finish()
+            answer.discard()
             call = self._redirected(call, location)
         raise errors.Unavailable(f"{self.endpoint.registry} redirects again and again: {plain(call.url)}")
 
@@ -200,6 +198,7 @@ class Exchange:
 
         Raises: NotPermitted for what would leave TLS, and for what leads to this machine from elsewhere.
         """
+        _parts(location)
         url = self._target(urljoin(call.url, location))
         here, there = urlsplit(call.url).hostname or "", urlsplit(url).hostname or ""
         refused = ""
@@ -229,7 +228,7 @@ class Exchange:
         header = self._drive(lambda authorization: authorization.answer(asked, call.scopes, sent))
         if not header:
             return answer
-        answer.finish()
+        answer.discard()
         return self._patient(call, header)
 
     def _drive(self, flow: Callable[[Authorization], Generator[Ask, Reply, str]]) -> str:
@@ -274,7 +273,7 @@ class Exchange:
                 wait_s = delay_s(count, answer, call.is_repeatable) if count < TRIES else None
                 if wait_s is None:
                     return answer
-                answer.finish()
+                answer.discard()
             if self._closed.wait(wait_s or 0):
                 break
         raise _closed(self.endpoint)
@@ -328,6 +327,16 @@ def _user_agent() -> str:
 
 def _closed(endpoint: Endpoint) -> errors.Unavailable:
     return errors.Unavailable(f"the exchange with {endpoint.registry} was ended")
+
+
+def _parts(url: str) -> SplitResult:
+    """Raises: InvalidInput for a URL that is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # read when it is asked for
+    except ValueError as error:
+        raise errors.InvalidInput(f"{plain(url)!r} is not a URL: {error}") from error
+    return parts
 
 
 def _with_query(url: str, query: Sequence[tuple[str, str]]) -> str:

@@ -127,6 +127,9 @@ class Peer(_Listener):
     def _converse(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as file:
             while request := _read(file):
+                if request == _TLS:
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+                    return
                 self.requests.append(request)
                 answer = self.handler(request)
                 if answer == CUT:
@@ -147,8 +150,14 @@ def _context(pair: Pair, clients: str) -> ssl.SSLContext:
     return context
 
 
+_TLS = Request("", "", {}, b"")
+"""A client that says hello in TLS where there is none."""
+
+
 def _read(file: object) -> Request | None:
     readline, read = file.readline, file.read  # type: ignore[attr-defined]
+    if file.peek(1)[:1] == b"\x16":  # type: ignore[attr-defined]  # has no end of line
+        return _TLS
     line = readline().decode("latin-1").split()
     if len(line) != 3 or not line[2].startswith("HTTP/"):
         return None
@@ -169,6 +178,8 @@ def _read(file: object) -> Request | None:
 
 def reset(connection: socket.socket) -> None:
     """Close so that the other side sees a reset, not an end."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RD)  # another thread may wait for more, and would keep it open
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
