@@ -155,6 +155,10 @@ def _asked(given: Mapping[str, Any], face: str, usual: str) -> Credentials:
     for value, name in ((username, "username"), (password, "password")):
         if not value:
             raise errors.InvalidInput(f"{name} required", f"a login has a {name}")
+    try:
+        (username + password).encode()
+    except UnicodeEncodeError:
+        raise errors.InvalidInput("a username and a password are text, and this is not UTF-8") from None
     if ":" in username or "\n" in username + password:
         raise errors.InvalidInput("a username has no colon, and neither it nor a password more than one line")
     return Credentials(username, password)

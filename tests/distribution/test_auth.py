@@ -307,13 +307,10 @@ def test_a_token_lives_as_long_as_it_says(expires_in: object, lives_s: float) ->
     assert (again, len(asked)) == ("Bearer t1", 1)
 
 
-@given(st.text(), st.text(alphabet=st.characters(exclude_characters=":")))
+@given(st.text(), st.text(alphabet=st.characters(exclude_characters=":", exclude_categories=["Cs"])))
 def test_basic_is_readable_whatever_is_in_a_password(password: str, username: str) -> None:
     authorization = Authorization("r", "https://r", Credentials(username, password), lambda: 0.0)
-    try:
-        header, _ = _drive(authorization.answer(["Basic"], {}, ""), lambda ask: Reply(200, b""))
-    except UnicodeEncodeError:
-        raise AssertionError("surrogates are no text") from None
+    header, _ = _drive(authorization.answer(["Basic"], {}, ""), lambda ask: Reply(200, b""))
     if username:
         assert base64.b64decode(header.removeprefix("Basic ")).decode() == f"{username}:{password}"
 

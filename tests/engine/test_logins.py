@@ -72,6 +72,7 @@ def test_logout_of_all(engine: Engine, registry: registries.Registry, user: Path
         ({"username": "ada"}, "cannot ask for a login"),
         ({"username": "a:b", "password": "pw"}, "no colon"),
         ({"username": "ada", "password": "p\nw"}, "more than one line"),
+        ({"username": "ada", "password": "\udcff"}, "not UTF-8"),
     ],
 )
 def test_logins_that_cannot_be(engine: Engine, options: dict[str, object], said: str) -> None:
