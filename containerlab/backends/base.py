@@ -335,8 +335,11 @@ class Backend(Protocol):
 class Building(Protocol):
     """Builds images from Dockerfiles."""
 
-    def build(self, order: Order, watch: Watcher | None, provide: Callable[[str], bool]) -> Outcome:
-        """Build what is asked; `provide` is told of each base image first, and may make it."""
+    def build(self, order: Order, watch: Watcher | None, provide: Callable[[str, str], None]) -> Outcome:
+        """Build what is asked; `provide` is told of each base image first, and may get it.
+
+        It takes name and platform.
+        """
 
     def check_dockerfile(self, order: Order) -> tuple[LintWarning, ...]:
         """Look for what should not be in a Dockerfile."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from containerlab import errors
 from containerlab.build import graph
 from containerlab.build.attestations import requests
-from containerlab.build.cache import carried
-from containerlab.build.cache.carried import Place
+from containerlab.build.cache import elsewhere
+from containerlab.build.cache.places import Place
 from containerlab.build.cache.steps import BuildCache
 from containerlab.build.checks import lint
 from containerlab.build.checks.lint import BaseImage, Known
@@ -62,7 +62,7 @@ _SHOWN_LINES = 20
 class Site(NamedTuple):
     """What a build stands on.
 
-    find_image: a base image by name and platform. keep: see `perform.Ground`.
+    find_image: a base image by name and platform, of the store or pulled. keep: see `perform.Ground`.
     """
 
     images: Images
@@ -157,6 +157,7 @@ class _Build:
         self._outputs = read_outputs(order.options)
         self._requests = requests.of(order.options)
         self._file = parser.parse(context.dockerfile, context.dockerfile_name)
+        self._notices: list[str] = []
 
     def run(self) -> Outcome:
         self._check()
@@ -174,6 +175,8 @@ class _Build:
             targets = [each.vertex for each in compiled if each.vertex is not None]
             hidden = _hidden(targets, values, self._order.arguments)
             ground = self._ground(self._mounting(values, agents), remotes, hidden)
+            places = map(Place.parse, options.get("cache_from", ()))
+            ground = ground._replace(carried=tuple(elsewhere.opened(places, stack, self._notices.append)))
             performer = Perform(ground._replace(unpacked=needed(targets)))
             states = self._solved(targets, performer)
             built = [self._built(each, states, performer, Finder(self._sought(hidden))) for each in compiled]
@@ -222,9 +225,6 @@ class _Build:
             stopped=self._stopped,
             compression=options.get("compression", "gzip"),
             newest_s=self._order.epoch,
-            carried=tuple(
-                carried.read(Place.parse(text).directory) for text in options.get("cache_from", ())
-            ),
             masker=Masker(hidden.values()),
             finder=Finder(self._sought(hidden)),
             keep=site.keep if options.get("debug") else None,
@@ -281,7 +281,7 @@ class _Build:
             own = (vertex for target in targets for vertex in stack_below(target))
             wanted = performer.keys if place.everything else own
             keys = {performer.keys[vertex] for vertex in wanted if vertex in performer.keys}
-            carried.write(place.directory, BuildCache(images.database).all(keys), images.blobs)
+            elsewhere.write(place, BuildCache(images.database).all(keys), images)
 
     def _built(
         self, compiled: Compiled, states: Mapping[Vertex, State], performer: Perform, finder: Finder
@@ -344,7 +344,7 @@ class _Build:
             digest=descriptor.digest if descriptor else "",
             image_id=delivered.image_id if delivered else "",
             jobs=self._order.options.get("jobs", 0),
-            notices=_notices(self._file, self._order.arguments),
+            notices=(*_notices(self._file, self._order.arguments), *self._notices),
         )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from containerlab.build import platforms
-from containerlab.build.cache.carried import Place
-from containerlab.errors import InvalidInput, Unsupported
+from containerlab.build.cache.places import Place
+from containerlab.errors import InvalidInput
 from containerlab.oci.platform import Platform
 from containerlab.oci.reference import Reference
 
@@ -33,14 +33,6 @@ class Order(NamedTuple):
         if self.dockerfile is not None and self.options.get("file"):
             raise InvalidInput(
                 f"--file {self.options['file']} beside the text of a Dockerfile", "leave one of them out"
-            )
-        if self.options.get("push"):
-            raise Unsupported(
-                "--push: this version cannot reach a registry", "save the image, or leave it out"
-            )
-        if self.options.get("pull"):
-            raise Unsupported(
-                "--pull: this version cannot reach a registry", "load the image, leave out --pull"
             )
         for name in self.options.get("tag", ()):
             Reference.parse(name)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from containerlab import errors
-from containerlab.build.cache.carried import Carried
+from containerlab.build.cache.elsewhere import Elsewhere
 from containerlab.build.cache.steps import BuildCache, Key, chain, digest_of
 from containerlab.build.cache.waiting import locked
 from containerlab.build.files import copying, owner
@@ -54,7 +54,7 @@ class Ground(NamedTuple):
     compression: str = "gzip"
     newest_s: int | None = None
     unpacked: frozenset[Vertex] = frozenset()
-    carried: tuple[Carried, ...] = ()
+    carried: tuple[Elsewhere, ...] = ()
     masker: Masker = Masker(())
     finder: Finder = Finder({})
     keep: Callable[[Run, tuple[Committed, ...]], str] | None = None

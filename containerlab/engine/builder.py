@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 from containerlab.backends import base
@@ -97,7 +97,7 @@ class Builder:
                 dockerfile=given.get("file", "Dockerfile"),
             ) as watch,
         ):
-            outcome = backend.build(order, watch, self._engine.images.provide_usual)
+            outcome = backend.build(order, watch, self._bases(given))
         return BuildResult(
             record=outcome.record,
             size_bytes=outcome.size_bytes,
@@ -105,6 +105,17 @@ class Builder:
             outputs=outcome.outputs,
             explains_cache=bool(given.get("explain_cache")),
         )
+
+    def _bases(self, given: dict[str, Any]) -> Callable[[str, str], None]:
+        """Return what gets base images into the store: pulled if they are missing, or by --pull."""
+        seen: set[tuple[str, str]] = set()
+
+        def provide(name: str, platform: str) -> None:
+            if (name, platform) not in seen:
+                seen.add((name, platform))
+                self._engine.images.get_base(name, platform, anew=bool(given.get("pull")))
+
+        return provide
 
     def check(
         self, context: Context = ".", *, dockerfile: str | None = None, **options: Unpack[BuildOptions]

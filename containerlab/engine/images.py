@@ -260,6 +260,21 @@ class Images:
         if not self.provide_usual(name):
             transfers.provide(self._engine, name, missing, transfers.options_for(own, platform))
 
+    def get_base(self, name: str, platform: str, *, anew: bool = False) -> None:
+        """See that a base image of a build is in the store: made of the host, or pulled."""
+        from containerlab.engine import transfers
+
+        if self.provide_usual(name) or self._is_usual(name):
+            return
+        given = {"platform": platform, "quiet": True}
+        if anew:
+            transfers.pull(self._engine, name, {**given, "policy": "always"})
+            return
+        try:
+            self._backend.image(name, platform)
+        except NotFound as missing:
+            transfers.provide(self._engine, name, missing, {**given, "policy": "missing"})
+
     @command("image from-debootstrap")
     def from_debootstrap(
         self, suite: Suite, name: NewName = "", **options: Unpack[verbs.DebootstrapOptions]

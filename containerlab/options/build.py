@@ -44,7 +44,7 @@ class What(TypedDict, total=False):
     label: Annotated[Pairs, Flag("--label", v.pair, "Set a label of the image", "KEY=VALUE", "labels", dict)]
     annotation: Annotated[Words, Flag("--annotation", v.text, "Set an annotation of the manifest, or index:KEY=VALUE", "KEY=VALUE", collect=tuple)]
     platform: Annotated[Words, Flag("--platform", v.text, "Build for these: linux/amd64,linux/arm64", "PLATFORMS", "platform", tuple, completes="linux/amd64 linux/arm64")]
-    pull: Annotated[bool, Flag("--pull", units.switch, "Pull base images even if they are there: needs a registry", "", "pull")]
+    pull: Annotated[bool, Flag("--pull", units.switch, "Ask the registries for base images that are in the store too", "", "pull")]
     ignore_file: Annotated[str, Flag("--ignore-file --ignorefile", v.text, "Another file than .dockerignore", "FILE", completes="file")]
 
 
@@ -71,8 +71,8 @@ class Remembering(TypedDict, total=False):
 
     no_cache: Annotated[bool, Flag("--no-cache", units.switch, "Do every step again (cache mounts stay)", "", "nocache")]
     no_cache_filter: Annotated[Words, Flag("--no-cache-filter", v.text, "Do the steps of these stages again", "STAGES", collect=tuple)]
-    cache_from: Annotated[Words, Flag("--cache-from", v.text, "Take steps from what --cache-to wrote: DIRECTORY, type=local,src=…", "SOURCE", "cachefrom", tuple, completes="file")]
-    cache_to: Annotated[Words, Flag("--cache-to", v.text, "Write the steps for another machine: DIRECTORY, type=local,dest=…[,mode=max]", "TARGET", collect=tuple, completes="file")]
+    cache_from: Annotated[Words, Flag("--cache-from", v.text, "Take steps from what --cache-to wrote: NAME, DIRECTORY, type=registry,ref=…, type=local,src=…", "SOURCE", "cachefrom", tuple, completes="file")]
+    cache_to: Annotated[Words, Flag("--cache-to", v.text, "Write the steps for other machines: NAME, DIRECTORY, type=registry,ref=…[,mode=max], type=local,dest=…", "TARGET", collect=tuple, completes="file")]
     explain_cache: Annotated[bool, Flag("--explain-cache", units.switch, "Say why a step was not cached")]
 
 
@@ -88,7 +88,7 @@ class Result(TypedDict, total=False):
     iidfile: Annotated[str, Flag("--iidfile", v.file_path, "Write the image's id to this file", "FILE", completes="file")]
     metadata_file: Annotated[str, Flag("--metadata-file", v.file_path, "Write what was built to this file, as JSON", "FILE", completes="file")]
     load: Annotated[bool, Flag("--load", units.switch, "Accepted for Docker's sake: images are in the store anyway")]
-    push: Annotated[bool, Flag("--push", units.switch, "Push the image: needs a registry")]
+    push: Annotated[bool, Flag("--push", units.switch, "Push the image under its names to their registries")]
     rm: Annotated[bool, Flag("--rm", units.switch, "Accepted for Docker's sake: containers of steps never stay")]
     force_rm: Annotated[bool, Flag("--force-rm", units.switch, "Accepted for Docker's sake, as --rm")]
 

@@ -150,7 +150,7 @@ def test_a_carried_cache_gives_the_same_image_elsewhere(
         ({"tag": "Bad Name"}, "not an image name"),
         ({"file": "Dockerfile", "dockerfile": "FROM scratch"}, "beside the text of a Dockerfile"),
         ({"output": "type=image,name=BAD"}, "not an image name"),
-        ({"cache_to": "type=registry,ref=x"}, "cache of type registry"),
+        ({"cache_to": "type=gha,scope=x"}, "cache of type gha"),
         ({"cache_from": "type=gha"}, "cache of type gha"),
     ],
 )

@@ -24,8 +24,8 @@ __all__ = ["BuildingVerbs"]
 class BuildingVerbs(ContainerVerbs, EmbeddedImages):
     """Implements `base.Building`."""
 
-    def build(self, order: Order, watch: Watcher | None, provide: Callable[[str], bool]) -> Outcome:
-        """Build what is asked; `provide` is told of each base image first, and may make it."""
+    def build(self, order: Order, watch: Watcher | None, provide: Callable[[str, str], None]) -> Outcome:
+        """Build what is asked; `provide` is told of each base image first, and may get it."""
         from containerlab.build.building import build
 
         return build(order, self._site(provide), watch)
@@ -34,7 +34,7 @@ class BuildingVerbs(ContainerVerbs, EmbeddedImages):
         """Look for what should not be in a Dockerfile."""
         from containerlab.build.building import check
 
-        return check(order, self._site(lambda name: False))
+        return check(order, self._site(lambda name, platform: None))
 
     def build_cache(self) -> list[CacheEntry]:
         """Return what builds left for later ones."""
@@ -75,13 +75,13 @@ class BuildingVerbs(ContainerVerbs, EmbeddedImages):
 
         layered.keep(self.home, name, made)
 
-    def _site(self, provide: Callable[[str], bool]) -> Site:
+    def _site(self, provide: Callable[[str, str], None]) -> Site:
         from containerlab.backends.embedded import failed_step
         from containerlab.backends.embedded.step_runner import StepRunner
         from containerlab.build.building import Site
 
         def find(name: str, platform: Platform) -> Image:
-            provide(name)
+            provide(name, str(platform))
             return self.store.get(name, str(platform))
 
         self._repair()

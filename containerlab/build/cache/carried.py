@@ -11,12 +11,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
 from containerlab.build.cache.steps import Cached, Key
-from containerlab.errors import CorruptContent, InvalidInput, NotFound, Unsupported
+from containerlab.errors import CorruptContent, InvalidInput, NotFound
 from containerlab.linux.files import write_atomically
 from containerlab.oci import digest as digests
 from containerlab.oci import image as documents
@@ -24,33 +23,10 @@ from containerlab.oci.image import Descriptor, Index
 from containerlab.store.blobs import Blobs
 from containerlab.store.layer_writer import Committed
 
-__all__ = ["Carried", "Place", "blob_path", "read", "read_document", "write", "write_document"]
+__all__ = ["STEPS", "Carried", "blob_path", "read", "read_document", "write", "write_document"]
 
-_STEPS = "application/vnd.containerlab.buildcache.v1+json"
+STEPS = "application/vnd.containerlab.buildcache.v1+json"
 _CHUNK = 1 << 20
-
-
-class Place(NamedTuple):
-    """Where a cache is carried: a directory; `everything`: also steps of stages that are not the target's."""
-
-    directory: str
-    everything: bool = False
-
-    @staticmethod
-    def parse(text: str) -> Place:
-        """Read `DIRECTORY` or `type=local,src=DIRECTORY|dest=DIRECTORY[,mode=min|max]`.
-
-        Raises: InvalidInput; Unsupported for another type.
-        """
-        if "=" not in text:
-            return Place(text)
-        fields = dict(part.partition("=")[::2] for part in text.split(","))
-        if fields.get("type", "local") != "local":
-            raise Unsupported(f"a cache of type {fields['type']} cannot be used here", "use type=local")
-        directory = fields.get("dest") or fields.get("src")
-        if not directory:
-            raise InvalidInput(f"{text!r} names no directory", "write type=local,src=DIRECTORY, or dest=")
-        return Place(directory, fields.get("mode") == "max")
 
 
 class Carried:
@@ -78,7 +54,7 @@ class Carried:
 
 def read(directory: str) -> Carried:
     """Open the cache in a directory. Raises: NotFound, CorruptContent."""
-    steps = msgspec.json.decode(read_document(directory, _STEPS), type=list[Cached])
+    steps = msgspec.json.decode(read_document(directory, STEPS), type=list[Cached])
     return Carried(Path(directory), {step.key: step for step in steps})
 
 
@@ -88,7 +64,7 @@ def write(directory: str, steps: Iterable[Cached], blobs: Blobs) -> None:
     Raises: InvalidInput for a directory that holds something else.
     """
     kept = list(steps)
-    write_document(directory, (_STEPS, msgspec.json.encode(kept)), [step.layer for step in kept], blobs)
+    write_document(directory, (STEPS, msgspec.json.encode(kept)), [step.layer for step in kept], blobs)
 
 
 def read_document(directory: str, media_type: str) -> bytes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from containerlab.build.record import LintWarning
-from containerlab.build.result import metadata, outputs, writing
+from containerlab.build.result import metadata, outputs, pushing, writing
 from containerlab.build.result.annotations import Annotation
 from containerlab.build.result.annotations import parse as parse_annotation
 from containerlab.build.result.built import Built
@@ -34,7 +34,7 @@ class Delivered(NamedTuple):
 
 
 def read_outputs(options: Mapping[str, Any]) -> tuple[Output, ...]:
-    """Read --output, --annotation and --compression.
+    """Read --output, --push, --annotation and --compression.
 
     Raises: InvalidInput, Unsupported.
     """
@@ -43,7 +43,10 @@ def read_outputs(options: Mapping[str, Any]) -> tuple[Output, ...]:
         if output.destination == "-":
             _refuse_what_shows_text(output)
     added = tuple(each for text in options.get("annotation", ()) for each in parse_annotation(text))
-    return tuple(_with(output, added, options.get("compression", "")) for output in wanted)
+    made = tuple(_with(output, added, options.get("compression", "")) for output in wanted)
+    found = pushing.pushed(made, options)
+    pushing.check(found, options.get("tag", ()))
+    return found
 
 
 def _refuse_what_shows_text(output: Output) -> None:
@@ -73,9 +76,11 @@ def deliver(
     newest_s: int | None,
     attester: Attester | None = None,
 ) -> Delivered:
-    """Write every output, with the statements that are asked for; the caller holds a lease.
+    """Write every output, with the statements that are asked for, and push what is to be pushed.
 
-    Raises: InvalidInput, Conflict, NotPermitted, Unsupported.
+    The caller holds a lease.
+
+    Raises: InvalidInput, Conflict, NotPermitted, Unsupported, Unavailable.
     """
     statements = writing.NOTHING
     if attester and attester.requests:
@@ -84,6 +89,9 @@ def deliver(
         writing.write(output, built, images, names, newest_s=newest_s, statements=statements)
         for output in wanted
     ]
+    for output, written in zip(wanted, descriptors, strict=True):
+        if output.pushes and written is not None:
+            pushing.send(output, written, names, images)
     descriptor = next((each for each in descriptors if each), None)
     image_id = metadata.image_id(images, descriptor) if descriptor else ""
     places = tuple(output.destination for output in wanted if output.destination not in ("", "-"))

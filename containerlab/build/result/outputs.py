@@ -41,6 +41,12 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     rewrites_times: bool = False
     """Whether files in new layers are no younger than SOURCE_DATE_EPOCH."""
     export: ExportOptions = AS_IT_IS
+    pushes: bool = False
+    """Whether the image is sent to the registries of its names too."""
+    pushes_by_digest: bool = False
+    """Whether it is sent without its tags."""
+    tls_verify: bool | None = None
+    """As of `push`."""
 
 
 def parse(text: str) -> Output:
@@ -49,7 +55,7 @@ def parse(text: str) -> Output:
     >>> parse("type=oci,dest=a.tar").destination
     'a.tar'
 
-    Raises: InvalidInput; Unsupported for what only a registry could take.
+    Raises: InvalidInput, Unsupported.
     """
     fields = csv_fields.fields(text, f"--output {text}")
     if not text:
@@ -82,11 +88,8 @@ class _Fields:
             where[name] = read(value)
         elif key in _IGNORED:
             units.switch(value)
-        elif key in _NOT_YET:
-            if units.switch(value):
-                raise _needs_registry(f"{key}={value}")
         else:
-            known = (*_FIELDS, *_IGNORED, *_NOT_YET, "annotation.KEY")
+            known = (*_FIELDS, *_IGNORED, "annotation.KEY")
             hint = errors.nearest(key, known) or f"there are: {', '.join(_FIELDS)}, annotation.KEY"
             raise errors.InvalidInput(f"--output has no field {key!r}", hint)
 
@@ -97,8 +100,6 @@ class _Fields:
 
 
 def _kind(value: str) -> str:
-    if value == "registry":
-        raise _needs_registry("type=registry")
     if value not in _KINDS:
         hint = errors.nearest(value, _KINDS) or f"there are: {', '.join(_KINDS)}"
         raise errors.InvalidInput(f"--output has no type {value!r}", hint)
@@ -136,13 +137,6 @@ def _names(value: str) -> tuple[str, ...]:
     return names
 
 
-def _needs_registry(what: str) -> errors.Unsupported:
-    return errors.Unsupported(
-        f"--output {what}: an image cannot be pushed to a registry yet",
-        "write it with type=oci,dest=FILE and push that with skopeo",
-    )
-
-
 _FIELDS: dict[str, tuple[str, Callable[[str], object]]] = {
     "type": ("kind", _kind),
     "dest": ("destination", os.path.expanduser),
@@ -155,16 +149,24 @@ _FIELDS: dict[str, tuple[str, Callable[[str], object]]] = {
     "compression-level": ("level", _level),
     "force-compression": ("forces", units.switch),
     "oci-mediatypes": ("oci_types", units.switch),
+    "push": ("pushes", units.switch),
+    "push-by-digest": ("pushes_by_digest", units.switch),
+    "registry.insecure": ("tls_verify", lambda value: False if units.switch(value) else None),
 }
 _OF_FORM = ("compression", "level", "forces")
 _OF_EXPORT = ("oci_types",)
 _IGNORED = ("store", "unpack", "oci-artifact", "name-canonical")
 """What says how BuildKit's own store works."""
-_NOT_YET = ("push", "push-by-digest")
 
 
 def _checked(output: Output) -> Output:
     """Refuse what does not go together, and say where a docker image without a place goes: into the store."""
+    if output.kind == "registry":
+        output = msgspec.structs.replace(output, kind="image", pushes=True)
+    if output.pushes_by_digest and output.kind == "image":
+        output = msgspec.structs.replace(output, pushes=True)
+    if output.pushes and output.kind != "image":
+        raise errors.InvalidInput(f"--output type={output.kind} cannot be pushed", "use type=image,push=true")
     if output.kind == "local" and not output.destination:
         raise errors.InvalidInput("--output type=local says no directory", "add dest=DIRECTORY")
     if output.kind == "local" and output.destination == "-":

@@ -66,7 +66,8 @@ def write(
         return None
     options = _options(output, newest_s)
     if output.kind == "image":
-        return to_store(images, built, names, options, statements.attest)
+        kept = () if output.pushes_by_digest else names
+        return to_store(images, built, kept, options, statements.attest)
     if output.kind == "docker":
         return _to_docker(output, built, images, names, options)
     descriptor = to_blobs(images.blobs, built, names, options, statements.attest)

@@ -12,6 +12,7 @@ from containerlab.distribution.remote import Fetched, Remote
 from containerlab.distribution.transfer import platforms
 from containerlab.distribution.transfer.progress import Begun, Note, Watcher, nobody
 from containerlab.distribution.transfer.sending import Sending, parts_of
+from containerlab.oci import digest as digests
 from containerlab.oci import image as documents
 from containerlab.oci.image import Descriptor, Index, Manifest
 from containerlab.oci.platform import Platform
@@ -20,7 +21,7 @@ from containerlab.store import lookup
 from containerlab.store.blobs import Blobs
 from containerlab.store.images import Images
 
-__all__ = ["PushOrder", "Pushed", "push", "push_digest"]
+__all__ = ["PushOrder", "Pushed", "push", "push_digest", "push_manifest"]
 
 _JOBS = 5
 
@@ -75,6 +76,20 @@ def push_digest(
         Remote(place, for_push=True, tls_verify=order.tls_verify) as remote,
     ):
         return _Pushing(images, remote, order, watch).send_as(place, descriptor, descriptor.digest)
+
+
+def push_manifest(images: Images, place: Reference, raw: bytes, tls_verify: bool | None = None) -> None:
+    """Send a manifest under a tag, with those of its blobs that the registry has not from the store.
+
+    The caller holds a lease.
+    """
+    document = documents.decode_document(raw)
+    descriptor = Descriptor(media_type=document.media_type, digest=digests.of(raw), size=len(raw))
+    fetched = Fetched(descriptor, raw)
+    with Remote(place, for_push=True, tls_verify=tls_verify) as remote:
+        sending = Sending(remote, _JOBS, nobody, lambda blob: _Stored(images.blobs, blob), lambda blob: ())
+        sending.blobs(parts_of([fetched]), remote.close)
+        sending.manifest(place.tag, fetched)
 
 
 def _tagged(images: Images, reference: Reference) -> list[Reference]:

@@ -91,12 +91,24 @@ def test_a_wrong_output_is_refused(text: str, words: str) -> None:
         parse(text)
 
 
-@pytest.mark.parametrize(
-    "text", ["type=registry,name=a", "type=image,push=true", "type=image,compression=estargz"]
-)
-def test_what_is_not_there_is_said(text: str) -> None:
+def test_what_is_not_there_is_said() -> None:
     with pytest.raises(errors.Unsupported):
-        parse(text)
+        parse("type=image,compression=estargz")
+
+
+@pytest.mark.parametrize(
+    ("text", "pushes", "by_digest", "tls_verify"),
+    [
+        ("type=registry,name=a", True, False, None),
+        ("type=image,name=a,push=true,registry.insecure=true", True, False, False),
+        ("type=image,name=a,push-by-digest=true", True, True, None),
+        ("type=image,name=a,push=false", False, False, None),
+    ],
+)
+def test_what_is_pushed(text: str, pushes: bool, by_digest: bool, tls_verify: bool | None) -> None:
+    output = parse(text)
+    assert output.kind == "image"
+    assert (output.pushes, output.pushes_by_digest, output.tls_verify) == (pushes, by_digest, tls_verify)
 
 
 def test_a_directory(images: Images, tmp_path: Path) -> None:
