@@ -20,6 +20,7 @@ __all__ = [
     "format_count",
     "format_seconds",
     "format_size",
+    "later",
     "moment",
     "seconds",
     "signal_name",
@@ -244,6 +245,18 @@ def moment(value: int | float | str, now: float | None = None) -> float:
     if re.match(_PIECE, text):
         return (time.time() if now is None else now) - seconds(text)
     return _calendar_moment(text)
+
+
+def later(value: int | float | str, now: float | None = None) -> float:
+    """Read a moment to come as seconds since the epoch: RFC 3339, a unix time, or how long from now.
+
+    >>> later("1970-01-01T00:01:00Z"), later("10m", now=1000.0), later(1700000000)
+    (60.0, 1600.0, 1700000000.0)
+    """
+    text = _text(value, "time")
+    if re.match(_PIECE, text):
+        return (time.time() if now is None else now) + seconds(text)
+    return moment(text)
 
 
 # Python 3.11's fromisoformat reads at most six digits of a second; RFC 3339 times have nine in Docker's logs.

@@ -54,8 +54,7 @@ class Call(NamedTuple):
 
     def on(self, engine: Any, **streams: Any) -> Any:
         """Call the method; `streams` are input, sink and on_session, for one that is attached."""
-        owner = getattr(engine, self.command.owner)
-        method = getattr(owner, self.method or self.command.method.__name__)
+        method = self.command.of(engine, self.method)
         try:
             return method(*self.arguments, **self.options, **streams)
         except OSError as error:

@@ -29,6 +29,7 @@ __all__ = [
     "Instead",
     "Template",
     "VolumeName",
+    "add",
     "command",
     "commands",
     "find",
@@ -78,6 +79,11 @@ class Command(NamedTuple):
     instead: dict[str, Instead]
     reads: str = ""
     """The keyword that takes the text of a notebook's cell; it is not among the options."""
+
+    def of(self, engine: Any, name: str = "") -> Callable[..., Any]:
+        """Return what is called: the method of an engine, or another of its noun."""
+        method: Callable[..., Any] = getattr(getattr(engine, self.owner), name or self.method.__name__)
+        return method
 
     @property
     def needs_text(self) -> bool:
@@ -191,30 +197,38 @@ def command(
 
     def note(method: _Method) -> _Method:
         words = tuple(tuple(path.split()) for path in paths)
-        noted = Command(method, words, each, instead or {}, reads)
-        for path in words:
-            _COMMANDS[path] = noted
+        add(Command(method, words, each, instead or {}, reads))
         return method
 
     return note
 
 
+def add(noted: Command) -> None:
+    """Note a command by each of its paths."""
+    for path in noted.paths:
+        _COMMANDS[path] = noted
+
+
 _MODULES = {
-    "container": "containerlab.engine.containers",
-    "image": "containerlab.engine.images",
-    "builder": "containerlab.engine.builder",
-    "volume": "containerlab.engine.volumes",
-    "registry": "containerlab.engine.registry",
-    "manifest": "containerlab.engine.manifests",
-    "system": "containerlab.engine.system",
-    "see": "containerlab.engine.see",
+    "container": ("containerlab.engine.containers",),
+    "image": ("containerlab.engine.images",),
+    "builder": ("containerlab.engine.builder",),
+    "volume": ("containerlab.engine.volumes",),
+    "registry": ("containerlab.engine.registry", "containerlab.engine.operations"),
+    "manifest": ("containerlab.engine.manifests",),
+    "system": ("containerlab.engine.system",),
+    "see": ("containerlab.engine.see",),
 }
 """Where the commands are, by their group; those of one word are sought in this order."""
 
 
+def _all_modules() -> tuple[str, ...]:
+    return tuple(module for group in _MODULES.values() for module in group)
+
+
 def commands() -> dict[tuple[str, ...], Command]:
     """Return every command by each of its paths."""
-    for module in _MODULES.values():
+    for module in _all_modules():
         import_module(module)
     return _COMMANDS
 
@@ -225,8 +239,7 @@ def find(words: Sequence[str]) -> tuple[Command | None, int]:
     Imports no more modules than needed: `run` should not wait for the rest.
     """
     first = words[0] if words else ""
-    own = [_MODULES[first]] if first in _MODULES else []
-    for module in (*own, *_MODULES.values()):
+    for module in (*_MODULES.get(first, ()), *_all_modules()):
         import_module(module)
         for length in (3, 2, 1):
             found = _COMMANDS.get(tuple(words[:length]))

@@ -8,13 +8,15 @@ from containerlab.commands.table import Argument, ImageName, Instead, command
 from containerlab.options import remote
 from containerlab.options.flag import normalise
 from containerlab.options.login import LoginOptions, LogoutOptions
-from containerlab.options.registry import ServeOptions
+from containerlab.options.registry import PasswordOptions, ServeOptions
 
 if TYPE_CHECKING:
     from containerlab.engine.engine import Engine
     from containerlab.engine.inspection import Inspection
     from containerlab.engine.logins import Login, Logout
+    from containerlab.engine.passwords import NewPassword
     from containerlab.engine.remote_images import Found, RawDocument, RemoteTag
+    from containerlab.engine.remote_registry import RemoteRegistry
     from containerlab.engine.serving import RegistryServer
     from containerlab.oci.image import Descriptor
     from containerlab.views.table import Table
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Registry"]
 
 RegistryName = Annotated[str, Argument("REGISTRY")]
+UserName = Annotated[str, Argument("USER")]
 Term = Annotated[str, Argument("[REGISTRY/]TEXT")]
 Destination = Annotated[str, Argument("NAME[:TAG]", "image")]
 
@@ -44,6 +47,29 @@ class Registry:
         from containerlab.engine import serving
 
         return serving.serve(self._engine, normalise(ServeOptions, options))
+
+    def at(self, host: str = "", *, tls_verify: bool | None = None) -> RemoteRegistry:
+        """Return the nouns of a registry of containerlab's, with the login that is kept for it.
+
+        with lab.registry.at("localhost:5000") as reg:
+            reg.organizations.create("lab")
+
+        host: $CONTAINERLAB_REGISTRY, else localhost:5000 if not given.
+        """
+        from containerlab.engine.remote_registry import RemoteRegistry
+
+        return RemoteRegistry.at(host, tls_verify)
+
+    @command("registry password")
+    def reset_password(self, user: UserName = "admin", **options: Unpack[PasswordOptions]) -> NewPassword:
+        """Give a user of the registry on this store a new password, and let them in again.
+
+        It needs no login, as it works on the store itself, whether the server runs or not. All that the user
+        was given before (tokens, sessions, temporary logins) ends.
+        """
+        from containerlab.engine import passwords
+
+        return passwords.reset(self._engine, user, normalise(PasswordOptions, options))
 
     @command("registry login", "login")
     def login(self, registry: RegistryName = "", **options: Unpack[LoginOptions]) -> Login:

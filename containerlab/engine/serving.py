@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,15 +15,20 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from containerlab import errors
+from containerlab.distribution.credentials import Credentials
+from containerlab.distribution.endpoints import Endpoint, TlsFiles, endpoint
 from containerlab.distribution.server import listening
-from containerlab.distribution.server.process import Order, Started
+from containerlab.distribution.server.process import ADMIN_PASSWORD, Order, Started
 from containerlab.distribution.server.registry import Settings
 from containerlab.engine.registry_process import command
+from containerlab.engine.remote_registry import RemoteRegistry
 from containerlab.store.holdings import registry_database
 from containerlab.store.home import Home
 from containerlab.views import html
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from containerlab.engine.engine import Engine
 
 __all__ = ["RegistryServer", "serve"]
@@ -37,15 +43,19 @@ _NAMES = {
 """Options whose settings have other names."""
 
 
-class RegistryServer(html.Shown):
-    """A registry that runs; it ends with the process that started it, or with `stop`."""
+class RegistryServer(html.Shown, RemoteRegistry):
+    """A registry that runs; it ends with the process that started it, or with `stop`.
 
-    def __init__(self, process: subprocess.Popen[bytes], told: Started, log: Path | None) -> None:
-        self._process, self._log = process, log
+    Its nouns are there with the right of the administrator: `reg.organizations.create("lab")`.
+    """
+
+    def __init__(
+        self, order: Order, process: subprocess.Popen[bytes], told: Started, log: Path | None
+    ) -> None:
+        super().__init__(_endpoint(order.settings, told), Credentials(told.username, told.password))
+        self._process, self._log, self._is_known = process, log, told.is_known
         self.url = told.url
         """As `http://localhost:5000`."""
-        self.host = told.host
-        """What names of images in it begin with: `localhost:5000`."""
         self.username = told.username
         self.password = told.password
 
@@ -68,17 +78,22 @@ class RegistryServer(html.Shown):
 
     def stop(self) -> None:
         """End it: what is under way is finished first."""
+        self.close()
         _end(self._process)
 
-    def __enter__(self) -> RegistryServer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.stop()
 
     def to_text(self) -> str:
-        login = f"\nlogin: {self.username}, password: {self.password}" if self.password else ""
-        return f"registry at {self.url}{login}"
+        return f"registry at {self.url}{self._login()}"
+
+    def _login(self) -> str:
+        if self.password:
+            return f"\nlogin: {self.username}, password: {self.password}"
+        return "\nforgotten the password? conlab registry password" if self._is_known else ""
 
     def to_html(self) -> str:
         url = html.text(self.url)
@@ -93,11 +108,14 @@ def serve(engine: Engine, given: dict[str, Any]) -> RegistryServer:
 
     Raises: InvalidInput, Conflict when the port is taken; Unavailable when it does not start.
     """
+    password = ""
+    if given.pop("admin_password_stdin", False):
+        password = sys.stdin.readline().removesuffix("\n").removesuffix("\r")
     settings = _settings(engine, given)
     listening.check(settings)
     if engine.face == "terminal":
-        return _in_foreground(_start(Order(settings=settings)))
-    server = _start(Order(settings=settings, wants_login=True), _log_file(settings))
+        return _in_foreground(_start(Order(settings=settings), password=password))
+    server = _start(Order(settings=settings, wants_login=True), _log_file(settings), password)
     engine.keep(server)
     return server
 
@@ -125,13 +143,22 @@ def _settings(engine: Engine, given: dict[str, Any]) -> Settings:
     return msgspec.convert({**named, "deletes": not given.get("no_delete", False)}, Settings)
 
 
-def _start(order: Order, log: Path | None = None) -> RegistryServer:
+def _endpoint(settings: Settings, told: Started) -> Endpoint:
+    """Return where it is reached from here; whoever started it trusts its certificate."""
+    where = endpoint(told.host)
+    if not settings.tls_certificate:
+        return where
+    return msgspec.structs.replace(where, tls=TlsFiles(authorities=(settings.tls_certificate,)))
+
+
+def _start(order: Order, log: Path | None = None, password: str = "") -> RegistryServer:
     with _opened(log) as stderr:
         process = subprocess.Popen(
             command(order),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
+            env={**os.environ, ADMIN_PASSWORD: password} if password else None,
             start_new_session=True,  # Ctrl-C is for who waits, not for the server
         )
     assert process.stdout is not None
@@ -145,7 +172,7 @@ def _start(order: Order, log: Path | None = None) -> RegistryServer:
     except BaseException:
         _end(process)
         raise
-    return RegistryServer(process, told, log)
+    return RegistryServer(order, process, told, log)
 
 
 @contextlib.contextmanager

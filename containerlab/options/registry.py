@@ -7,7 +7,7 @@ from containerlab import units
 from containerlab.options import values as v
 from containerlab.options.flag import Flag
 
-__all__ = ["ServeOptions"]
+__all__ = ["PasswordOptions", "ServeOptions"]
 
 
 # fmt: off
@@ -22,5 +22,12 @@ class ServeOptions(TypedDict, total=False):
     workers: Annotated[int, Flag("--workers", v.whole(1, 64), "Processes that answer: 1", "NUMBER")]
     public_url: Annotated[str, Flag("--public-url", v.text, "What clients call it, behind a proxy: https://registry.example", "URL")]
     no_delete: Annotated[bool, Flag("--no-delete", units.switch, "Refuse to delete tags, manifests and blobs")]
+    users_create_organizations: Annotated[bool, Flag("--users-create-organizations", units.switch, "Let users create organisations, not only administrators")]
+    admin_password_stdin: Annotated[bool, Flag("--admin-password-stdin", units.switch, "Read the first administrator's password from standard input, or take $CONTAINERLAB_ADMIN_PASSWORD")]
     access_log: Annotated[bool, Flag("--access-log", units.switch, "Write a line for every request, not only for those refused")]
+
+
+class PasswordOptions(TypedDict, total=False):
+    storage: Annotated[str, Flag("--storage", v.file_path, "Home that the registry works on, by default the usual one", "DIRECTORY", completes="file")]
+    password_stdin: Annotated[bool, Flag("--password-stdin", units.switch, "Read the password from standard input; a random one is made without")]
 # fmt: on

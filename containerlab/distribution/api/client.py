@@ -13,8 +13,10 @@ from containerlab import errors
 from containerlab.distribution.api import problem
 from containerlab.distribution.api.operation import PREFIX, Operation
 
-__all__ = ["Client"]
+__all__ = ["SCOPE", "Client"]
 
+SCOPE = "registry:api:*"
+"""What a token has to allow, where the registry wants one."""
 _MOST = 64 << 20
 _PIECE = 1 << 16
 _ANSWERS = tuple(range(200, 600))
@@ -74,7 +76,7 @@ class Client:
             query=() if operation.has_body else list(_words(others)),
             headers={"Accept": "application/json", **({"Content-Type": "application/json"} if body else {})},
             body=body,
-            scope="",
+            scope=SCOPE,
             expect=_ANSWERS,
         )
 

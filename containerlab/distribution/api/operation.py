@@ -53,30 +53,30 @@ class Operation:
 
     def __init__(self, method: str, path: str, who: Who, status: int, declared: Callable[..., Any]) -> None:
         self.method, self.path, self.who, self._status = method, path, who, status
-        self._declared = declared
+        self.declared = declared
 
     @property
     def name(self) -> str:
         """As `events.list`; unique."""
-        noun, _, verb = self._declared.__qualname__.partition(".")
+        noun, _, verb = self.declared.__qualname__.partition(".")
         return f"{noun[0].lower()}{noun[1:]}.{verb}"
 
     @property
     def noun(self) -> str:
-        return self._declared.__qualname__.partition(".")[0]
+        return self.declared.__qualname__.partition(".")[0]
 
     @property
     def help(self) -> str:
         """The docstring: a line, and perhaps more."""
-        return inspect.cleandoc(self._declared.__doc__ or "")
+        return inspect.cleandoc(self.declared.__doc__ or "")
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
-        return typing.get_type_hints(self._declared, include_extras=True)
+        return typing.get_type_hints(self.declared, include_extras=True)
 
     @cached_property
     def _signature(self) -> inspect.Signature:
-        return inspect.signature(self._declared)
+        return inspect.signature(self.declared)
 
     @cached_property
     def in_path(self) -> tuple[str, ...]:

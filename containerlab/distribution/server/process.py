@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
     from containerlab.distribution.server.app import App
 
-__all__ = ["Order", "Started", "run"]
+__all__ = ["ADMIN_PASSWORD", "Order", "Started", "run"]
 
+ADMIN_PASSWORD = "CONTAINERLAB_ADMIN_PASSWORD"
+"""In the environment: the password of the first administrator, where nobody reads what is printed."""
 _THREADS = 32
 """Of those that hash, write and wait for the disk; a bound on uploads that do so at once."""
 _KEEP_ALIVE_S = 75
@@ -56,6 +58,8 @@ class Started(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the names of images in it begin with."""
     username: str = ""
     password: str = ""
+    is_known: bool = False
+    """Whether somebody knows a password already."""
     kind: str = ""
     """The class of the error."""
     error: str = ""
@@ -98,7 +102,11 @@ def _first_start(order: Order, url: str) -> Started:
     try:
         if order.settings.auth == "none":
             return told
-        password = accounts.ensure_administrator(registry)
+        chosen = os.environ.pop(ADMIN_PASSWORD, "")
+        password = accounts.ensure_administrator(registry, chosen)
+        told = msgspec.structs.replace(told, is_known=not password or bool(chosen))
+        if password and chosen and not order.wants_login:
+            return told  # whoever chose it knows it
         if not password and order.wants_login:
             administrator = identities.identity(registry, identities.find(registry, accounts.FIRST), "")
             with contextlib.suppress(errors.LabError):  # they may have been removed

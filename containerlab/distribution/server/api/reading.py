@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -74,17 +75,17 @@ def _converted(given: dict[str, Any], kind: type[msgspec.Struct], where: str) ->
     try:
         return msgspec.convert(given, type=kind, strict=False)
     except msgspec.ValidationError as error:
-        raise errors.InvalidInput(f"{where}: {_sentence(error)}") from error
+        raise errors.InvalidInput(f"{where}: {_sentence(error, kind)}") from error
 
 
 def _document(body: bytes, kind: type[msgspec.Struct]) -> msgspec.Struct:
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise errors.InvalidInput(f"body: {_sentence(error)}") from error
+        raise errors.InvalidInput(f"body: {_sentence(error, kind)}") from error
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: Exception, kind: type[msgspec.Struct] | None = None) -> str:
     r"""Say what msgspec found, with the place first.
 
     >>> _sentence(ValueError("Expected `int` >= 1 - at `$.limit`"))
@@ -92,4 +93,13 @@ def _sentence(error: Exception) -> str:
     """
     what, _, place = str(error).partition(" - at `")
     where = place.removesuffix("`").removeprefix("$").removeprefix(".")
+    if "matching regex" in what and kind and (example := _example(where, kind)):
+        what = f"write it like {example}"
     return f"{where}: {what}" if where else what
+
+
+def _example(name: str, kind: type[msgspec.Struct]) -> str:
+    """Return how a field is written: nobody reads a regular expression."""
+    hint = typing.get_type_hints(kind, include_extras=True).get(name)
+    metas = [each for part in (hint, *typing.get_args(hint)) for each in getattr(part, "__metadata__", ())]
+    return next((str(each.examples[0]) for each in metas if getattr(each, "examples", None)), "")

@@ -1,0 +1,172 @@
+"""Operations of a registry's API as commands: `registry user create alice --registry HOST`.
+
+Nothing is written twice: words, arguments, options and help come from the operation's declaration, and what
+is written in another way on the command line from `options/operations`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+
+from containerlab.commands.table import FACE_FLAGS, Argument, Command, Template, add
+from containerlab.distribution.api.logins import TemporaryLogin
+from containerlab.distribution.api.operation import Operation, operations
+from containerlab.distribution.api.registry_api import RegistryApi
+from containerlab.distribution.api.values import Page, every
+from containerlab.engine.operation_words import flag_of, parameters, secrets
+from containerlab.options.flag import Flag
+from containerlab.options.operations import WhereOptions
+from containerlab.views.table import Table
+
+if TYPE_CHECKING:
+    from containerlab.engine.engine import Engine
+
+__all__ = ["OperationCommand"]
+
+_NOT_HERE = ("archives", "layers")
+"""Nouns that only a page or a program has use for."""
+_WORDS = {
+    "logins.create": "login-command",
+    "logins.list": "logins ls",
+    "logins.remove": "logins rm",
+    "logins.whoami": "whoami",
+    "users.change_password": "user password",
+}
+"""Operations whose words are not noun and verb."""
+_VERBS = {"list": ("ls", "list"), "remove": ("rm", "remove")}
+_PAGE = 1000
+
+
+class OperationCommand(Command):
+    """A command that carries out an operation of a registry."""
+
+    @property
+    def operation(self) -> Operation:
+        found: Operation = vars(self.method)["operation"]
+        return found
+
+    @property
+    def owner(self) -> str:
+        return "registry"
+
+    def of(self, engine: Engine, name: str = "") -> Callable[..., Any]:
+        """Return what carries it out, at the registry that the options name."""
+        return partial(_perform, engine, self.operation)
+
+    @property
+    def options_type(self) -> type | None:
+        return _table(self.operation)
+
+    def parameters(self) -> list[Template]:
+        return [
+            Template(each.name, Argument(each.metavar, each.completes), each.is_required, False)
+            for each in parameters(self.operation)
+            if each.is_positional
+        ]
+
+    @property
+    def takes_rest(self) -> bool:
+        return False
+
+    @property
+    def face_flags(self) -> dict[str, Flag]:
+        """A page is a table; a value facts."""
+        answer = self.operation.answer_type
+        if answer is None or self.operation.streams or answer is TemporaryLogin:
+            return {}
+        is_table = typing.get_origin(answer) is Page
+        names = tuple(FACE_FLAGS) if is_table else ("format", "json")
+        return self.without_taken_words({name: FACE_FLAGS[name] for name in names})
+
+
+@cache
+def _table(operation: Operation) -> type:
+    """Make the option table of an operation."""
+    named = [each for each in parameters(operation) if not each.is_positional and each.name != "after"]
+    hints: dict[str, Any] = {each.name: Annotated[Any, flag_of(operation, each)] for each in named}
+    return type("Options", (), {"__annotations__": {**hints, **WhereOptions.__annotations__}})
+
+
+def _perform(engine: Engine, operation: Operation, *words: Any, **options: Any) -> Any:
+    """Carry out an operation with the words and options of a command line; return what is shown."""
+    host, tls_verify = options.pop("at", ""), options.pop("at_tls_verify", None)
+    known = parameters(operation)
+    positional = [each for each in known if each.is_positional]
+    given = {each.name: each.read(word) for each, word in zip(positional, words, strict=False)}
+    given |= secrets(operation, options) | {
+        name: value for name, value in options.items() if name not in ("password", "old", "secret")
+    }
+    with engine.registry.at(host, tls_verify=tls_verify) as registry:
+        noun = getattr(registry, operation.name.partition(".")[0])
+        call = getattr(noun, operation.name.partition(".")[2])
+        if operation.streams:
+            return [msgspec.json.encode(each).decode() for each in call(**_whole(operation, given))]
+        if typing.get_origin(operation.answer_type) is Page:
+            return _listed(operation, call, given)
+        answer = call(**_whole(operation, given))
+        return _shown(operation, answer, registry.host, words)
+
+
+def _whole(operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Put together what is one document."""
+    if not operation.whole_body:
+        return dict(given)
+    in_path = {name: value for name, value in given.items() if name in operation.in_path}
+    fields = {name: value for name, value in given.items() if name not in operation.in_path}
+    return {**in_path, operation.whole_body: msgspec.convert(fields, operation.body_type)}
+
+
+def _listed(operation: Operation, call: Callable[..., Any], given: dict[str, Any]) -> Table[Any]:
+    """List all pages, or as many entries as wanted."""
+    from itertools import islice
+
+    from containerlab.engine.told import table_of
+
+    most = given.pop("limit", None)
+    size = {"limit": min(_PAGE, most or _PAGE)} if "limit" in operation.parameters else {}
+    kind = typing.get_args(operation.answer_type)[0]
+    return table_of(builtins.list(islice(every(call, **given, **size), most)), kind)
+
+
+def _shown(operation: Operation, answer: Any, host: str, words: tuple[Any, ...]) -> Any:
+    from containerlab.engine.told import told
+
+    if answer is None:
+        return words[0] if words else None
+    if isinstance(answer, TemporaryLogin):
+        return f"docker login -u {answer.account} -p {answer.secret} {host}"
+    return told(answer) if isinstance(answer, msgspec.Struct) else answer
+
+
+def _nouns() -> Iterator[tuple[str, type]]:
+    for name, member in vars(RegistryApi).items():
+        if isinstance(member, property) and name not in _NOT_HERE:
+            yield name, typing.get_type_hints(member.fget)["return"]
+
+
+def _paths(operation: Operation) -> tuple[tuple[str, ...], ...]:
+    if special := _WORDS.get(operation.name):
+        return (("registry", *special.split()),)
+    noun, _, verb = operation.name.partition(".")
+    return tuple(("registry", _singular(noun), word) for word in _VERBS.get(verb, (verb.replace("_", "-"),)))
+
+
+def _singular(noun: str) -> str:
+    """Return the word for one of several.
+
+    >>> _singular("users"), _singular("repositories"), _singular("immutability")
+    ('user', 'repository', 'immutability')
+    """
+    return f"{noun[:-3]}y" if noun.endswith("ies") else noun.removesuffix("s")
+
+
+for _, _noun in _nouns():
+    for _operation in operations(_noun):
+        _method = getattr(_noun, _operation.name.partition(".")[2])
+        add(OperationCommand(_method, _paths(_operation), False, {}))

@@ -1,0 +1,59 @@
+"""How parameters of the registry's API are written on the command line: one line each.
+
+What has no line here is written as its name and type say; a line for one operation alone begins with its name.
+"""
+# ruff: noqa: E501 - a table: one option, one line
+
+from typing import Annotated, TypedDict
+
+from containerlab import units
+from containerlab.options import values as v
+from containerlab.options.flag import Flag
+
+__all__ = ["PARAMETERS", "WhereOptions"]
+
+
+# fmt: off
+class WhereOptions(TypedDict, total=False):
+    at: Annotated[str, Flag("--registry", v.text, "Where: $CONTAINERLAB_REGISTRY, else localhost:5000", "HOST[:PORT]")]
+    at_tls_verify: Annotated[bool, Flag("--tls-verify", units.switch, "Insist on TLS; =false does without checks, and without TLS")]
+
+
+PARAMETERS: dict[str, Flag] = {
+    "account": Flag("--account", v.text, "Only of this user or robot", "NAME"),
+    "category": Flag("--category", v.text, "What kind of thing it is, in one word", "WORD"),
+    "delete_on_source": Flag("--delete-on-source", units.switch, "Delete there what is deleted here"),
+    "description": Flag("--description", v.text, "What it is, in one line", "TEXT"),
+    "dry_run": Flag("--dry-run", units.switch, "Only say what would be done"),
+    "exceptions": Flag("--except", v.text, "Pattern of tags that are left alone", "PATTERN", "", tuple),
+    "force": Flag("-f --force", units.switch, "Also with all that is in it"),
+    "format": Flag("--as", v.text, "cloudevents, or docker for receivers that know only that", "FORMAT", completes="cloudevents docker"),
+    "is_admin": Flag("--admin", units.switch, "Let them do everything; --no-admin ends it"),
+    "is_disabled": Flag("--disabled", units.switch, "Keep it out, at once; --no-disabled lets it in again"),
+    "is_enabled": Flag("--enabled", units.switch, "Use it; --no-enabled leaves it unused"),
+    "is_public": Flag("--public", units.switch, "Let everybody pull; --no-public does not"),
+    "kind": Flag("--kind", v.text, "Only what happened of this kind: push, pull, delete, login, …", "KIND"),
+    "kinds": Flag("--on", v.text, "What it is told of: push, delete, tag.delete, …", "KIND", "", tuple),
+    "level": Flag("--level", v.choice("read", "write", "manage"), "read: pull; write: push, too; manage: everything", "LEVEL", completes="read write manage"),
+    "limit": Flag("-n --limit", v.whole(1, 10**9), "The most that are shown", "NUMBER"),
+    "old": Flag("--old-stdin", units.switch, "Read your old password from standard input, the line before the new one"),
+    "organization": Flag("--organization", v.text, "Only of this organisation", "NAME"),
+    "password": Flag("--password-stdin", units.switch, "Read the password from standard input"),
+    "repositories": Flag("--repository", v.text, "Only for this repository, instead of all", "NAME", "", tuple),
+    "repository": Flag("--repository", v.text, "Only of this repository", "NAME"),
+    "search": Flag("--search", v.text, "Only those whose name or description has this", "TEXT"),
+    "secret": Flag("--secret-stdin", units.switch, "Read the secret from standard input; one is made without"),
+    "since": Flag("--since", units.moment, "From a time on, or how long ago: 10m", "TIME"),
+    "tags": Flag("--tag", v.text, "Pattern of the tags that it is about: 'v*', '/v\\d+/'", "PATTERN", "", tuple),
+    "tls_verify": Flag("--target-tls-verify", units.switch, "Check the certificate of the other side"),
+    "until": Flag("--until", units.later, "When it ends: 12h, 7d, or a time", "TIME"),
+    "events.list.until": Flag("--until", units.moment, "Up to a time, or how long ago", "TIME"),
+    "events.export.until": Flag("--until", units.moment, "Up to a time, or how long ago", "TIME"),
+    "shares.list.direction": Flag("--direction", v.choice("received", "given"), "received: with you; given: by you", "WORD", completes="received given"),
+    "shares.list.repository": Flag("--repository", v.text, "Only of this repository", "NAME"),
+    "rights.list.scope": Flag("--on", v.text, "Only on this: lab/ or lab/base", "SCOPE"),
+    "valid_s": Flag("--valid", units.seconds, "How long it is good for: 6h, 30d", "DURATION"),
+    "logins.create.valid_s": Flag("--valid", units.seconds, "How long it is good for, a day at most (6h)", "DURATION"),
+    "robots.create.valid_s": Flag("--valid", units.seconds, "How long it is good for, a year at most (30d)", "DURATION"),
+}
+# fmt: on

@@ -1,0 +1,176 @@
+"""The nouns of a registry in Python and as commands, at a server that runs."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+import containerlab as lab
+from containerlab import cli, errors
+from containerlab.commands.table import commands
+from containerlab.engine.engine import Engine
+from containerlab.engine.operation_words import flag_of, parameters
+from containerlab.engine.operations import OperationCommand
+from containerlab.engine.serving import RegistryServer
+
+
+class Conlab(Protocol):
+    """Runs a command, and returns what it printed."""
+
+    def __call__(self, words: str, said: str = "", exit_code: int = 0) -> str: ...
+
+
+@pytest.fixture(scope="module")
+def reg(base: Path) -> Iterator[RegistryServer]:
+    """Yield a registry that runs in a process of its own."""
+    with Engine(base / "operations") as engine, engine.registry.serve(port=0) as server:
+        yield server
+
+
+@pytest.fixture
+def conlab(
+    reg: RegistryServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Conlab:
+    """Return what runs a command as its administrator and returns what it printed: conlab("user ls")."""
+    pair = base64.b64encode(f"{reg.username}:{reg.password}".encode()).decode()
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {reg.host: {"auth": pair}}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("CONTAINERLAB_REGISTRY", reg.host)
+
+    def run(words: str, said: str = "", exit_code: int = 0) -> str:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(said))
+        assert cli.main(["registry", *words.split()]) == exit_code
+        captured = capsys.readouterr()
+        return captured.err if exit_code else captured.out
+
+    return run
+
+
+def test_the_handle_of_a_server_has_its_nouns(reg: RegistryServer) -> None:
+    assert reg.logins.whoami().is_admin
+    assert reg.organizations.create("handle", description="from Python").level == "manage"
+    assert "handle" in [each.name for each in reg.organizations.list().items]
+    with pytest.raises(errors.AlreadyExists):
+        reg.organizations.create("handle")
+    made = reg.robots.create("handle", "ci", repositories=("handle/base",))
+    assert made.robot.rights == {"handle/base": "write"}
+    reg.organizations.remove("handle")
+
+
+def test_the_nouns_are_reached_by_the_name_of_the_host(reg: RegistryServer, conlab: Conlab) -> None:
+    with lab.registry.at(reg.host) as there:
+        assert there.logins.whoami().name == "admin"
+        assert repr(there) == f"<registry at {reg.host}>"
+
+
+def test_what_anybody_may_see_is_more_for_who_is_known(
+    reg: RegistryServer, conlab: Conlab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    reg.organizations.create("hidden")
+    with lab.registry.at(reg.host) as there:
+        assert "hidden" in [each.name for each in there.organizations.list().items]
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "nothing"))
+    with lab.registry.at(reg.host) as there:
+        assert there.logins.whoami().name == ""
+        assert "hidden" not in [each.name for each in there.organizations.list().items]
+        with pytest.raises(errors.NotPermitted):
+            there.users.list()
+    reg.organizations.remove("hidden")
+
+
+def test_a_life_in_commands(reg: RegistryServer, conlab: Conlab) -> None:
+    assert re.search(r"public +yes", conlab("organization create team --public --description ours"))
+    assert re.search(r"public +no\n", conlab("organization update team --no-public"))
+    assert "alice" in conlab("user create alice --password-stdin", "a long password\n")
+    assert re.search(r"level +write\n", conlab("right grant alice team/ write --until 7d"))
+    assert re.search(r"alice +team/ +write +20\d\d-", conlab("right ls"))
+    assert conlab("right ls --account alice -q").strip() == "alice"
+    robot = json.loads(conlab("robot create team ci --valid 1h --level read --json"))
+    assert robot["robot"]["rights"] == {"team/": "read"}
+    assert robot["robot"]["expires"] - robot["robot"]["created"] == pytest.approx(3600)
+    assert conlab("robot ls --organization team --format {{.Name}}") == "team+ci\n"
+    assert conlab("robot rm team+ci") == "team+ci\n"
+    assert conlab("user password alice --password-stdin", "another password\n") == "alice\n"
+    assert re.search(r"disabled +yes", conlab("user update alice --disabled"))
+    assert conlab("right revoke alice team/") == "alice\n"
+    assert conlab("user rm alice") == "alice\n"
+    assert "no such user: alice" in conlab("user rm alice", exit_code=1)
+    assert conlab("organization rm team") == "team\n"
+    assert "organisation team removed" in conlab("event ls -n 1")
+    assert conlab("event ls -n 2 -q").count("\n") == 2
+    assert json.loads(conlab("event export --kind organization").splitlines()[0])["kind"] == "organization"
+
+
+def test_passwords_are_no_words_of_a_command(conlab: Conlab) -> None:
+    assert "does not take" in conlab("user create bob secretword", exit_code=1)
+    assert "no terminal" in conlab("user create bob", exit_code=1)
+
+
+def test_what_the_server_refuses_is_said_as_by_any_command(conlab: Conlab) -> None:
+    assert "name: write it like lab\n" in conlab("organization create Team", exit_code=1)
+    assert "in the past" in conlab("right grant admin library/ read --until 2001-01-01", exit_code=1)
+    assert "not known: 'own'" in conlab("right grant admin lab/ own", exit_code=1)
+
+
+def test_a_login_command_is_a_login(reg: RegistryServer, conlab: Conlab) -> None:
+    words = conlab("login-command --valid 2h").split()
+    assert (words[:4], words[4], words[6]) == (["docker", "login", "-u", "admin"], "-p", reg.host)
+    assert "temporary" in conlab("logins ls")
+    for id in conlab("logins ls -q").split():
+        assert conlab(f"logins rm {id}") == f"{id}\n"
+    with pytest.raises(errors.NotPermitted):
+        lab.registry.login(reg.host, username=words[3], password=words[5])
+
+
+def test_the_password_is_reset_on_the_storage(reg: RegistryServer, base: Path, conlab: Conlab) -> None:
+    reg.users.create("lost", "a long password")
+    words = [sys.executable, "-m", "containerlab", "registry", "password", "lost"]
+    words += ["--storage", str(base / "operations")]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    name, _, password = said.strip().partition(": ")
+    assert name == "lost"
+    lab.registry.login(reg.host, username="lost", password=password)
+    with pytest.raises(errors.NotPermitted):
+        lab.registry.login(reg.host, username="lost", password="a long password")
+    chosen = subprocess.run(
+        [*words, "--password-stdin"], input="chosen by hand\n", capture_output=True, text=True, check=True
+    )
+    assert chosen.stdout == "lost has the new password\n"
+    lab.registry.login(reg.host, username="lost", password="chosen by hand")
+
+
+def test_the_first_password_can_be_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: Path
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("chosen by hand\n"))
+    with Engine(base / "chosen") as engine:
+        with engine.registry.serve(port=0, admin_password_stdin=True) as server:
+            assert server.password == "chosen by hand"
+            assert server.logins.whoami().is_admin
+        with engine.registry.serve(port=0) as server:  # later, the handle gets a login that ends
+            assert server.password.startswith("conlab_temporary_")
+            who = server.logins.whoami()
+            assert who.is_admin
+            assert who.until is not None
+    assert "CONTAINERLAB_ADMIN_PASSWORD" not in os.environ
+
+
+def test_every_option_is_described() -> None:
+    found = [command for command in commands().values() if isinstance(command, OperationCommand)]
+    assert len(found) > 50
+    for command in found:
+        for parameter in parameters(command.operation):
+            flag = flag_of(command.operation, parameter)
+            assert flag.help, (command.name, parameter.name)
+            assert flag.is_switch or flag.metavar, (command.name, parameter.name)
+        assert not {"password", "old", "secret"} & {each.name for each in command.parameters()}
