@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from containerlab import errors
-from containerlab.distribution.server import content, documents, manifests
+from containerlab.distribution.server import content, documents
 from containerlab.distribution.server.content import Blob
 from containerlab.distribution.server.documents import Part
+from containerlab.distribution.server.pushing import Push, push
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
 from containerlab.distribution.transfer import parallel
@@ -45,7 +46,7 @@ class Intake:
     def take(self, root: Descriptor, tags: Sequence[str] = (), depth: int = 0) -> None:
         """Take a manifest or an index in with all that it needs, and let tags lead to it.
 
-        Raises: as `manifests.put`, and what the source does.
+        Raises: as `pushing.push`, and what the source does.
         """
         if depth == _MAX_DEPTH:
             raise errors.CorruptContent(f"index {root.digest} is nested too deeply")
@@ -55,7 +56,7 @@ class Intake:
             if part.kind == "manifest":
                 self.take(Descriptor(media_type="", digest=part.digest, size=part.size), depth=depth + 1)
         parallel.each((part for part in document.parts if part.kind != "manifest"), self._take_blob, _JOBS)
-        manifests.put(self._registry, self._identity, self._repository, document, root.digest, tags)
+        push(self._registry, self._identity, self._repository, Push(document, root.digest, tags))
 
     def _take_blob(self, part: Part) -> None:
         blob = Descriptor(media_type=_BLOB, digest=part.digest, size=part.size)

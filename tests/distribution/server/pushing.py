@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from containerlab.distribution.server import content, documents, manifests, uploads
+from containerlab.distribution.server import content, documents, pushing, uploads
 from containerlab.distribution.server.problems import BlobUnknown, NameUnknown
+from containerlab.distribution.server.pushing import Push
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
 from containerlab.oci import digest as digests
@@ -31,7 +32,7 @@ def push_blob(registry: Registry, who: Identity, name: str, data: bytes) -> str:
 
 def put(registry: Registry, who: Identity, name: str, raw: bytes, *tags: str) -> str:
     """Put a manifest whose blobs are there; return its digest."""
-    return manifests.put(registry, who, name, documents.read(raw, ""), tags=tags).digest
+    return pushing.push(registry, who, name, Push(documents.read(raw, ""), tags=tags)).digest
 
 
 def push(
@@ -55,5 +56,5 @@ def push(
 def push_index(registry: Registry, who: Identity, name: str, *tags: str, of: Sequence[bytes]) -> bytes:
     """Push an index of images that are there."""
     raw = index(*of)
-    manifests.put(registry, who, name, documents.read(raw, OCI_INDEX), tags=tags)
+    pushing.push(registry, who, name, Push(documents.read(raw, OCI_INDEX), tags=tags))
     return raw

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 
 from containerlab.distribution.server import documents, manifests
-from containerlab.distribution.server.manifests import Condition
 from containerlab.distribution.server.problems import ManifestInvalid, Unsupported
 from containerlab.distribution.server.protocol import ranges
 from containerlab.distribution.server.protocol.request import Answer, Request, in_thread
+from containerlab.distribution.server.pushing import Condition, Push, push
 
 __all__ = ["delete", "get", "put"]
 
@@ -46,11 +46,8 @@ async def put(request: Request, name: str, reference: str) -> Answer:
         raise ManifestInvalid(f"{len(tags)} tags in one request", f"give {_MOST_TAGS} at most")
     raw = await request.body(documents.MAX_BYTES)
     document = documents.read(raw, request.header("content-type"))
-    pushed = await in_thread(
-        manifests.put,
-        *(request.registry, request.identity, name, document),
-        *(reference if is_digest else "", tags, _condition(request)),
-    )
+    wanted = Push(document, reference if is_digest else "", tags, _condition(request))
+    pushed = await in_thread(push, request.registry, request.identity, name, wanted)
     answer = Answer(
         201, {"location": f"/v2/{name}/manifests/{pushed.digest}", "docker-content-digest": pushed.digest}
     )
@@ -63,13 +60,13 @@ async def put(request: Request, name: str, reference: str) -> Answer:
     return answer
 
 
-def _condition(request: Request) -> Condition | None:
+def _condition(request: Request) -> Condition:
     """Read If-Match and If-None-Match, which keep two clients from changing one tag without knowing."""
     if request.header("if-none-match").strip() == "*":
         return Condition(is_new=True)
     if known := request.header("if-match"):
         return Condition(digests=ranges.digests(known))
-    return None
+    return Condition()
 
 
 async def delete(request: Request, name: str, reference: str) -> Answer:
