@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import socket
@@ -52,7 +53,8 @@ class Line:
 
     def half_close(self) -> None:
         """Say that nothing more will come."""
-        self.sock.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):  # the other side may have ended it already
+            self.sock.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         self._reader.close()
