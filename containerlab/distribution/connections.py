@@ -88,8 +88,11 @@ class Connections:
     def close(self) -> None:
         """Close what is not in use."""
         with self._lock:
-            for pool in self._pools.values():
-                pool.clear()
+            for manager in self._pools.values():
+                for key in manager.pools.keys():  # noqa: SIM118 - it cannot be iterated over
+                    if pool := manager.pools.get(key):
+                        pool.close()  # `clear` would leave that to the garbage collector
+                manager.clear()
 
     def _pool(self, url: str) -> PoolManager:
         proxy = proxy_for(url) or ""

@@ -46,11 +46,6 @@ class Download:
         self._answer = None
         self._stack.close()
 
-    @property
-    def is_mirrored(self) -> bool:
-        """Whether what is read now comes from a mirror, and another endpoint may have it right."""
-        return len(self._left) > 1
-
     def read(self, most: int = -1) -> bytes:
         """Return the next bytes, at most so many; nothing at the end."""
         buffer = bytearray(most if most >= 0 else self._size - self._at)

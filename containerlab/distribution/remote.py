@@ -103,6 +103,11 @@ class Remote:
         """The repository, with its registry."""
         return f"{self.reference.registry}/{self.reference.repository}"
 
+    @property
+    def has_mirrors(self) -> bool:
+        """Whether others than the registry itself are asked first."""
+        return len(self._exchanges) > 1
+
     # reading
 
     def manifest(self, reference: str, accept: Sequence[str] = ACCEPTED) -> Fetched:

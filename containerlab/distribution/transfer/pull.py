@@ -133,6 +133,8 @@ class _Pulling:
         self._images, self._layers, self._blobs = images, layers, images.blobs
         self._remote, self._order, self._watch = remote, order, watch
         self._stop = threading.Event()
+        self._resumed: set[str] = set()
+        """Blobs of which a part was there."""
         self._fetched_bytes = 0
         self._lock = threading.Lock()
 
@@ -229,8 +231,9 @@ class _Pulling:
         """Fetch and unpack one layer; once more where a part from before, or a mirror, was wrong."""
         try:
             self._fetch(layer, self._opening(layer.descriptor))
-        except errors.DigestMismatch:
-            if self._stop.is_set():
+        except errors.CorruptContent:
+            is_dubious = self._remote.has_mirrors or layer.descriptor.digest in self._resumed
+            if self._stop.is_set() or not is_dubious:
                 raise
             self._fetch(layer, lambda start: self._remote.blob_from_registry(layer.descriptor))
 
@@ -240,7 +243,10 @@ class _Pulling:
         def told(count: int, is_fetched: bool) -> None:
             nonlocal done
             done += count
-            self._count(count if is_fetched else 0)
+            if is_fetched:
+                self._count(count)
+            else:
+                self._resumed.add(descriptor.digest)
             if self._stop.is_set():
                 raise errors.Unavailable("another part of the image failed", "try again")
             self._tell(descriptor, "downloading" if done < descriptor.size else "extracting", done)
