@@ -113,7 +113,7 @@ def update(
             _leave_an_administrator(connection, name)
         connection.execute(
             "UPDATE accounts SET description = coalesce(?, description), is_admin = coalesce(?, is_admin),"
-            " is_disabled = coalesce(?, is_disabled), revision = revision + coalesce(?, 0) WHERE name = ?",
+            " is_disabled = coalesce(?, is_disabled), revision = revision + (? IS NOT NULL) WHERE name = ?",
             (description, is_admin, is_disabled, is_disabled, name),
         )
         new = _user(connection, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import math
 
 from containerlab.distribution.server import attempts, events, identities, passwords, problems, proofs
 from containerlab.distribution.server.problems import TooMany
@@ -46,7 +47,8 @@ def check_password(registry: Registry, name: str, password: str, address: str) -
 
 def is_known(registry: Registry, name: str, secret: str, address: str) -> bool:
     """Tell whether logging in will be quick."""
-    return registry.passwords.remembers(*_parts(identities.find(registry, name), secret, address))
+    parts = _parts(identities.find(registry, name), name, secret, address)
+    return registry.passwords.remembers(*parts) is not None
 
 
 def _check(registry: Registry, name: str, secret: str, address: str) -> identities.Row:
@@ -55,21 +57,22 @@ def _check(registry: Registry, name: str, secret: str, address: str) -> identiti
     with registry.reader.reading() as connection:
         _refuse_guessers(attempts.wait_here_s(connection, name, address, registry.now()))
     account = identities.find(registry, name)
-    parts = _parts(account, secret, address)
+    parts = _parts(account, name, secret, address)
     with registry.passwords.one_at_a_time(*parts):
-        if not registry.passwords.remembers(*parts):
-            _check_slowly(registry, account, name, secret, address)
-            registry.passwords.remember(*parts)
-    if not identities.is_usable(registry, account):
+        is_right = registry.passwords.remembers(*parts)
+        if is_right is None:
+            is_right = _check_slowly(registry, account, name, secret, address)
+            registry.passwords.remember(is_right, *parts)
+    if not is_right or not identities.is_usable(registry, account):
         raise _refused()
     return account
 
 
-def _parts(account: identities.Row, secret: str, address: str) -> tuple[str, ...]:
-    return account.name, account.hash, str(account.revision), address, secret
+def _parts(account: identities.Row, name: str, secret: str, address: str) -> tuple[str, ...]:
+    return name, account.hash, str(account.revision), address, secret
 
 
-def _check_slowly(registry: Registry, account: identities.Row, name: str, secret: str, address: str) -> None:
+def _check_slowly(registry: Registry, account: identities.Row, name: str, secret: str, address: str) -> bool:
     now = registry.now()
     with registry.database.writing() as connection:
         _refuse_guessers(attempts.wait_s(connection, name, address, now))
@@ -81,8 +84,7 @@ def _check_slowly(registry: Registry, account: identities.Row, name: str, secret
         if is_right:
             attempts.take_back(connection, name, address, now)
         events.note(registry, connection, who, "login" if is_right else "login.refused")
-    if not is_right:
-        raise _refused()
+    return is_right
 
 
 def _printable(name: str) -> str:
@@ -101,8 +103,8 @@ def _is_right(registry: Registry, account: identities.Row, name: str, secret: st
 
 def _refuse_guessers(wait_s: float) -> None:
     if wait_s > 0:
-        hint = f"try again in {wait_s:.0f} s"
-        raise TooMany("too many failed logins", hint, retry_after_s=max(1.0, wait_s))
+        whole = math.ceil(wait_s)
+        raise TooMany("too many failed logins", f"try again in {whole} s", retry_after_s=whole)
 
 
 def _refused() -> Refused:

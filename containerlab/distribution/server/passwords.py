@@ -38,9 +38,10 @@ _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 class Passwords:
     """What a process knows of passwords: the hashes that it computed lately, by a key of its own.
 
-    Clients that send a password with every request would wait for argon2 each time. What is remembered is a
-    keyed hash of the password, the account's hash and revision, and the address, and only after a success:
-    another password, another address, or an account that was changed is not found.
+    Clients that send a password with every request would wait for argon2 each time; and those that go on with
+    an old one would use up what their owner may mistype. What is remembered is whether a password was right,
+    under a keyed hash of it with the account's hash and revision, and the address: with another password,
+    from another address, or when the account was changed, nothing is found.
 
     memory_kib: what one hash costs; tests that compute hundreds take less.
     """
@@ -48,7 +49,8 @@ class Passwords:
     def __init__(self, now: Callable[[], float], memory_kib: int = _MEMORY_KIB) -> None:
         self._now, self._memory_kib = now, memory_kib
         self._key = secrets.token_bytes(32)
-        self._until: dict[bytes, float] = {}
+        self._right: dict[bytes, float] = {}
+        self._wrong: dict[bytes, float] = {}
         self._lock = threading.Lock()
         self._computing = threading.BoundedSemaphore(_AT_ONCE)
         self._stripes = tuple(threading.Lock() for _ in range(_STRIPES))
@@ -76,18 +78,23 @@ class Passwords:
             return False
         return bool(kept)
 
-    def remember(self, *parts: str) -> None:
-        """Note that these belong together, for five minutes."""
+    def remember(self, is_right: bool, *parts: str) -> None:
+        """Note whether these belong together, for five minutes."""
         now = self._now()
+        until = self._right if is_right else self._wrong
         with self._lock:
-            if len(self._until) >= _MOST_REMEMBERED:
-                self._until = {key: until for key, until in self._until.items() if until > now}
-            if len(self._until) < _MOST_REMEMBERED:
-                self._until[self._keyed(parts)] = now + _REMEMBERED_S
+            if len(until) >= _MOST_REMEMBERED:
+                over = [key for key, end in until.items() if end <= now]
+                for key in over or list(until)[: _MOST_REMEMBERED // 2]:
+                    del until[key]
+            until[self._keyed(parts)] = now + _REMEMBERED_S
 
-    def remembers(self, *parts: str) -> bool:
-        """Tell whether these were found to belong together lately."""
-        return self._until.get(self._keyed(parts), 0.0) > self._now()
+    def remembers(self, *parts: str) -> bool | None:
+        """Return whether these were found to belong together lately, or not to; None: nobody knows."""
+        key, now = self._keyed(parts), self._now()
+        if self._right.get(key, 0.0) > now:
+            return True
+        return False if self._wrong.get(key, 0.0) > now else None
 
     def one_at_a_time(self, *parts: str) -> threading.Lock:
         """Return what makes equal logins wait for each other: the others then find the first one's result."""

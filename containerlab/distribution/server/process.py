@@ -169,6 +169,8 @@ def _config(settings: Settings, app: App) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        # Or who asks from this machine would choose the address that is logged, and counted for guesses.
+        proxy_headers=bool(settings.public_url),
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
         ssl_certfile=settings.tls_certificate or None,

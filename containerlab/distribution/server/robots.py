@@ -139,7 +139,7 @@ def update(
         _robot(connection, name)
         connection.execute(
             "UPDATE accounts SET description = coalesce(?, description),"
-            " is_disabled = coalesce(?, is_disabled), revision = revision + coalesce(?, 0) WHERE name = ?",
+            " is_disabled = coalesce(?, is_disabled), revision = revision + (? IS NOT NULL) WHERE name = ?",
             (description, is_disabled, is_disabled, name),
         )
         said = {None: "has a new description", True: "is disabled", False: "is enabled"}[is_disabled]

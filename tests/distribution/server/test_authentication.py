@@ -36,7 +36,7 @@ def _kinds(registry: Registry) -> list[str]:
 def _fail(registry: Registry, times: int, name: str = "admin", address: str = ADDRESS) -> None:
     for number in range(times):
         with pytest.raises(Refused):
-            identify(registry, basic(name, f"guess {number}"), address)
+            identify(registry, basic(name, f"guess {number} {registry.now()}"), address)
 
 
 def test_a_name_and_password_are_an_identity(registry: Registry) -> None:
@@ -241,6 +241,41 @@ def test_ones_own_account_buys_no_more_guesses(registry: Registry, admin: Identi
         except Refused:
             pass
     assert refused == 30
+
+
+def test_an_old_password_that_goes_on_being_sent_locks_nobody_out(
+    registry: Registry, clock: grounds.Clock
+) -> None:
+    for _ in range(50):
+        with pytest.raises(Refused):
+            identify(registry, WRONG, ADDRESS)
+    assert identify(registry, RIGHT, ADDRESS).name == "admin"
+    assert _kinds(registry).count("login.refused") == 1
+    clock.advance(301)  # it is forgotten, and noted anew
+    with pytest.raises(Refused):
+        identify(registry, WRONG, ADDRESS)
+    assert _kinds(registry).count("login.refused") == 2
+
+
+def test_a_wrong_password_is_right_when_the_account_has_it(registry: Registry, admin: Identity) -> None:
+    header = basic("alice", "the next password")
+    with pytest.raises(Refused):
+        identify(registry, header, ADDRESS)
+    accounts.create(registry, admin, "alice", PASSWORD)
+    with pytest.raises(Refused):
+        identify(registry, header, ADDRESS)
+    accounts.change_password(registry, admin, "alice", "the next password")
+    assert identify(registry, header, ADDRESS).name == "alice"
+
+
+def test_what_is_remembered_has_bounds(registry: Registry) -> None:
+    for number in range(25_000):
+        registry.passwords.remember(number % 2 == 0, str(number))
+    assert len(registry.passwords._right) <= 10_000
+    assert len(registry.passwords._wrong) <= 10_000
+    assert registry.passwords.remembers("24998") is True
+    assert registry.passwords.remembers("24999") is False
+    assert registry.passwords.remembers("25000") is None
 
 
 def test_a_network_of_ipv6_counts_as_one_address(registry: Registry) -> None:
