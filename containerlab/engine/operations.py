@@ -126,7 +126,7 @@ def _listed(operation: Operation, call: Callable[..., Any], given: dict[str, Any
     """List all pages, or as many entries as wanted."""
     from itertools import islice
 
-    from containerlab.engine.told import table_of
+    from containerlab.views.fields import table_of
 
     most = given.pop("limit", None)
     size = {"limit": min(_PAGE, most or _PAGE)} if "limit" in operation.parameters else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shlex
 import subprocess
 import sys
 import time
@@ -53,7 +54,8 @@ class RegistryServer(html.Shown, RemoteRegistry):
         self, order: Order, process: subprocess.Popen[bytes], told: Started, log: Path | None
     ) -> None:
         super().__init__(_endpoint(order.settings, told), Credentials(told.username, told.password))
-        self._process, self._log, self._is_known = process, log, told.is_known
+        self._process, self._log = process, log
+        self._reset = f"conlab registry password{_where(order.settings)}" if told.is_known else ""
         self.url = told.url
         """As `http://localhost:5000`."""
         self.username = told.username
@@ -93,7 +95,7 @@ class RegistryServer(html.Shown, RemoteRegistry):
     def _login(self) -> str:
         if self.password:
             return f"\nlogin: {self.username}, password: {self.password}"
-        return "\nforgotten the password? conlab registry password" if self._is_known else ""
+        return f"\nforgotten the password? {self._reset}" if self._reset else ""
 
     def to_html(self) -> str:
         url = html.text(self.url)
@@ -141,6 +143,10 @@ def _settings(engine: Engine, given: dict[str, Any]) -> Settings:
     named = {_NAMES.get(name, name): value for name, value in given.items() if name != "no_delete"}
     named.setdefault("storage", engine.home)
     return msgspec.convert({**named, "deletes": not given.get("no_delete", False)}, Settings)
+
+
+def _where(settings: Settings) -> str:
+    return f" --storage {shlex.quote(settings.storage)}" if settings.storage else ""
 
 
 def _endpoint(settings: Settings, told: Started) -> Endpoint:

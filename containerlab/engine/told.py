@@ -2,63 +2,18 @@
 
 from __future__ import annotations
 
-import time
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from containerlab import units
 from containerlab.engine.system import Facts
-from containerlab.views.table import Column, Table
+from containerlab.views.fields import ENDS, heading, kind_of, moment, table_of
+from containerlab.views.table import Table
 
-__all__ = ["Told", "table_of", "told"]
-
-_ENDS = ("expires", "next", "until")
-_PAST = ("created", "pushed", "ran", "time", "touched", "tried")
-
-
-def table_of(items: Sequence[Any], kind: type[msgspec.Struct], title: str = "") -> Table[Any]:
-    """Show values of one kind, a column for each field."""
-    fields = msgspec.structs.fields(kind)
-    return Table(items, [_column(field.name, number == 0) for number, field in enumerate(fields)], title)
-
-
-def _column(name: str, is_first: bool) -> Column:
-    def value(row: Any) -> Any:
-        found = getattr(row, name)
-        return _yes_or_no(found) if isinstance(found, bool) else found
-
-    title = _heading(name).upper()
-    if name in _ENDS:
-        return Column(name, title, value, text=_moment)
-    return Column(name, title, value, "name" if is_first else _kind(name))
-
-
-def _heading(name: str) -> str:
-    """Write a field's name for people.
-
-    >>> _heading("size_bytes"), _heading("is_public"), _heading("given_by")
-    ('size', 'public', 'given by')
-    """
-    return name.removeprefix("is_").removesuffix("_bytes").removesuffix("_s").replace("_", " ")
-
-
-def _kind(name: str) -> str:
-    if name in _PAST:
-        return "age"
-    if name.endswith("_bytes"):
-        return "size"
-    return "seconds" if name.endswith("_s") else "text"
-
-
-def _yes_or_no(value: bool) -> str:
-    return "yes" if value else "no"
-
-
-def _moment(value: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(value))
+__all__ = ["Told", "told"]
 
 
 def told(value: msgspec.Struct) -> Told:
@@ -99,9 +54,9 @@ def _parted(value: msgspec.Struct) -> tuple[dict[str, Any], list[Table[Any]]]:
             facts |= inner
             tables += more
         elif kind := _of_several(field.type):
-            tables += [table_of(found, kind, _heading(field.name))] if found else []
+            tables += [table_of(found, kind, heading(field.name))] if found else []
         else:
-            facts[_heading(field.name)] = _written(field.name, found)
+            facts[heading(field.name)] = _written(field.name, found)
     return facts, tables
 
 
@@ -114,8 +69,8 @@ def _of_several(hint: Any) -> type[msgspec.Struct] | None:
 def _written(name: str, value: Any) -> Any:
     if value is None:
         return "-"
-    if name in _ENDS:
-        return _moment(value)
+    if name in ENDS:
+        return moment(value)
     if isinstance(value, dict):
         return ", ".join(f"{key}: {each}" for key, each in value.items())
     writers: dict[str, Callable[[Any], str]] = {
@@ -123,5 +78,5 @@ def _written(name: str, value: Any) -> Any:
         "size": units.format_size,
         "seconds": units.format_seconds,
     }
-    write = writers.get(_kind(name))
+    write = writers.get(kind_of(name))
     return write(value) if write and not isinstance(value, bool) else value

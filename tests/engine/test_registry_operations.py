@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -163,6 +164,28 @@ def test_the_first_password_can_be_chosen(
             assert who.is_admin
             assert who.until is not None
     assert "CONTAINERLAB_ADMIN_PASSWORD" not in os.environ
+
+
+def test_a_later_start_says_how_to_get_in_again(base: Path, tmp_path: Path) -> None:
+    home = base / "later"
+    program = [sys.executable, "-m", "containerlab", "registry"]
+    subprocess.run([*program, "password", "--storage", str(home)], check=True, capture_output=True)
+    with subprocess.Popen(
+        [*program, "serve", "-p", "0", "--storage", str(home)], stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout
+        assert server.stdout.readline().startswith("registry at http://localhost:")
+        said = server.stdout.readline()
+        server.send_signal(signal.SIGINT)
+    assert said == f"forgotten the password? conlab registry password --storage {home}\n"
+
+
+def test_a_page_is_a_table_in_a_notebook(reg: RegistryServer) -> None:
+    page = reg.users.list()
+    assert next(iter(page)).name == "admin"
+    assert re.match(r"NAME +ADMIN +DISABLED +DESCRIPTION +CREATED\nadmin +yes +no ", page.to_text())
+    assert ">admin</td>" in page._repr_mimebundle_()["text/html"]
+    assert reg.robots.list().to_text() == "nothing"
 
 
 def test_every_option_is_described() -> None:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Meta
+
+from containerlab.views import html
+from containerlab.views.fields import table_of
+
+if TYPE_CHECKING:
+    from containerlab.views.table import Table
 
 __all__ = [
     "PART",
@@ -67,12 +73,30 @@ Limit = Annotated[int, Meta(ge=1, le=1000, description="The most that a page has
 After = Annotated[str, Meta(max_length=1024, description="`next` of the page before.")]
 
 
-class Page(msgspec.Struct, Generic[Item], frozen=True, omit_defaults=True):
-    """Some of many."""
+class Page(html.Shown, msgspec.Struct, Generic[Item], frozen=True, omit_defaults=True):
+    """Some of many; a table where it is shown."""
 
     items: tuple[Item, ...]
     next: str = ""
     """What to give as `after` for the page that follows; missing on the last."""
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def to_text(self) -> str:
+        return self._shown(lambda table: table.to_text())
+
+    def to_html(self) -> str:
+        return self._shown(lambda table: table.to_html())
+
+    def _shown(self, write: Callable[[Table[Any]], str]) -> str:
+        if not self.items:
+            return "nothing"
+        more = "\n…" if self.next else ""
+        return write(table_of(self.items, type(self.items[0]))) + more
 
 
 def every(pages: Callable[..., Page[Item]], **given: object) -> Iterator[Item]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
+import unicodedata
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,7 @@ class Passwords:
     def hash(self, password: str) -> str:
         """Return what to keep of a password."""
         with self._turn():
-            return self._hasher().hash(password)
+            return self._hasher().hash(_one_form(password))
 
     def matches(self, kept: str, password: str) -> bool:
         """Tell whether this is the password of which `kept` is the hash; slow.
@@ -73,7 +74,7 @@ class Passwords:
         stand_in = kept or self._nobodys_hash()
         try:
             with self._turn():
-                self._hasher().verify(stand_in, password)
+                self._hasher().verify(stand_in, _one_form(password))
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return False
         return bool(kept)
@@ -133,6 +134,11 @@ class _Turn:
 
     def __exit__(self, *exception: object) -> None:
         self._computing.release()
+
+
+def _one_form(password: str) -> str:
+    """Let é be é, whichever of its two forms a keyboard writes (RFC 8265, section 4.2.2)."""
+    return unicodedata.normalize("NFC", password)
 
 
 def check_password(password: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,32 @@ def test_a_password_may_be_any_text(registry: Registry, admin: Identity) -> None
     password = "日本 🐈 \t:\0'\""
     accounts.create(registry, admin, "alice", password)
     assert identify(registry, basic("alice", password), ADDRESS).name == "alice"
+
+
+def test_a_password_is_the_same_in_both_forms_of_unicode(registry: Registry, admin: Identity) -> None:
+    accounts.create(registry, admin, "alice", "un été à la mer")
+    decomposed = unicodedata.normalize("NFD", "un été à la mer")
+    assert identify(registry, basic("alice", decomposed), ADDRESS).name == "alice"
+
+
+def test_of_two_administrators_who_remove_each_other_one_stays(registry: Registry, admin: Identity) -> None:
+    accounts.create(registry, admin, "carol", PASSWORD, is_admin=True)
+    carol = logged_in(registry, "carol")
+    refused: list[errors.Conflict] = []
+
+    def remove(who: Identity, name: str) -> None:
+        try:
+            accounts.remove(registry, who, name)
+        except errors.Conflict as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=remove, args=each) for each in ((admin, "carol"), (carol, "admin"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 1
+    assert len(accounts.list_users(registry, SYSTEM).items) == 1
 
 
 def test_a_description_is_one_line_of_255_bytes(registry: Registry, admin: Identity) -> None:
