@@ -19,7 +19,7 @@ from containerlab import errors
 from containerlab.linux.files import is_full, sync_directory
 from containerlab.oci import digest as digests
 from containerlab.oci.image import MAX_DOCUMENT_BYTES, Descriptor
-from containerlab.store.home import Home, is_held
+from containerlab.store.home import PARTIAL, Home, is_held, is_locked
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -130,7 +130,7 @@ class Blobs:
 
         Raises: Unavailable when the disk is full.
         """
-        found = self._home.partial_file(expected.digest.replace(":", "-"))
+        found = self._home.partial_file(_partial_name(expected))
         if found is None:
             with self.writer(expected) as writer:
                 yield writer
@@ -145,6 +145,21 @@ class Blobs:
             except (errors.CorruptContent, errors.Unsupported):
                 writer.is_kept = False
                 raise
+
+    def follow(self, expected: Descriptor) -> int | None:
+        """Open what somebody, here or in another process, writes with `arriving`; None when nobody does.
+
+        What is read from it is not verified before the blob is in the store.
+        """
+        try:
+            path = f"{self._home.temporary}/{PARTIAL}{_partial_name(expected)}"
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        if is_locked(fd):
+            return fd
+        os.close(fd)
+        return None
 
     def write(self, data: bytes, media_type: str) -> Descriptor:
         """Store a document."""
@@ -306,6 +321,10 @@ class Writer:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path)
         self._file.close()
+
+
+def _partial_name(expected: Descriptor) -> str:
+    return expected.digest.replace(":", "-")
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ from containerlab import errors
 from containerlab.linux.files import remove_tree
 from containerlab.oci.image import OCI_LAYOUT
 
-__all__ = ["PARTIAL", "Home", "is_held"]
+__all__ = ["PARTIAL", "Home", "is_held", "is_locked"]
 
 _FOLDERS = ("oci/blobs/sha256", "layers", "containers", "volumes", "cache", "tmp", "locks")
 PARTIAL = "partial-"
@@ -340,6 +340,16 @@ def is_held(path: str) -> bool:
         return True
     finally:
         os.close(fd)
+    return False
+
+
+def is_locked(fd: int) -> bool:
+    """Tell whether somebody has a file locked that is open here."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(fd, fcntl.LOCK_UN)
     return False
 
 

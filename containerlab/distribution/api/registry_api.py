@@ -17,6 +17,7 @@ from containerlab.distribution.api.retention import Retention
 from containerlab.distribution.api.rights import Rights
 from containerlab.distribution.api.robots import Robots
 from containerlab.distribution.api.shares import Shares
+from containerlab.distribution.api.upstreams import Upstreams
 from containerlab.distribution.api.users import Users
 from containerlab.distribution.api.webhooks import Webhooks
 
@@ -108,3 +109,8 @@ class RegistryApi:
     def garbage(self) -> Garbage:
         """Return the collection of what nobody needs."""
         return Garbage(self._client)
+
+    @property
+    def upstreams(self) -> Upstreams:
+        """Return the registries of which this one is a pull-through cache."""
+        return Upstreams(self._client)

@@ -13,6 +13,7 @@ from containerlab.distribution.server.keys import Keys
 from containerlab.distribution.server.passwords import Passwords
 from containerlab.distribution.server.remembered import Documents, Remembered
 from containerlab.distribution.server.schema import SCHEMA
+from containerlab.distribution.server.upstream_state import UpstreamState
 from containerlab.oci.digest import Hasher
 from containerlab.store.database import Database
 from containerlab.store.holdings import registry_database
@@ -90,6 +91,7 @@ class Registry:
         """Of uploads, by their ids: as far as this process has written them."""
         self.examiners = examiners or {}
         self.now = now
+        self.upstream_state = UpstreamState()
         self.passwords = Passwords(now)
         self.keys = Keys(self.directory / "keys")
 
@@ -101,6 +103,7 @@ class Registry:
 
     def close(self) -> None:
         """Close the databases and directories."""
+        self.upstream_state.close()
         os.close(self.uploads_fd)
         self.database.close()
         self.reader.close()

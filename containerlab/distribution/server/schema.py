@@ -127,8 +127,9 @@ CREATE TABLE copies (
 CREATE INDEX copies_replication ON copies (replication, id);
 CREATE INDEX copies_next ON copies (replication, id) WHERE next IS NOT NULL;
 CREATE TABLE upstreams (
-    prefix TEXT PRIMARY KEY, document TEXT NOT NULL, secret TEXT NOT NULL DEFAULT '', created REAL NOT NULL
-) WITHOUT ROWID;
+    id INTEGER PRIMARY KEY, prefix TEXT NOT NULL UNIQUE, document TEXT NOT NULL,
+    secret TEXT NOT NULL DEFAULT '', created REAL NOT NULL
+);
 CREATE TABLE fresh (
     repository INTEGER NOT NULL REFERENCES repositories ON DELETE CASCADE,
     name TEXT NOT NULL, checked REAL NOT NULL, PRIMARY KEY (repository, name)

@@ -32,6 +32,7 @@ _MODULES = (
     "retention",
     "garbage",
     "verification",
+    "upstreams",
     "archive_uploads",
     "layer_listing",
     "proofs",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from containerlab.distribution.server import content
 from containerlab.distribution.server.content import Blob
-from containerlab.distribution.server.problems import BlobUnknown, Unsupported
-from containerlab.distribution.server.protocol import ranges
+from containerlab.distribution.server.fetching import Arrival
+from containerlab.distribution.server.problems import BlobUnknown, NameUnknown, Unsupported
+from containerlab.distribution.server.protocol import caching, ranges
 from containerlab.distribution.server.protocol.request import Answer, Request, in_thread
 from containerlab.distribution.server.rights import Level
 
@@ -66,9 +68,38 @@ async def _read(fd: int, count: int, position: int) -> bytes:
 
 async def get(request: Request, name: str, digest: str) -> Answer:
     """GET or HEAD /v2/<name>/blobs/<digest>: end-2."""
-    blob = content.find(request.registry, request.identity, name, digest)
-    if request.method == "HEAD" and request.identity.level(name) >= Level.WRITE:
+    name = caching.local_name(request, name)
+    is_push = request.method == "HEAD" and request.identity.level(name) >= Level.WRITE
+    try:
+        blob = content.find(request.registry, request.identity, name, digest)
+    except (BlobUnknown, NameUnknown):
+        # Who may push and asks like this wants to know what need not be sent.
+        arrival = None if is_push else await caching.arrival(request, name, digest)
+        if arrival is None:
+            raise
+        return await _arriving(request, arrival)
+    if is_push:
         await _promise(request, name, digest)
+    return _present(request, blob)
+
+
+async def _arriving(request: Request, arrival: Arrival) -> Answer:
+    """Answer with a blob that is on its way from an upstream; a part of it only when it is here."""
+    with contextlib.ExitStack() as stack:
+        stack.callback(arrival.close)
+        answer = _present(request, arrival.blob)
+        if not isinstance(answer, _File):
+            return answer
+        await caching.started(request, arrival)
+        if answer.status == 200:
+            stack.pop_all()
+            return caching.Arriving(arrival, answer.headers)
+        await caching.completed(arrival)
+        return answer
+
+
+def _present(request: Request, blob: Blob) -> Answer:
+    digest = blob.digest
     headers = {
         "docker-content-digest": digest,
         "etag": ranges.etag(digest),

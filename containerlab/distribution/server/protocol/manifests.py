@@ -6,7 +6,7 @@ import functools
 
 from containerlab.distribution.server import documents, manifests
 from containerlab.distribution.server.problems import ManifestInvalid, Unsupported
-from containerlab.distribution.server.protocol import ranges
+from containerlab.distribution.server.protocol import caching, ranges
 from containerlab.distribution.server.protocol.request import Answer, Request, in_thread
 from containerlab.distribution.server.pushing import Condition, Push, push
 
@@ -21,8 +21,11 @@ async def get(request: Request, name: str, reference: str) -> Answer:
     It is given as it was pushed, whatever the client would rather have: a digest allows no other way.
     """
     registry = request.registry
+    name = caching.local_name(request, name)
+    warnings = await caching.refreshed(request, name, reference)
     found = manifests.find(registry, request.identity, name, reference)
     headers = {
+        **warnings,
         "content-type": found.media_type,
         "docker-content-digest": found.digest,
         "etag": ranges.etag(found.digest),

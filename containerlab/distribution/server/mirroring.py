@@ -1,0 +1,190 @@
+"""Manifests through the cache: fetched when they are missing, compared when they are no longer fresh.
+
+A tag is asked for with HEAD first, which Docker Hub does not count as a pull. What does not check out is
+neither kept nor served; while the upstream is away, or lies, what was kept before is served with a warning.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import msgspec
+
+from containerlab import errors
+from containerlab.distribution.remote import Remote
+from containerlab.distribution.server import catalog, content, documents, manifests
+from containerlab.distribution.server.problems import ManifestUnknown
+from containerlab.distribution.server.pushing import Push, push
+from containerlab.distribution.server.registry import Registry
+from containerlab.distribution.server.rights import SYSTEM, Identity, Level, organization_of, require
+from containerlab.distribution.server.upstreams import Served
+
+__all__ = ["is_current", "refresh", "remote", "require_read"]
+
+_PATIENCE_S = 2.0
+"""How long an upstream may take before what is here is served instead."""
+
+
+def remote(registry: Registry, served: Served) -> Remote:
+    """Return the repository at the upstream."""
+    return registry.upstream_state.remote(
+        (served.partner, served.name), lambda: served.partner.remote(registry, served.name)
+    )
+
+
+def require_read(registry: Registry, identity: Identity, name: str) -> None:
+    """Check that somebody may read a repository, be it here yet or not.
+
+    Raises: NameInvalid, NotPermitted.
+    """
+
+    def look(connection: sqlite3.Connection) -> bool:
+        found = catalog.find(connection, name)
+        if found:
+            return found.is_public
+        row = connection.execute(
+            "SELECT is_public FROM organizations WHERE name = ?", (organization_of(name),)
+        ).fetchone()
+        return bool(row and row[0])
+
+    is_public = registry.remembered.look(("is_public", name), look)
+    require(identity.level(name, is_public=is_public), Level.READ, name)
+
+
+def is_current(registry: Registry, served: Served, name: str, reference: str) -> bool:
+    """Tell whether what is here can be served without asking. Microseconds."""
+
+    def look(connection: sqlite3.Connection) -> float | None:
+        if ":" in reference:
+            row = connection.execute(
+                "SELECT 1e18 FROM manifests m JOIN repositories r ON r.id = m.repository"
+                " WHERE r.name = ? AND m.digest = ?",
+                (name, reference),
+            ).fetchone()
+        else:
+            row = connection.execute(
+                "SELECT f.checked FROM fresh f JOIN repositories r ON r.id = f.repository JOIN tags t"
+                " ON t.repository = r.id AND t.name = f.name WHERE r.name = ? AND f.name = ?",
+                (name, reference),
+            ).fetchone()
+        return row[0] if row else None
+
+    checked = registry.remembered.look(("fresh", name, reference), look)
+    return checked is not None and registry.now() - checked < served.policy.fresh_s
+
+
+def refresh(registry: Registry, identity: Identity, served: Served, name: str, reference: str) -> str:
+    """See that what a tag or digest leads to is here, and as fresh as it has to be.
+
+    Returns a warning when it is older.
+
+    Raises: NotPermitted; ManifestUnknown, Unavailable when it is not here at all.
+    """
+    require_read(registry, identity, name)
+    if ":" in reference:
+        content.checked_digest(reference)
+    else:
+        manifests.check_tag(reference)
+    state = registry.upstream_state
+    with state.turn((name, reference)):
+        if is_current(registry, served, name, reference):
+            return ""
+        here = _here(registry, name, reference)
+        try:
+            if why := state.why_away(served.id):
+                raise errors.Unavailable(why)
+            if state.is_missing((served.id, name, reference)):
+                raise _missing(served, reference)
+            _within(_PATIENCE_S if here else None, lambda: _fetch(registry, served, name, reference, here))
+        except errors.LabError as error:
+            _remember(registry, served, name, reference, error)
+            if here:
+                return f"{served.policy.registry} could not be asked, this may be old: {error.message}"
+            raise _translated(served, error) from error
+    return ""
+
+
+def _within(patience_s: float | None, call: Callable[[], None]) -> None:
+    """Call something; when it takes too long, it goes on in a thread of its own.
+
+    Raises: TimedOut, and what the call does.
+    """
+    if patience_s is None:
+        call()
+        return
+    done: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        done.result(patience_s)
+    except TimeoutError as error:
+        if done.done():
+            raise
+        raise errors.TimedOut(f"no answer for {patience_s:.0f} s") from error
+
+
+def _fetch(registry: Registry, served: Served, name: str, reference: str, here: str) -> None:
+    there = remote(registry, served)
+    if ":" not in reference:
+        found = there.head(reference)
+        if found is None:
+            raise _missing(served, reference)
+        if found.digest == here:
+            _note_fresh(registry, name, reference)
+            return
+    fetched = there.manifest(reference)
+    document = documents.read(fetched.raw, fetched.descriptor.media_type)
+    # What it consists of comes when somebody asks for it.
+    parts = tuple(part._replace(is_elsewhere=True) for part in document.parts)
+    is_digest = ":" in reference
+    document = msgspec.structs.replace(document, parts=parts)
+    tags = () if is_digest else (reference,)
+    push(registry, SYSTEM, name, Push(document, fetched.descriptor.digest, tags))
+    if not is_digest:
+        _note_fresh(registry, name, reference)
+
+
+def _here(registry: Registry, name: str, reference: str) -> str:
+    """Return the digest that a reference leads to here, or nothing."""
+    try:
+        return manifests.find(registry, SYSTEM, name, reference).digest
+    except errors.NotFound:
+        return ""
+
+
+def _note_fresh(registry: Registry, name: str, tag: str) -> None:
+    with registry.database.writing() as connection:
+        connection.execute(
+            "INSERT OR REPLACE INTO fresh (repository, name, checked)"
+            " SELECT id, ?, ? FROM repositories WHERE name = ?",
+            (tag, registry.now(), name),
+        )
+
+
+def _remember(registry: Registry, served: Served, name: str, reference: str, error: errors.LabError) -> None:
+    if isinstance(error, errors.NotFound):
+        registry.upstream_state.note_missing((served.id, name, reference))
+    elif isinstance(error, errors.Unavailable | errors.TimedOut):
+        registry.upstream_state.note_away(served.id, error.message)
+
+
+def _missing(served: Served, reference: str) -> ManifestUnknown:
+    return ManifestUnknown(f"{served.policy.registry}/{served.name} has no {reference[:200]}")
+
+
+def _translated(served: Served, error: errors.LabError) -> errors.LabError:
+    """Return what a client is told: that the upstream wants another password is not for it to solve."""
+    if isinstance(error, errors.NotFound):
+        return ManifestUnknown(error.message)
+    return errors.Unavailable(f"{served.policy.registry} could not be asked: {error.message}")
