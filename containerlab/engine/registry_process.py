@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 if TYPE_CHECKING:
     from containerlab.distribution.server.process import Order
-    from containerlab.distribution.server.registry import Examiner
 
 __all__ = ["command", "main"]
 
@@ -29,9 +28,6 @@ def command(order: Order) -> Sequence[str]:
 def main(order: str) -> int:
     """Be the process."""
     from containerlab.distribution.server import process
+    from containerlab.engine.examining import examiners
 
-    return process.run(msgspec.json.decode(order, type=process.Order), _examiners(), command)
-
-
-def _examiners() -> Mapping[str, Examiner]:
-    return {}
+    return process.run(msgspec.json.decode(order, type=process.Order), examiners(), command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from containerlab.distribution.api.archives import Archives
 from containerlab.distribution.api.client import Client
 from containerlab.distribution.api.events import Events
+from containerlab.distribution.api.examinations import Examinations
 from containerlab.distribution.api.garbage import Garbage
 from containerlab.distribution.api.immutability import Immutability
 from containerlab.distribution.api.layers import Layers
@@ -114,3 +115,8 @@ class RegistryApi:
     def upstreams(self) -> Upstreams:
         """Return the registries of which this one is a pull-through cache."""
         return Upstreams(self._client)
+
+    @property
+    def examinations(self) -> Examinations:
+        """Return what was found in images."""
+        return Examinations(self._client)

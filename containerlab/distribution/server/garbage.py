@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from containerlab.distribution.api.garbage import Collection, Garbage
-from containerlab.distribution.server import events, releasing, retention, uploads
+from containerlab.distribution.server import events, examinations, releasing, retention, uploads
 from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.releasing import Release
@@ -60,6 +60,7 @@ def sweep(registry: Registry) -> None:
     """Collect what is over its time, as the server does once in a while."""
     collect(registry, SYSTEM)
     releasing.forget_promises(registry)
+    examinations.forget_lost(registry)
 
 
 class Deletions:

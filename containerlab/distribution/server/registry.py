@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -22,8 +23,18 @@ from containerlab.store.images import Images
 
 __all__ = ["Examiner", "Registry", "Settings"]
 
-Examiner = Callable[[Images, str], bytes]
-"""Looks at the image with a manifest digest, and returns a JSON document of what it found."""
+
+class Examiner(Protocol):
+    """Looks at images, for what is on higher floors than a registry."""
+
+    def __call__(self, home: Home, digest: str, /) -> bytes:
+        """Return a JSON document of what is found in the image with a manifest's digest.
+
+        Raises: Unavailable when it may be tried again; other errors say what is wrong with the image.
+        """
+
+    def stop(self) -> None:
+        """End what is going on, and begin nothing more."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

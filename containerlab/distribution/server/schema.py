@@ -40,6 +40,7 @@ CREATE TABLE manifests (
     PRIMARY KEY (repository, digest)
 ) WITHOUT ROWID;
 CREATE INDEX manifests_digest ON manifests (digest);
+CREATE INDEX manifests_pushed ON manifests (pushed);
 CREATE INDEX manifests_subject ON manifests (repository, subject) WHERE subject != '';
 CREATE TABLE parts (
     repository INTEGER NOT NULL, manifest TEXT NOT NULL, digest TEXT NOT NULL, kind TEXT NOT NULL,
@@ -136,6 +137,7 @@ CREATE TABLE fresh (
 ) WITHOUT ROWID;
 CREATE TABLE examinations (
     digest TEXT NOT NULL, kind TEXT NOT NULL, made REAL NOT NULL, document TEXT NOT NULL,
+    counts TEXT NOT NULL DEFAULT '{}', problem TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (digest, kind)
 ) WITHOUT ROWID;
 CREATE TABLE sessions (

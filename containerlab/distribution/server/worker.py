@@ -15,6 +15,7 @@ from typing import Protocol
 from containerlab import errors
 from containerlab.distribution.server import archive_uploads, garbage, retention, sweeping, uploads
 from containerlab.distribution.server.delivering import Delivering
+from containerlab.distribution.server.examinations import Examining
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.replicating import Replicating
 
@@ -74,6 +75,7 @@ JOBS: dict[str, Callable[[Registry], Job]] = {
     "replication": Replicating,
     "sweep": lambda registry: Periodic(registry, _SWEEP_S, _sweep),
     "retention": lambda registry: Periodic(registry, _SCHEDULES_S, retention.run_due),
+    "examinations": Examining,
     "deletions": garbage.Deletions,
     "garbage": lambda registry: Periodic(registry, _GARBAGE_S, garbage.sweep, first_s=_SWEEP_S),
 }

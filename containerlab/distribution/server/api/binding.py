@@ -33,6 +33,7 @@ _MODULES = (
     "garbage",
     "verification",
     "upstreams",
+    "examinations",
     "archive_uploads",
     "layer_listing",
     "proofs",
