@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from containerlab.commands.table import FACE_FLAGS, Argument, Command, Template, add
+from containerlab.distribution.api.garbage import Garbage
 from containerlab.distribution.api.logins import TemporaryLogin
 from containerlab.distribution.api.operation import Operation, operations
 from containerlab.distribution.api.registry_api import RegistryApi
@@ -39,8 +40,18 @@ _WORDS = {
     "users.change_password": "user password",
 }
 """Operations whose words are not noun and verb."""
+_SHORT = {
+    "events.list": "events",
+    "events.export": "events export",
+    "examinations.run": "examine",
+    "garbage.collect": "gc",
+    "garbage.verify": "verify",
+    "quotas.repositories": "usage",
+}
+"""Words beside noun and verb."""
 _VERBS = {"list": ("ls", "list"), "remove": ("rm", "remove")}
 _PAGE = 1000
+_VERIFY: Operation = vars(Garbage.verify)["operation"]
 
 
 class OperationCommand(Command):
@@ -78,9 +89,10 @@ class OperationCommand(Command):
     def face_flags(self) -> dict[str, Flag]:
         """A page is a table; a value facts."""
         answer = self.operation.answer_type
-        if answer is None or self.operation.streams or answer is TemporaryLogin:
+        is_table = typing.get_origin(answer) is Page or self.operation is _VERIFY
+        is_text = answer in (None, TemporaryLogin) or typing.get_origin(answer) is dict
+        if is_text or (self.operation.streams and not is_table):
             return {}
-        is_table = typing.get_origin(answer) is Page
         names = tuple(FACE_FLAGS) if is_table else ("format", "json")
         return self.without_taken_words({name: FACE_FLAGS[name] for name in names})
 
@@ -95,6 +107,8 @@ def _table(operation: Operation) -> type:
 
 def _perform(engine: Engine, operation: Operation, *words: Any, **options: Any) -> Any:
     """Carry out an operation with the words and options of a command line; return what is shown."""
+    from containerlab.engine.verification import verified
+
     host, tls_verify = options.pop("at", ""), options.pop("at_tls_verify", None)
     known = parameters(operation)
     positional = [each for each in known if each.is_positional]
@@ -105,6 +119,8 @@ def _perform(engine: Engine, operation: Operation, *words: Any, **options: Any) 
     with engine.registry.at(host, tls_verify=tls_verify) as registry:
         noun = getattr(registry, operation.name.partition(".")[0])
         call = getattr(noun, operation.name.partition(".")[2])
+        if operation is _VERIFY:
+            return verified(call(**given), engine.showing)
         if operation.streams:
             return [msgspec.json.encode(each).decode() for each in call(**_whole(operation, given))]
         if typing.get_origin(operation.answer_type) is Page:
@@ -141,6 +157,8 @@ def _shown(operation: Operation, answer: Any, host: str, words: tuple[Any, ...])
         return words[0] if words else None
     if isinstance(answer, TemporaryLogin):
         return f"docker login -u {answer.account} -p {answer.secret} {host}"
+    if isinstance(answer, dict):
+        return msgspec.json.format(msgspec.json.encode(answer)).decode()
     return told(answer) if isinstance(answer, msgspec.Struct) else answer
 
 
@@ -154,7 +172,9 @@ def _paths(operation: Operation) -> tuple[tuple[str, ...], ...]:
     if special := _WORDS.get(operation.name):
         return (("registry", *special.split()),)
     noun, _, verb = operation.name.partition(".")
-    return tuple(("registry", _singular(noun), word) for word in _VERBS.get(verb, (verb.replace("_", "-"),)))
+    short = [("registry", *_SHORT[operation.name].split())] if operation.name in _SHORT else []
+    verbs = _VERBS.get(verb, (verb.replace("_", "-"),))
+    return (*short, *(("registry", _singular(noun), word) for word in verbs))
 
 
 def _singular(noun: str) -> str:

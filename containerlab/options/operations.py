@@ -13,6 +13,10 @@ from containerlab.options.flag import Flag
 __all__ = ["PARAMETERS", "WhereOptions"]
 
 
+def _days(value: float | str) -> float:
+    return units.seconds(value) / 86400
+
+
 # fmt: off
 class WhereOptions(TypedDict, total=False):
     at: Annotated[str, Flag("--registry", v.text, "Where: $CONTAINERLAB_REGISTRY, else localhost:5000", "HOST[:PORT]")]
@@ -21,6 +25,8 @@ class WhereOptions(TypedDict, total=False):
 
 PARAMETERS: dict[str, Flag] = {
     "account": Flag("--account", v.text, "Only of this user or robot", "NAME"),
+    "again": Flag("--again", units.switch, "Also if it was done already"),
+    "by": Flag("--by", v.choice("pushed", "pulled"), "What age counts from: pushed, or pulled for the last push or pull", "WORD", completes="pushed pulled"),
     "category": Flag("--category", v.text, "What kind of thing it is, in one word", "WORD"),
     "delete_on_source": Flag("--delete-on-source", units.switch, "Delete there what is deleted here"),
     "description": Flag("--description", v.text, "What it is, in one line", "TEXT"),
@@ -28,25 +34,33 @@ PARAMETERS: dict[str, Flag] = {
     "exceptions": Flag("--except", v.text, "Pattern of tags that are left alone", "PATTERN", "", tuple),
     "force": Flag("-f --force", units.switch, "Also with all that is in it"),
     "format": Flag("--as", v.text, "cloudevents, or docker for receivers that know only that", "FORMAT", completes="cloudevents docker"),
+    "grace_s": Flag("--grace", units.seconds, "How long blobs stay that no manifest needs (1d)", "DURATION"),
     "is_admin": Flag("--admin", units.switch, "Let them do everything; --no-admin ends it"),
     "is_disabled": Flag("--disabled", units.switch, "Keep it out, at once; --no-disabled lets it in again"),
     "is_enabled": Flag("--enabled", units.switch, "Use it; --no-enabled leaves it unused"),
     "is_public": Flag("--public", units.switch, "Let everybody pull; --no-public does not"),
+    "keep_last": Flag("--keep-last", v.whole(1, 1_000_000), "So many of the newest stay, however old", "NUMBER"),
     "kind": Flag("--kind", v.text, "Only what happened of this kind: push, pull, delete, login, …", "KIND"),
     "kinds": Flag("--on", v.text, "What it is told of: push, delete, tag.delete, …", "KIND", "", tuple),
     "level": Flag("--level", v.choice("read", "write", "manage"), "read: pull; write: push, too; manage: everything", "LEVEL", completes="read write manage"),
     "limit": Flag("-n --limit", v.whole(1, 10**9), "The most that are shown", "NUMBER"),
     "old": Flag("--old-stdin", units.switch, "Read your old password from standard input, the line before the new one"),
+    "older_than_days": Flag("--older-than", _days, "Those stay that are not older: 30d", "DURATION"),
     "organization": Flag("--organization", v.text, "Only of this organisation", "NAME"),
     "password": Flag("--password-stdin", units.switch, "Read the password from standard input"),
     "repositories": Flag("--repository", v.text, "Only for this repository, instead of all", "NAME", "", tuple),
     "repository": Flag("--repository", v.text, "Only of this repository", "NAME"),
+    "schedule": Flag("--schedule", v.choice("manual", "hourly", "daily", "weekly"), "When it is done by itself: hourly, daily, weekly (manual)", "WORD", completes="manual hourly daily weekly"),
     "search": Flag("--search", v.text, "Only those whose name or description has this", "TEXT"),
     "secret": Flag("--secret-stdin", units.switch, "Read the secret from standard input; one is made without"),
     "since": Flag("--since", units.moment, "From a time on, or how long ago: 10m", "TIME"),
     "tags": Flag("--tag", v.text, "Pattern of the tags that it is about: 'v*', '/v\\d+/'", "PATTERN", "", tuple),
     "tls_verify": Flag("--target-tls-verify", units.switch, "Check the certificate of the other side"),
+    "untagged": Flag("--untagged", units.switch, "Also manifests to which no tag, index or subject leads"),
+    "untagged_days": Flag("--untagged", _days, "Manifests without a tag go when they are older: 7d", "DURATION"),
     "until": Flag("--until", units.later, "When it ends: 12h, 7d, or a time", "TIME"),
+    "examinations.list.reference": Flag("--of", v.text, "Only of this tag or digest", "TAG|DIGEST"),
+    "examinations.run.kind": Flag("--kind", v.choice("audit", "sbom"), "audit: secrets; sbom: packages (audit)", "KIND", completes="audit sbom"),
     "events.list.until": Flag("--until", units.moment, "Up to a time, or how long ago", "TIME"),
     "events.export.until": Flag("--until", units.moment, "Up to a time, or how long ago", "TIME"),
     "shares.list.direction": Flag("--direction", v.choice("received", "given"), "received: with you; given: by you", "WORD", completes="received given"),

@@ -14,7 +14,7 @@ __all__ = ["ENDS", "heading", "kind_of", "moment", "table_of"]
 
 ENDS = ("expires", "next", "until")
 """Moments that may be to come."""
-_PAST = ("created", "pushed", "ran", "time", "touched", "tried")
+_PAST = ("created", "made", "pushed", "ran", "time", "touched", "tried")
 
 
 def table_of(items: Sequence[Any], kind: type[Any], title: str = "") -> Table[Any]:
@@ -26,6 +26,8 @@ def table_of(items: Sequence[Any], kind: type[Any], title: str = "") -> Table[An
 def _column(name: str, is_first: bool) -> Column:
     def value(row: Any) -> Any:
         found = getattr(row, name)
+        if isinstance(found, dict):
+            return ", ".join(f"{key}: {each}" for key, each in found.items())
         return _yes_or_no(found) if isinstance(found, bool) else found
 
     title = heading(name).upper()
