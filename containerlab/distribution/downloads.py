@@ -33,6 +33,7 @@ class Download:
         self._digest, self._size = digest, size
         self._at = start
         self._drops = 0
+        self._knows_ranges = True
         self._stack = ExitStack()
         self._answer: Answer | None = None
 
@@ -105,14 +106,18 @@ class Download:
         return self._answer
 
     def _ask(self, exchange: Exchange) -> Answer:
-        headers = {"Range": f"bytes={self._at}-"} if self._at else {}
+        """Ask for the rest; where ranges do not work for the whole, of which the first part is passed over."""
         path = f"/v2/{exchange.endpoint.repository}/blobs/{self._digest}"
+        first = self._at if self._knows_ranges else 0
+        headers = {"Range": f"bytes={first}-"} if first else {}
         answer = self._stack.enter_context(
-            exchange.request("GET", path, headers=headers, expect=(200, 206) if self._at else (200,))
+            exchange.request("GET", path, headers=headers, expect=(200, 206, 416) if first else (200,))
         )
-        begun = self._at if answer.status == 206 else 0
-        if answer.status == 206 and not _begins_at(answer, self._at):
-            raise errors.Unavailable(f"the registry sent another part of blob {self._digest} than was asked")
+        if answer.status == 416 or (answer.status == 206 and not _begins_at(answer, first)):
+            self._knows_ranges = False
+            self._stack.close()
+            return self._ask(exchange)
+        begun = first if answer.status == 206 else 0
         if answer.length not in (None, self._size - begun):
             raise self._mismatch(str((answer.length or 0) + begun))
         _skip(answer, self._at - begun)

@@ -203,14 +203,14 @@ class _Sending:
                 self._failures = 0
                 return _session(answer, session), _accepted(answer, end)
             if answer.status == 413:
-                self._make_smaller(step)
+                self._make_smaller(step, max(_SMALLEST_CHUNK, session.least_chunk))
                 return None, 0
         self._count_failure()
         return self._resumed(session) if answer.status == 416 else (None, 0)
 
-    def _make_smaller(self, step: int) -> None:
+    def _make_smaller(self, step: int, least: int) -> None:
         """Send less at once: something before the registry limits what a request may have."""
-        if step <= _SMALLEST_CHUNK:
+        if step <= least:
             raise errors.Unavailable(
                 f"the registry takes no {step} bytes at once", "ask who runs the proxy before it"
             )
