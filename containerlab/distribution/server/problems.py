@@ -14,6 +14,7 @@ __all__ = [
     "BlobUnknown",
     "BlobUploadInvalid",
     "BlobUploadUnknown",
+    "Busy",
     "Changed",
     "Denied",
     "DigestInvalid",
@@ -97,6 +98,10 @@ class OutOfOrder(errors.Conflict):
     def __init__(self, message: str, hint: str = "", *, upload_id: str, size: int) -> None:
         super().__init__(message, hint)
         self.upload_id, self.size = upload_id, size
+
+
+class Busy(OutOfOrder):
+    """Another request writes to the same upload."""
 
 
 class PageInvalid(errors.InvalidInput):

@@ -22,8 +22,8 @@ from containerlab.distribution.server import catalog, content, quotas
 from containerlab.distribution.server.content import Blob
 from containerlab.distribution.server.problems import (
     BlobUploadUnknown,
+    Busy,
     DigestInvalid,
-    OutOfOrder,
     StorageFull,
     TooMany,
 )
@@ -81,16 +81,13 @@ def begin(registry: Registry, identity: Identity, name: str, algorithm: str = "s
 def open_session(registry: Registry, identity: Identity, name: str, upload_id: str) -> Session:
     """Open a session to write to it, alone; who asked closes it.
 
-    Raises: BlobUploadUnknown, also for the session of another repository or account; OutOfOrder while
-        somebody else writes to it.
+    Raises: BlobUploadUnknown, also for the session of another repository or account; Busy while another
+        request writes to it.
     """
     upload = _find(registry, identity, name, upload_id)
     fd = _open(registry, upload.id)
     try:
-        if not _lock(fd):
-            raise OutOfOrder(
-                "another request writes to this upload", upload_id=upload.id, size=os.fstat(fd).st_size
-            )
+        _lock_or_say(fd, upload.id)
         # Whoever had the lock may have made a blob of the file: then nothing may be written to it any more.
         os.close(_open(registry, upload.id, of=fd))
         return Session(registry, identity, upload, fd)
@@ -102,10 +99,11 @@ def open_session(registry: Registry, identity: Identity, name: str, upload_id: s
 def size(registry: Registry, identity: Identity, name: str, upload_id: str) -> int:
     """Return how many bytes of an upload have arrived.
 
-    Raises: BlobUploadUnknown.
+    Raises: BlobUploadUnknown; Busy, which has the number so far, while a request writes to it.
     """
     fd = _open(registry, _find(registry, identity, name, upload_id).id)
     try:
+        _lock_or_say(fd, upload_id)
         return os.fstat(fd).st_size
     finally:
         os.close(fd)
@@ -191,6 +189,12 @@ def _lock(fd: int) -> bool:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
     return False
+
+
+def _lock_or_say(fd: int, upload_id: str) -> None:
+    if not _lock(fd):
+        count = os.fstat(fd).st_size
+        raise Busy("another request writes to this upload", upload_id=upload_id, size=count)
 
 
 @contextlib.contextmanager

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from containerlab.distribution.server import content, uploads
 from containerlab.distribution.server.content import Blob
-from containerlab.distribution.server.problems import BlobUploadInvalid, OutOfOrder, SizeInvalid
+from containerlab.distribution.server.problems import BlobUploadInvalid, Busy, OutOfOrder, SizeInvalid
 from containerlab.distribution.server.protocol.request import (
     PIECE_BYTES,
     Answer,
     Request,
     in_thread,
 )
+from containerlab.distribution.server.registry import Registry
+from containerlab.distribution.server.rights import Identity
 from containerlab.distribution.server.uploads import Session
 from containerlab.oci.distribution import content_range
 
 __all__ = ["begin", "cancel", "patch", "position", "put", "status"]
+
+_PATIENCE_S, _PAUSE_S = 1.0, 0.02
+_T = TypeVar("_T")
 
 
 def position(name: str, upload_id: str, size: int) -> dict[str, str]:
@@ -47,8 +55,28 @@ async def begin(request: Request, name: str, _: str) -> Answer:
 
 async def status(request: Request, name: str, upload_id: str) -> Answer:
     """GET /v2/<name>/blobs/uploads/<id>: end-13."""
-    size = await in_thread(uploads.size, request.registry, request.identity, name, upload_id)
+    try:
+        size = await _patiently(uploads.size, request, name, upload_id)
+    except Busy as error:
+        size = error.size
     return Answer(204, position(name, upload_id, size))
+
+
+async def _patiently(
+    call: Callable[[Registry, Identity, str, str], _T], request: Request, name: str, upload_id: str
+) -> _T:
+    """Call what wants an upload for itself, again for a moment while another request has it.
+
+    Of a connection that was cut, the client knows before the server: it comes back at once to go on.
+    """
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return await in_thread(call, request.registry, request.identity, name, upload_id)
+        except Busy:
+            if time.monotonic() > until:
+                raise
+        await asyncio.sleep(_PAUSE_S)
 
 
 async def cancel(request: Request, name: str, upload_id: str) -> Answer:
@@ -59,7 +87,7 @@ async def cancel(request: Request, name: str, upload_id: str) -> Answer:
 
 async def patch(request: Request, name: str, upload_id: str) -> Answer:
     """PATCH /v2/<name>/blobs/uploads/<id>: end-5."""
-    session = await in_thread(uploads.open_session, request.registry, request.identity, name, upload_id)
+    session = await _patiently(uploads.open_session, request, name, upload_id)
     try:
         await _write_body(request, session)
         return Answer(202, position(name, upload_id, session.size))
@@ -74,7 +102,7 @@ async def put(request: Request, name: str, upload_id: str) -> Answer:
 
 
 async def _finish(request: Request, name: str, upload_id: str, digest: str) -> Answer:
-    session = await in_thread(uploads.open_session, request.registry, request.identity, name, upload_id)
+    session = await _patiently(uploads.open_session, request, name, upload_id)
     try:
         await _write_body(request, session)
         return _created(name, await in_thread(session.finish, digest))
