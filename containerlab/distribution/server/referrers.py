@@ -7,7 +7,8 @@ import sqlite3
 import msgspec
 
 from containerlab import errors
-from containerlab.distribution.server import catalog, content
+from containerlab.distribution.server import catalog, content, manifests
+from containerlab.distribution.server.catalog import Repository
 from containerlab.distribution.server.problems import NameUnknown
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, Level
@@ -47,7 +48,11 @@ def find(
             " ORDER BY digest LIMIT ?",
             (repository.id, digest, last, artifact_type, artifact_type, _MOST + 1),
         ).fetchall()
-        old = _fallback(registry, connection, repository.id, digest)
+        old = [
+            each
+            for each in _fallback(registry, connection, repository, digest)
+            if manifests.has(connection, repository, each.digest)
+        ]
     found = {row[0]: _descriptor(row) for row in rows}
     for each in old:
         if each.digest > last and artifact_type in ("", each.artifact_type):
@@ -67,7 +72,7 @@ def _descriptor(row: tuple[str, str, int, str, str]) -> Descriptor:
 
 
 def _fallback(
-    registry: Registry, connection: sqlite3.Connection, repository: int, digest: str
+    registry: Registry, connection: sqlite3.Connection, repository: Repository, digest: str
 ) -> tuple[Descriptor, ...]:
     """Return what clients have written down in a tag, as they did before there were referrers.
 
@@ -76,7 +81,7 @@ def _fallback(
     row = connection.execute(
         "SELECT digest FROM tags JOIN manifests USING (repository, digest)"
         " WHERE repository = ? AND name = ? AND media_type = ?",
-        (repository, fallback_tag(digest), OCI_INDEX),
+        (repository.id, fallback_tag(digest), OCI_INDEX),
     ).fetchone()
     if row is None:
         return ()
