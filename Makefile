@@ -15,7 +15,7 @@ demo: .venv/installed ## run containers under limits and draw what happened: dem
 test: packages check ## everything that CI runs
 	$(BIN)/python -m pytest tests notebooks --nbval --nbval-current-env --nbval-sanitize-with tests/nbval-sanitize.cfg
 
-test-browser: packages .venv/installed-tools ## what JupyterLab shows in chromium, which is installed for it
+test-browser: packages .venv/installed-tools ## what JupyterLab and the registry's page show in chromium
 	@$(PYTHON) -m tests.system_packages tests/browser/system-packages.txt
 	$(BIN)/pip install --quiet --group browser
 	$(BIN)/python -m pytest -m browser tests/browser

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.request import ProxyHandler, Request, build_opener
 
+from tests.browser.sight import faint_texts
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
@@ -47,30 +49,6 @@ _ERRORS = f"""() => {_PANEL}.content.widgets
   .filter(output => output.output_type === 'error').map(output => output.traceback.join('\\n'))"""
 _IS_TOO_WIDE = """() => [document.documentElement, document.querySelector('.jp-WindowedPanel-outer')]
   .some(element => element.scrollWidth > element.clientWidth + 1)"""
-_FAINT_TEXTS = """() => {
-  const channels = colour => (colour.match(/[\\d.]+/g) || []).map(Number);
-  const linear = value => (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
-  const luminance = ([red, green, blue]) =>
-    0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
-  const background = element => {
-    for (; element; element = element.parentElement) {
-      const found = channels(getComputedStyle(element).backgroundColor);
-      if (found.length === 3 || found[3] > 0.5) return found;
-    }
-    return [255, 255, 255];
-  };
-  const contrast = element => {
-    const [low, high] = [channels(getComputedStyle(element).color), background(element)]
-      .map(luminance).sort((one, other) => one - other);
-    return (high + 0.05) / (low + 0.05);
-  };
-  const faint = [];
-  for (const element of document.querySelectorAll('.jp-OutputArea-output *:not([aria-hidden=true])')) {
-    const text = [...element.childNodes].filter(node => node.nodeType === 3).map(node => node.data).join('');
-    if (text.trim() && contrast(element) < 4.5) faint.push(`${contrast(element).toFixed(1)}: ${text.trim()}`);
-  }
-  return faint;
-}"""
 _open = build_opener(ProxyHandler({})).open
 """Whatever proxy the environment names, our own server is not behind it."""
 
@@ -244,5 +222,4 @@ class Notebook:
 
     def faint_texts(self) -> list[str]:
         """Return texts of outputs whose contrast is below 4.5 to 1. Source: WCAG 2.2, 1.4.3."""
-        found: list[str] = self.page.evaluate(_FAINT_TEXTS)
-        return found
+        return faint_texts(self.page, ".jp-OutputArea-output")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from containerlab import errors
 from containerlab.distribution.server.page import (
     browsing,
+    connecting,
     entering,
     people,
     removing,
@@ -40,6 +41,11 @@ PAGES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/ui/audit", watching.audit),
     ("GET", "/ui/storage", watching.storage),
     ("POST", "/ui/storage", watching.collect),
+    ("GET", "/ui/connections", connecting.connections),
+    ("POST", "/ui/connections", connecting.change_connections),
+    ("GET", "/ui/replications/{id}", connecting.replication),
+    ("GET", "/ui/webhooks/{id}", connecting.webhook),
+    ("POST", "/ui/webhooks/{id}", connecting.change_webhook),
     ("GET", "/ui/me", people.myself),
     ("POST", "/ui/me", people.change_myself),
     ("GET", "/ui/users", people.users),

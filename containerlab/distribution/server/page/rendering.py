@@ -15,6 +15,7 @@ from containerlab.views import html
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 __all__ = ["asset", "asset_address", "render", "sentence", "short_digest"]
 
@@ -57,6 +58,7 @@ def _environment() -> Environment:
     made.globals.update(at=addresses, asset=asset_address, ago=ago)
     made.filters.update(
         size=units.format_size,
+        breakable=breakable,
         short=short_digest,
         moment=moment,
         second=second,
@@ -71,6 +73,13 @@ def _environment() -> Environment:
 def _finalized(value: object) -> object:
     """Show control characters and those that turn the direction of text, which nobody would see."""
     return html.harmless(value) if type(value) is str else value
+
+
+def breakable(text: str) -> Markup:
+    """Escape text, and let lines break between the parts of names."""
+    from markupsafe import Markup
+
+    return Markup(html.breakable(text))  # escapes all that is in it
 
 
 def ago(now: float, then: float | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypedDict, cast
 
 from containerlab import units
+from containerlab.distribution.server import scopes
 from containerlab.distribution.server.page import browsing
 from containerlab.distribution.server.page.settings import Action, perform
 
@@ -67,7 +68,7 @@ def change_of_organization(visit: Visit) -> Response:
 def _show(
     visit: Visit, scope: str, wishes: _Wishes | None = None, report: RetentionReport | None = None
 ) -> Response:
-    rules = visit.api.retention.list(scope).items
+    rules = [rule for rule in visit.api.retention.list().items if covers(rule.scope, scope)]
     number = visit.number("rule") if visit.form else _chosen(visit)
     chosen = next((rule for rule in rules if rule.id == number), None)
     return visit.render(
@@ -81,6 +82,15 @@ def _show(
         tags=[each for each in report.removals if each.tag] if report else [],
         manifests=[each for each in report.removals if not each.tag] if report else [],
     )
+
+
+def covers(outer: str, scope: str) -> bool:
+    """Tell whether a rule of one scope is about another, too.
+
+    >>> covers("lab/", "lab/base"), covers("", "lab/"), covers("lab/base", "lab/")
+    (True, True, False)
+    """
+    return outer == scope or (scopes.covers(outer, scope) if not scope.endswith("/") else not outer)
 
 
 def _chosen(visit: Visit) -> int | None:

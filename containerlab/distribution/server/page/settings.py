@@ -57,7 +57,7 @@ def panels(visit: Visit, scope: str) -> dict[str, object]:
         "scope": scope,
         "rules": visit.api.immutability.list(scope).items,
         "rights": visit.api.rights.list(scope=scope).items if scope else (),
-        "webhooks": visit.api.webhooks.list(scope).items,
+        "webhooks": [hook for hook in visit.api.webhooks.list(scope).items if hook.scope == scope],
     }
 
 

@@ -99,6 +99,8 @@ function uploads(form) {
   const output = form.querySelector("output"), bar = form.querySelector("progress"), told = form.querySelector(".told");
   const drop = form.querySelector(".drop");
   let isStopped = false;
+  document.getElementById("scriptless").remove();
+  send.disabled = false;
 
   const ask = async (method, path, body, headers = {}) => {
     const answer = await fetch(path, { method, body, cache: "no-store", headers: { "X-CSRF-Token": form.dataset.token, ...headers } });
