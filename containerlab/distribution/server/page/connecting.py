@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from containerlab import errors, units
 from containerlab.distribution.api.replications import ReplicationPolicy
+from containerlab.distribution.api.upstreams import UpstreamPolicy
 from containerlab.distribution.server.page.settings import ON_SCOPES, Action, panels, perform
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ def connections(visit: Visit) -> Response:
     """Show what the registry as a whole is connected with."""
     visit.require_administrator()
     return visit.render(
-        "connections.html", replications=visit.api.replications.list().items, **panels(visit, "")
+        "connections.html",
+        replications=visit.api.replications.list().items,
+        upstreams=visit.api.upstreams.list().items,
+        **panels(visit, ""),
     )
 
 
@@ -61,7 +65,28 @@ def _remove_replication(visit: Visit, scope: str) -> str:
     return "The replication is gone; what was copied stays."
 
 
+def _add_upstream(visit: Visit, scope: str) -> str:
+    policy = UpstreamPolicy(
+        prefix=visit.field("prefix"),
+        registry=visit.field("registry"),
+        path=visit.field("path"),
+        username=visit.field("username"),
+        password=visit.secret("password") or None,
+        fresh_s=60.0 * (visit.number("fresh") or 0),
+        is_public=visit.has("is_public"),
+    )
+    visit.api.upstreams.create(policy)
+    return f"What is missing here is looked for at {policy.registry}."
+
+
+def _remove_upstream(visit: Visit, scope: str) -> str:
+    visit.api.upstreams.remove(visit.id())
+    return "The upstream is gone; what is kept of it stays."
+
+
 _ACTIONS: Mapping[str, Action] = {
+    "add upstream": _add_upstream,
+    "remove upstream": _remove_upstream,
     "replicate": _replicate,
     "run replication": _run_replication,
     "remove replication": _remove_replication,

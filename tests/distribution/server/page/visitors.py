@@ -56,7 +56,7 @@ class Answer:
     @property
     def words(self) -> str:
         """What is to be read on it."""
-        return " ".join(unescape(re.sub(r"<[^>]*>", " ", self.text)).split())
+        return " ".join(unescape(re.sub(r"<[^>]*>", " ", self.text.replace("<wbr>", ""))).split())
 
     @property
     def location(self) -> str:
