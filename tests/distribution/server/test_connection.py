@@ -15,7 +15,7 @@ from tests import registries
 from tests.containers import until
 from tests.distribution import wire
 
-IDLE_S = 0.3
+IDLE_S = 0.7
 DATA = os.urandom(20 << 20)
 
 
@@ -35,6 +35,13 @@ def repository(registry: registries.Registry) -> Iterator[wire.Repository]:
 
 @pytest.fixture
 def line(registry: registries.Registry) -> Iterator[socket.socket]:
+    with dial(registry) as line:
+        yield line
+
+
+@contextlib.contextmanager
+def dial(registry: registries.Registry) -> Iterator[socket.socket]:
+    """Connect; what is to be sent has to be sent soon."""
     with socket.create_connection(("127.0.0.1", int(registry.url.rpartition(":")[2]))) as line:
         line.settimeout(30)
         yield line
@@ -66,27 +73,27 @@ def test_a_second_head_that_does_not_end_is_not_waited_for(line: socket.socket) 
     assert rest(line) == b""
 
 
-def test_a_body_that_does_not_come_is_refused_and_what_came_is_kept(
-    repository: wire.Repository, line: socket.socket
-) -> None:
+def test_a_body_that_does_not_come_is_refused_and_what_came_is_kept(repository: wire.Repository) -> None:
     location = repository.start()
     head = f"PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
-    line.sendall(head.encode() + bytes(600))
-    answer = rest(line)
+    with dial(repository.client.registry) as line:
+        line.sendall(head.encode() + bytes(600))
+        answer = rest(line)
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b'"code":"BLOB_UPLOAD_INVALID"' in answer
     assert repository.client("GET", location)["Range"] == "0-599"
 
 
-def test_an_answer_that_nobody_reads_is_given_up(repository: wire.Repository, line: socket.socket) -> None:
+def test_an_answer_that_nobody_reads_is_given_up(repository: wire.Repository) -> None:
     digest = repository.push_blob(DATA)
-    server = repository.client.registry.process.pid
-    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
-    line.sendall(f"GET /v2/lab/base/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    assert line.recv(1) == b"H"  # it has begun
-    until(lambda: not is_open(server, digest))
-    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-    assert len(rest(line)) < len(DATA)
+    registry = repository.client.registry
+    with dial(registry) as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        line.sendall(f"GET /v2/lab/base/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert line.recv(1) == b"H"  # it has begun
+        until(lambda: not is_open(registry.process.pid, digest))
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        assert len(rest(line)) < len(DATA)
 
 
 def is_open(pid: int, digest: str) -> bool:
