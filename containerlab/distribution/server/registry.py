@@ -113,7 +113,8 @@ class Registry:
         return self.settings.public_url or f"{scheme}://{self.settings.host}:{self.settings.port}"
 
     def close(self) -> None:
-        """Close the databases and directories."""
+        """Close the databases and directories, end what computes passwords."""
+        self.passwords.close()
         self.upstream_state.close()
         os.close(self.uploads_fd)
         self.database.close()

@@ -148,8 +148,16 @@ def test_an_unknown_account_costs_the_same_work(registry: Registry, monkeypatch:
         with pytest.raises(Refused):
             identify(registry, basic(name, "a guess"), ADDRESS)
     assert checked == ["a guess", "a guess"]
-    # and the stand-in for its hash has the same parameters
-    assert registry.passwords._nobodys_hash().split("$")[:4] == registry.passwords.hash("x").split("$")[:4]
+
+
+def test_what_stands_in_for_a_hash_costs_as_much_and_matches_nothing() -> None:
+    hashing = passwords.Passwords(grounds.Clock())
+    assert hashing._nobody.split("$")[:4] == hashing.hash("x").split("$")[:4]
+    assert [len(part) for part in hashing._nobody.split("$")] == [
+        len(part) for part in hashing.hash("x").split("$")
+    ]
+    assert not hashing.matches("", "x")
+    assert not hashing.matches(hashing._nobody, "x")
 
 
 def test_hashes_are_argon2id_and_salted() -> None:
