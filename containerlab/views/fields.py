@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
+from msgspec.structs import FieldInfo
 
 from containerlab.views.table import Column, Table
 
@@ -18,22 +20,40 @@ _PAST = ("created", "made", "pushed", "ran", "time", "touched", "tried")
 
 
 def table_of(items: Sequence[Any], kind: type[Any], title: str = "") -> Table[Any]:
-    """Show values of one kind, a column for each field."""
-    fields = msgspec.structs.fields(kind)
-    return Table(items, [_column(field.name, number == 0) for number, field in enumerate(fields)], title)
+    """Show values of one kind, a column for each field.
+
+    Of a value within them those fields have one that are different from what is usual.
+    """
+    paths = [path for field in msgspec.structs.fields(kind) for path in _paths(items, field)]
+    return Table(items, [_column(path, number == 0) for number, path in enumerate(paths)], title)
 
 
-def _column(name: str, is_first: bool) -> Column:
+def _paths(items: Sequence[Any], field: FieldInfo) -> list[str]:
+    inner = field.type
+    if not (isinstance(inner, type) and issubclass(inner, msgspec.Struct)):
+        return [field.name]
+    return [
+        f"{field.name}.{each.name}"
+        for each in msgspec.structs.fields(inner)
+        if each.required
+        or any(getattr(getattr(item, field.name), each.name) != each.default for item in items)
+    ]
+
+
+def _column(path: str, is_first: bool) -> Column:
+    look = attrgetter(path)
+
     def value(row: Any) -> Any:
-        found = getattr(row, name)
+        found = look(row)
         if isinstance(found, dict):
             return ", ".join(f"{key}: {each}" for key, each in found.items())
         return _yes_or_no(found) if isinstance(found, bool) else found
 
+    name = path.rpartition(".")[2]
     title = heading(name).upper()
     if name in ENDS:
-        return Column(name, title, value, text=moment)
-    return Column(name, title, value, "name" if is_first else kind_of(name))
+        return Column(path, title, value, text=moment)
+    return Column(path, title, value, "name" if is_first else kind_of(name))
 
 
 def heading(name: str) -> str:

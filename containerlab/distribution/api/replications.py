@@ -10,7 +10,7 @@ from msgspec import Meta
 from containerlab.distribution.api.operation import Noun, operation
 from containerlab.distribution.api.values import Number, Page, TagPattern
 
-__all__ = ["Copy", "Replication", "ReplicationPolicy", "Replications", "RunPlan"]
+__all__ = ["Copy", "Replication", "ReplicationChange", "ReplicationPolicy", "Replications"]
 
 Host = Annotated[str, Meta(min_length=1, max_length=255, examples=["registry.example:5000"])]
 RepositoryPattern = Annotated[str, Meta(min_length=1, max_length=200, examples=["lab/*"])]
@@ -19,6 +19,7 @@ UserName = Annotated[str, Meta(max_length=255)]
 Password = Annotated[str, Meta(max_length=4096)]
 _Time = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)", examples=["03:30"])]
 _Interval = Annotated[float, Meta(ge=60, le=366 * 86400)]
+_Direction = Literal["push", "pull"]
 
 
 class ReplicationPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +27,7 @@ class ReplicationPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     registry: Host
     """The other registry."""
-    direction: Literal["push", "pull"] = "push"
+    direction: _Direction = "push"
     """push: from here to there; pull: from there to here."""
     repositories: RepositoryPattern = "*"
     """Of where it comes from: a name, a glob, or a regular expression between slashes."""
@@ -35,7 +36,7 @@ class ReplicationPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """What comes before names where they are copied to: with `mirror`, lab/base becomes mirror/lab/base."""
     username: UserName = ""
     password: Password | None = None
-    """Never shown; left out in a change, it stays."""
+    """Never shown."""
     tls_verify: bool = True
     """Without, any certificate is taken, and plain HTTP too."""
     on_push: bool = True
@@ -47,6 +48,27 @@ class ReplicationPolicy(msgspec.Struct, frozen=True, kw_only=True):
     deletes: bool = False
     """Whether what is deleted where it comes from is deleted where it went, too."""
     is_enabled: bool = True
+
+
+class ReplicationChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be different; what is left out stays as it is."""
+
+    registry: Host | None = None
+    direction: _Direction | None = None
+    repositories: RepositoryPattern | None = None
+    tags: TagPattern | None = None
+    prefix: Prefix | None = None
+    username: UserName | None = None
+    password: Password | None = None
+    """Goes when the registry or the user name becomes another, unless a new one is given."""
+    tls_verify: bool | None = None
+    on_push: bool | None = None
+    every_s: Annotated[float, Meta(ge=0, le=366 * 86400)] | None = None
+    """0: no longer."""
+    daily: Annotated[str, Meta(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$(?!\n)")] | None = None
+    """Empty: no longer."""
+    deletes: bool | None = None
+    is_enabled: bool | None = None
 
 
 class Replication(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,13 +109,6 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
     """When it is tried again."""
 
 
-class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run copies."""
-
-    is_dry: bool
-    copies: tuple[Copy, ...]
-
-
 class Replications(Noun):
     """Replications to and from other registries."""
 
@@ -109,8 +124,8 @@ class Replications(Noun):
     def inspect(self, id: Number) -> Replication:
         """Return a replication."""
 
-    @operation("PUT /replications/{id}", who="administrator")
-    def update(self, id: Number, policy: ReplicationPolicy) -> Replication:
+    @operation("PATCH /replications/{id}", who="administrator")
+    def update(self, id: Number, change: ReplicationChange) -> Replication:
         """Change a replication."""
 
     @operation("DELETE /replications/{id}", who="administrator")
@@ -118,8 +133,11 @@ class Replications(Noun):
         """Remove a replication; what was copied stays."""
 
     @operation("POST /replications/{id}/run", who="administrator")
-    def run(self, id: Number, *, dry_run: bool = False) -> RunPlan:
-        """Copy all that it is about now, or with `dry_run` only say what that would be."""
+    def run(self, id: Number, *, dry_run: bool = False) -> Page[Copy]:
+        """Copy all that it is about now, or with `dry_run` only say what that would be.
+
+        Returns what is copied or deleted.
+        """
 
     @operation("GET /replications/{id}/copies", who="administrator")
     def copies(self, id: Number) -> Page[Copy]:

@@ -11,7 +11,7 @@ from containerlab.distribution.api.operation import Noun, operation
 from containerlab.distribution.api.replications import Host, Password, Prefix, UserName
 from containerlab.distribution.api.values import Number, Page
 
-__all__ = ["Upstream", "UpstreamPolicy", "Upstreams"]
+__all__ = ["Upstream", "UpstreamChange", "UpstreamPolicy", "Upstreams"]
 
 _Seconds = Annotated[float, Meta(ge=0, le=366 * 86400)]
 
@@ -27,7 +27,7 @@ class UpstreamPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """What comes before their names there in the place of the prefix."""
     username: UserName = ""
     password: Password | None = None
-    """Never shown; left out in a change, it stays."""
+    """Never shown."""
     tls_verify: bool = True
     """Without, any certificate is taken, and plain HTTP too."""
     fresh_s: _Seconds = 300.0
@@ -36,6 +36,20 @@ class UpstreamPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Whether requests with ?ns=REGISTRY are answered from here: mirrors of containerd send that."""
     is_public: bool = False
     """Whether a new organisation for them lets everybody read."""
+
+
+class UpstreamChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be different; what is left out stays as it is."""
+
+    prefix: Prefix | None = None
+    registry: Host | None = None
+    path: Prefix | None = None
+    username: UserName | None = None
+    password: Password | None = None
+    """Goes when the registry or the user name becomes another, unless a new one is given."""
+    tls_verify: bool | None = None
+    fresh_s: _Seconds | None = None
+    answers_ns: bool | None = None
 
 
 class Upstream(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,8 +80,8 @@ class Upstreams(Noun):
     def inspect(self, id: Number) -> Upstream:
         """Return an upstream."""
 
-    @operation("PUT /upstreams/{id}", who="administrator")
-    def update(self, id: Number, policy: UpstreamPolicy) -> Upstream:
+    @operation("PATCH /upstreams/{id}", who="administrator")
+    def update(self, id: Number, change: UpstreamChange) -> Upstream:
         """Change an upstream."""
 
     @operation("DELETE /upstreams/{id}", who="administrator")

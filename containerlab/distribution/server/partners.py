@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
 from containerlab import errors
 from containerlab.distribution.addresses import addresses
+from containerlab.distribution.api.replications import ReplicationChange, ReplicationPolicy
+from containerlab.distribution.api.upstreams import UpstreamChange, UpstreamPolicy
 from containerlab.distribution.credentials import Credentials
 from containerlab.distribution.endpoints import endpoint
 from containerlab.distribution.remote import Remote
 from containerlab.distribution.server.registry import Registry
 from containerlab.oci.reference import Reference
 
-__all__ = ["Partner"]
+__all__ = ["Partner", "changed"]
 
 _PORT = 443
+_Policy = TypeVar("_Policy", ReplicationPolicy, UpstreamPolicy)
 
 
 class Partner(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,3 +67,18 @@ class Partner(msgspec.Struct, frozen=True, kw_only=True):
 
     def _reference(self, repository: str) -> Reference:
         return Reference.parse(f"{self.registry}/{repository}:latest")
+
+
+def changed(policy: _Policy, change: ReplicationChange | UpstreamChange) -> tuple[_Policy, str | None]:
+    """Return a policy with what is to be different, and the new password; None: the old one stays.
+
+    A password goes to nobody but whom it was given for.
+    """
+    given = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
+    password = given.pop("password", None)
+    for name in ("every_s", "daily"):
+        if name in given:
+            given[name] = given[name] or None
+    new = msgspec.structs.replace(policy, **given)
+    is_same = (policy.registry, policy.username) == (new.registry, new.username)
+    return new, password if is_same else password or ""

@@ -12,14 +12,14 @@ from containerlab import errors
 from containerlab.distribution.api.replications import (
     Copy,
     Replication,
+    ReplicationChange,
     ReplicationPolicy,
     Replications,
-    RunPlan,
 )
 from containerlab.distribution.api.values import Page
 from containerlab.distribution.server import copies, events, patterns, planning
 from containerlab.distribution.server.api.binding import serves
-from containerlab.distribution.server.partners import Partner
+from containerlab.distribution.server.partners import Partner, changed
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
 from containerlab.distribution.server.scopes import require_managed
@@ -41,6 +41,7 @@ __all__ = [
 
 _DAY_S = 86400.0
 _MOST = 100
+_SHORTEST_S = 60.0
 _QUERY = (
     "SELECT id, document, created, ran, next,"
     " (SELECT count(*) FROM copies WHERE replication = r.id AND next IS NOT NULL),"
@@ -93,20 +94,17 @@ def inspect(registry: Registry, who: Identity, id: int) -> Replication:
 
 
 @serves(Replications.update)
-def update(registry: Registry, who: Identity, id: int, policy: ReplicationPolicy) -> Replication:
-    """Change a replication; without a password, the old one stays, unless the registry is another.
+def update(registry: Registry, who: Identity, id: int, change: ReplicationChange) -> Replication:
+    """Change what is given.
 
     Raises: NotPermitted, NotFound, InvalidInput.
     """
-    require_managed(who, "", "replicate")
+    policy, password = changed(inspect(registry, who, id).policy, change)
     _check(registry, policy)
     with registry.database.writing() as connection:
-        before = _find(connection, id).policy
-        is_same = (before.registry, before.username) == (policy.registry, policy.username)
-        kept = None if is_same else ""  # a password goes to nobody but whom it was given for
         connection.execute(
-            "UPDATE replications SET document = ?, secret = coalesce(?, ?, secret), next = ? WHERE id = ?",
-            (_document(policy), policy.password, kept, next_run(policy, registry.now()), id),
+            "UPDATE replications SET document = ?, secret = coalesce(?, secret), next = ? WHERE id = ?",
+            (_document(policy), password, next_run(policy, registry.now()), id),
         )
         _note(registry, connection, who, f"replication {id} with {policy.registry} was changed")
         return _find(connection, id)
@@ -126,7 +124,7 @@ def remove(registry: Registry, who: Identity, id: int) -> None:
 
 
 @serves(Replications.run)
-def run(registry: Registry, who: Identity, id: int, *, dry_run: bool = False) -> RunPlan:
+def run(registry: Registry, who: Identity, id: int, *, dry_run: bool = False) -> Page[Copy]:
     """Queue copies of all that a replication is about, or only say which.
 
     Raises: NotPermitted, NotFound; what the other registry answers when it is asked what it has.
@@ -141,7 +139,7 @@ def run(registry: Registry, who: Identity, id: int, *, dry_run: bool = False) ->
                 "UPDATE replications SET ran = ?, next = ? WHERE id = ?",
                 (registry.now(), next_run(found.policy, registry.now()), id),
             )
-    return RunPlan(is_dry=dry_run, copies=tuple(planned))
+    return Page(tuple(planned))
 
 
 @serves(Replications.copies)
@@ -203,6 +201,8 @@ def next_run(policy: ReplicationPolicy, now: float) -> float | None:
 def _check(registry: Registry, policy: ReplicationPolicy) -> None:
     patterns.compiled(policy.repositories, of_repositories=True)
     patterns.compiled(policy.tags)
+    if policy.every_s is not None and policy.every_s < _SHORTEST_S:
+        raise errors.InvalidInput(f"every {policy.every_s:.0f} s is too often", "let a minute pass at least")
     if policy.prefix and not is_name(policy.prefix):
         raise errors.InvalidInput(
             f"{policy.prefix[:100]!r} cannot come before names", "write it like the name of a repository"

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from containerlab import errors
-from containerlab.distribution.api.upstreams import Upstream, UpstreamPolicy, Upstreams
+from containerlab.distribution.api.upstreams import Upstream, UpstreamChange, UpstreamPolicy, Upstreams
 from containerlab.distribution.api.values import Page
 from containerlab.distribution.server import events
 from containerlab.distribution.server.api.binding import serves
-from containerlab.distribution.server.partners import Partner
+from containerlab.distribution.server.partners import Partner, changed
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, organization_of
 from containerlab.distribution.server.scopes import require_managed
@@ -76,21 +76,18 @@ def inspect(registry: Registry, who: Identity, id: int) -> Upstream:
 
 
 @serves(Upstreams.update)
-def update(registry: Registry, who: Identity, id: int, policy: UpstreamPolicy) -> Upstream:
-    """Change an upstream; without a password, the old one stays, unless the registry is another.
+def update(registry: Registry, who: Identity, id: int, change: UpstreamChange) -> Upstream:
+    """Change what is given.
 
     Raises: NotPermitted, NotFound, InvalidInput, AlreadyExists.
     """
-    require_managed(who, "", "set up an upstream")
+    policy, password = changed(inspect(registry, who, id).policy, change)
     _check(registry, policy)
     with registry.database.writing() as connection:
-        before = _find(connection, id).policy
         _require_free(connection, policy.prefix, id)
-        is_same = (before.registry, before.username) == (policy.registry, policy.username)
-        kept = None if is_same else ""  # a password goes to nobody but whom it was given for
         connection.execute(
-            "UPDATE upstreams SET prefix = ?, document = ?, secret = coalesce(?, ?, secret) WHERE id = ?",
-            (policy.prefix, _document(policy), policy.password, kept, id),
+            "UPDATE upstreams SET prefix = ?, document = ?, secret = coalesce(?, secret) WHERE id = ?",
+            (policy.prefix, _document(policy), password, id),
         )
         _provide_organization(registry, connection, policy)
         _note(registry, connection, who, f"upstream {id}, {policy.registry}, was changed")

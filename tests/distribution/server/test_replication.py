@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from containerlab import errors
-from containerlab.distribution.api.replications import ReplicationPolicy
+from containerlab.distribution.api.replications import ReplicationChange, ReplicationPolicy
 from containerlab.distribution.credentials import Credentials
 from containerlab.distribution.remote import Remote
 from containerlab.distribution.server import manifests, replications
@@ -141,7 +141,7 @@ def test_run_copies_what_was_here_before_and_dry_run_only_says_so(
     fill(registry, layout, "lab/a", ["1", "2"], layout.image())
     made = replications.create(registry, SYSTEM, policy(other, "run", on_push=False))
     planned = replications.run(registry, SYSTEM, made.id, dry_run=True)
-    assert [(each.repository, each.reference) for each in planned.copies] == [("lab/a", "1"), ("lab/a", "2")]
+    assert [(each.repository, each.reference) for each in planned.items] == [("lab/a", "1"), ("lab/a", "2")]
     assert replications.inspect(registry, SYSTEM, made.id).waiting == 0
     with Worker(registry):
         replications.run(registry, SYSTEM, made.id)
@@ -253,14 +253,13 @@ def test_wrong_password_is_said_and_never_shown(
 
 
 def test_password_stays_with_whom_it_was_given_for(registry: Registry) -> None:
-    def new(host: str, password: str | None) -> ReplicationPolicy:
-        return ReplicationPolicy(registry=host, username="me", password=password)
-
-    made = replications.create(registry, SYSTEM, new("one.example", "secret"))
-    replications.update(registry, SYSTEM, made.id, new("one.example", None))
+    policy = ReplicationPolicy(registry="one.example", username="me", password="secret")
+    made = replications.create(registry, SYSTEM, policy)
+    replications.update(registry, SYSTEM, made.id, ReplicationChange(tags="v*"))
     assert replications.partner(registry, made.id).password == "secret"
-    replications.update(registry, SYSTEM, made.id, new("two.example", None))
+    replications.update(registry, SYSTEM, made.id, ReplicationChange(registry="two.example"))
     assert replications.partner(registry, made.id).password == ""
+    assert replications.inspect(registry, SYSTEM, made.id).policy.tags == "v*"
 
 
 def test_only_administrators_replicate(registry: Registry) -> None:
@@ -301,10 +300,10 @@ def test_over_http_as_python_calls_it(registry: Registry, layout: Layout) -> Non
         api = as_user(port, "root").replications
         made = api.create(ReplicationPolicy(registry="one.example", tags="v*", password="x", daily="03:30"))
         assert api.inspect(made.id) == made
-        assert api.run(made.id, dry_run=True).copies == ()
-        changed = api.update(made.id, msgspec.structs.replace(made.policy, tags="1", daily=None))
+        assert api.run(made.id, dry_run=True).items == ()
+        changed = api.update(made.id, ReplicationChange(tags="1", daily=""))
         assert changed.next is None
-        assert [each.reference for each in api.run(made.id, dry_run=True).copies] == ["1"]
+        assert [each.reference for each in api.run(made.id, dry_run=True).items] == ["1"]
         with pytest.raises(errors.InvalidInput, match="daily"):
             api.create(ReplicationPolicy(registry="one.example", daily="25:00"))
         api.remove(made.id)

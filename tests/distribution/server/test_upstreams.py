@@ -18,7 +18,7 @@ import pytest
 from containerlab import errors
 from containerlab.distribution.api.client import Client
 from containerlab.distribution.api.registry_api import RegistryApi
-from containerlab.distribution.api.upstreams import UpstreamPolicy
+from containerlab.distribution.api.upstreams import UpstreamChange, UpstreamPolicy
 from containerlab.distribution.credentials import ANONYMOUS, Credentials
 from containerlab.distribution.endpoints import endpoint
 from containerlab.distribution.exchange import Exchange
@@ -172,7 +172,7 @@ def test_tag_is_compared_with_head_and_only_when_no_longer_fresh(
     for _ in range(3):
         assert get(cache, "/v2/fresh/a/manifests/1").body == layout.read(image.digest)
     assert (bad.count("HEAD /v2/a/manifests"), bad.count("GET /v2/a/manifests")) == (1, 1)
-    api(cache).upstreams.update(number, UpstreamPolicy(prefix="fresh", registry=bad.host, fresh_s=0.0))
+    api(cache).upstreams.update(number, UpstreamChange(fresh_s=0.0))
     get(cache, "/v2/fresh/a/manifests/1")
     assert (bad.count("HEAD /v2/a/manifests"), bad.count("GET /v2/a/manifests")) == (2, 1)
     asked = len(bad.asked)
@@ -420,7 +420,7 @@ def test_over_http_as_python_calls_it(tmp_path: Path) -> None:
         found = upstreams.serving(registry, "hub/library/debian")
         assert found
         assert (found.name, found.partner.password) == ("library/debian", "secret")
-        nouns.update(made.id, UpstreamPolicy(prefix="hub", registry="evil.example", username="me"))
+        nouns.update(made.id, UpstreamChange(registry="evil.example"))
         moved = upstreams.serving(registry, "hub/library/debian")
         assert moved
         assert moved.partner.password == "", "a password goes to nobody but whom it was given for"
