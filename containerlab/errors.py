@@ -65,7 +65,8 @@ class LabError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """Show two lines instead of a stack in IPython."""
-        lines = [f"{type(self).__name__}: {self.message}"]
+        kind = next(base.__name__ for base in type(self).__mro__ if not base.__name__.startswith("_"))
+        lines = [f"{kind}: {self.message}"]
         return [*lines, f"  hint: {self.hint}"] if self.hint else lines
 
 

@@ -207,3 +207,11 @@ def test_what_a_list_lacks_is_said(engine: Engine, registry: registries.Registry
     engine.manifests.remove(name)
     with pytest.raises(NotFound):
         engine.manifests.add(name, f"{registry.host}/lab/app:amd")
+
+
+def test_a_refusal_is_shown_by_a_name_that_can_be_caught(
+    engine: Engine, registry: registries.Registry
+) -> None:
+    with pytest.raises(NotFound) as caught:
+        engine.registry.tags(f"{registry.host}/lab/no-such")
+    assert caught.value._render_traceback_()[0].startswith("RegistryRefused: ")
