@@ -106,7 +106,7 @@ class Download:
         return self._answer
 
     def _ask(self, exchange: Exchange) -> Answer:
-        """Ask for the rest; where ranges do not work for the whole, of which the first part is passed over."""
+        """Ask for the rest; where ranges do not work, for the whole, whose first part is passed over."""
         path = f"/v2/{exchange.endpoint.repository}/blobs/{self._digest}"
         first = self._at if self._knows_ranges else 0
         headers = {"Range": f"bytes={first}-"} if first else {}
