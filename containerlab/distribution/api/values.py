@@ -64,7 +64,12 @@ Digest = Annotated[
 ]
 Number = Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
 """What a thing without a name is called by."""
-Scope = Annotated[str, Meta(max_length=256, examples=["lab/", "lab/base", ""])]
+Scope = Annotated[
+    str,
+    Meta(
+        pattern=exactly(f"(?:{PART}/|{PART}(?:/{PART})*)?"), max_length=256, examples=["lab/", "lab/base", ""]
+    ),
+]
 """An organisation with a slash at the end, a repository, or empty for the whole registry."""
 TagPattern = Annotated[str, Meta(min_length=1, max_length=200, examples=["v*", r"/v\d+/"])]
 """Tags: a glob, or a regular expression between slashes, of the whole tag."""

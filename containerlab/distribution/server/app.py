@@ -17,7 +17,8 @@ from containerlab import errors
 from containerlab.distribution.api.operation import PREFIX
 from containerlab.distribution.server import archive_content, authentication
 from containerlab.distribution.server.api.app import Api
-from containerlab.distribution.server.page import site
+from containerlab.distribution.server.page import sessions, site
+from containerlab.distribution.server.page.visit import cookie_name
 from containerlab.distribution.server.protocol.routes import Protocol
 from containerlab.distribution.server.pulls import Pulls
 from containerlab.distribution.server.registry import Registry
@@ -78,4 +79,22 @@ async def _count(registry: Registry, pulls: Pulls) -> None:
 
 def _identify(registry: Registry, request: Request) -> Identity:
     address = request.client.host if request.client else ""
-    return authentication.identify(registry, request.headers.get("authorization", ""), address)
+    authorization = request.headers.get("authorization", "")
+    found = None if authorization else _by_session(registry, request, address)
+    return found or authentication.identify(registry, authorization, address)
+
+
+def _by_session(registry: Registry, request: Request, address: str) -> Identity | None:
+    """Return who has signed in on the page; what changes something has to come from a page of ours.
+
+    Raises: NotPermitted.
+    """
+    key = request.cookies.get(cookie_name(request), "")
+    session = sessions.find(registry, key) if key else None
+    if session is None:
+        return None
+    if request.method not in ("GET", "HEAD") and not sessions.is_token(
+        key, request.headers.get("x-csrf-token", "")
+    ):
+        raise errors.NotPermitted("the request lacks the X-CSRF-Token of the page", "load the page again")
+    return sessions.identity(registry, session, address)

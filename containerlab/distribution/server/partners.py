@@ -37,10 +37,10 @@ class Partner(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises: InvalidInput, NotPermitted.
         """
-        parts = urlsplit(endpoint(self.registry).url)
         try:
+            parts = urlsplit(endpoint(self.registry).url)
             is_wrong = self._reference("x").registry != self.registry or parts.port == 0
-        except ValueError:  # a port that is none
+        except ValueError:  # a port or an address that is none
             is_wrong = True
         if is_wrong:
             raise errors.InvalidInput(

@@ -22,7 +22,7 @@ from containerlab.distribution.api.values import Page
 from containerlab.distribution.server.api import openapi, reading
 from containerlab.distribution.server.api.binding import Bound, bound
 from containerlab.distribution.server.registry import Registry
-from containerlab.distribution.server.rights import Identity
+from containerlab.distribution.server.rights import Identity, require_account
 
 __all__ = ["Api", "Identify"]
 
@@ -90,11 +90,10 @@ class Api:
         operation = known.operation
         identity = self._identify(self._registry, request)
         try:
-            parts = (
-                dict(zip(operation.in_path, reading.segments(b"/".join(found.groups())), strict=True))
-                if found.groups()
-                else {}
-            )
+            if operation.who != "anybody":
+                require_account(identity)
+            in_path = reading.segments(b"/".join(found.groups())) if operation.in_path else ()
+            parts = dict(zip(operation.in_path, in_path, strict=True))
             given = reading.arguments(operation, parts, request.scope["query_string"], body)
             result = known.function(self._registry, identity, **given)
             return _success(request, operation, result)

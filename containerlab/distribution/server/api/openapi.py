@@ -50,8 +50,8 @@ _SCHEMES = {
     "basic": {"type": "http", "scheme": "basic", "description": "Name and password, or a robot's token."},
     "bearer": {"type": "http", "scheme": "bearer", "description": "A token of /token."},
     "session": {
-        "type": "apiKey", "in": "cookie", "name": "session",
-        "description": "The page's; what changes something also needs its X-CSRF-Token.",
+        "type": "apiKey", "in": "cookie", "name": "conlab5000",
+        "description": "The page's, named by the port; what changes something also needs X-CSRF-Token.",
     },
 }  # fmt: skip
 

@@ -16,6 +16,7 @@ __all__ = ["MAX_BODY", "arguments", "segments"]
 MAX_BODY = 1 << 20
 """Bytes; no document of the API comes near."""
 _MAX_PARAMETERS = 64
+_NO_ZERO = "leave it out: names and texts end there for the system"
 
 
 def segments(raw_path: bytes) -> tuple[str, ...]:
@@ -23,10 +24,7 @@ def segments(raw_path: bytes) -> tuple[str, ...]:
 
     Raises: InvalidInput.
     """
-    try:
-        return tuple(unquote_to_bytes(part).decode() for part in raw_path.split(b"/"))
-    except UnicodeDecodeError as error:
-        raise errors.InvalidInput("the path is not UTF-8") from error
+    return tuple(_text(unquote_to_bytes(part), "path") for part in raw_path.split(b"/"))
 
 
 def arguments(operation: Operation, in_path: dict[str, str], query: bytes, body: bytes) -> dict[str, Any]:
@@ -65,10 +63,16 @@ def _query(operation: Operation, query: bytes) -> dict[str, Any]:
 
 
 def _decoded(raw: bytes) -> str:
+    return _text(unquote_to_bytes(raw.replace(b"+", b" ")), "query")
+
+
+def _text(raw: bytes, where: str) -> str:
+    if b"\0" in raw:
+        raise errors.InvalidInput(f"the {where} has a zero byte", _NO_ZERO)
     try:
-        return unquote_to_bytes(raw.replace(b"+", b" ")).decode()
+        return raw.decode()
     except UnicodeDecodeError as error:
-        raise errors.InvalidInput("the query is not UTF-8") from error
+        raise errors.InvalidInput(f"the {where} is not UTF-8") from error
 
 
 def _converted(given: dict[str, Any], kind: type[msgspec.Struct], where: str) -> msgspec.Struct:
@@ -79,6 +83,8 @@ def _converted(given: dict[str, Any], kind: type[msgspec.Struct], where: str) ->
 
 
 def _document(body: bytes, kind: type[msgspec.Struct]) -> msgspec.Struct:
+    if b"\\u0000" in body:
+        raise errors.InvalidInput("the body has a zero byte", _NO_ZERO)
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
