@@ -15,7 +15,7 @@ import msgspec
 from containerlab import errors
 from containerlab.distribution.api.events import Event
 from containerlab.distribution.api.webhooks import Delivery, Format
-from containerlab.distribution.server import backoff, notifications
+from containerlab.distribution.server import backoff, listening, notifications
 from containerlab.distribution.server.posting import Outcome, Post, Poster
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.scopes import covers
@@ -201,4 +201,4 @@ def _subject(registry: Registry, connection: sqlite3.Connection, event: Event) -
         " WHERE r.name = ? AND digest = ?",
         (event.repository, event.digest),
     ).fetchone()
-    return notifications.Subject(registry.url, *(row or ()))
+    return notifications.Subject(listening.url(registry.settings), *(row or ()))

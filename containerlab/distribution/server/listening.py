@@ -81,8 +81,8 @@ def listen(settings: Settings) -> socket.socket:
         ) from error
 
 
-def url(settings: Settings, listening: socket.socket) -> str:
-    """Return what clients call it."""
+def url(settings: Settings) -> str:
+    """Return what clients call it, whose port is known."""
     if settings.public_url:
         return settings.public_url.rstrip("/")
     name = "localhost" if is_loopback(settings.host) else settings.host
@@ -90,4 +90,4 @@ def url(settings: Settings, listening: socket.socket) -> str:
         name = socket.gethostname()
     shown = f"[{name}]" if ":" in name else name
     scheme = "https" if settings.tls_certificate else "http"
-    return f"{scheme}://{shown}:{listening.getsockname()[1]}"
+    return f"{scheme}://{shown}:{settings.port}"

@@ -83,7 +83,7 @@ def run(order: Order, examiners: Mapping[str, Examiner], command: Callable[[Orde
         server = listening.listen(settings)
         settings = msgspec.structs.replace(settings, port=server.getsockname()[1])
         order = msgspec.structs.replace(order, settings=settings)
-        told = _first_start(order, listening.url(settings, server))
+        told = _first_start(order, listening.url(settings))
     except errors.LabError as error:
         _tell(Started(kind=type(error).__name__, error=error.message, hint=error.hint))
         return 1

@@ -106,12 +106,6 @@ class Registry:
         self.passwords = Passwords(now)
         self.keys = Keys(self.directory / "keys")
 
-    @property
-    def url(self) -> str:
-        """What clients call it."""
-        scheme = "https" if self.settings.tls_certificate else "http"
-        return self.settings.public_url or f"{scheme}://{self.settings.host}:{self.settings.port}"
-
     def close(self) -> None:
         """Close the databases and directories, end what computes passwords."""
         self.passwords.close()

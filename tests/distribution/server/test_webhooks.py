@@ -15,10 +15,16 @@ from pathlib import Path
 import pytest
 
 from containerlab import errors
+from containerlab.distribution.api.client import Client
+from containerlab.distribution.api.registry_api import RegistryApi
+from containerlab.distribution.credentials import ANONYMOUS
+from containerlab.distribution.endpoints import endpoint
+from containerlab.distribution.exchange import Exchange
 from containerlab.distribution.server import deliveries, events, targets, webhooks
 from containerlab.distribution.server.registry import Registry, Settings
 from containerlab.distribution.server.rights import SYSTEM, Identity, Level
 from containerlab.distribution.server.worker import Worker
+from tests import registries
 from tests.distribution.api.serving import as_user, served
 from tests.distribution.server.receivers import Receiver, receiver, wait_until
 
@@ -362,3 +368,13 @@ def test_over_http_as_python_calls_it(registry: Registry, hook: Receiver) -> Non
             api.create(hook.url, "lab/", kinds=("pushed",))  # type: ignore[arg-type]
         with pytest.raises(errors.InvalidInput, match="kinds"):
             api.create(hook.url, "lab/", kinds=())
+
+
+@pytest.mark.slow
+def test_server_says_by_which_url_it_is_reached(hook: Receiver, base: Path) -> None:
+    inside = {"allows_private_targets": True}
+    with registries.ours(base / "webhooks", auth="none", settings=inside) as running:
+        with Exchange(endpoint(running.host), ANONYMOUS) as exchange:
+            RegistryApi(Client(exchange)).webhooks.create(hook.url, kinds=("organization",))
+            RegistryApi(Client(exchange)).organizations.create("lab")
+        assert hook.wait(1)[0].json["source"] == running.url

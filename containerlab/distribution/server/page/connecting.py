@@ -56,8 +56,8 @@ def _replicate(visit: Visit, scope: str) -> str:
 
 
 def _run_replication(visit: Visit, scope: str) -> str:
-    plan = visit.api.replications.run(visit.id())
-    return f"{units.format_count(len(plan.copies), 'copy').replace('copys', 'copies')} to be made."
+    planned = visit.api.replications.run(visit.id()).items
+    return f"{units.format_count(len(planned), 'copy').replace('copys', 'copies')} to be made."
 
 
 def _remove_replication(visit: Visit, scope: str) -> str:
