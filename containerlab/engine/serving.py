@@ -90,6 +90,8 @@ class RegistryServer(html.Shown, RemoteRegistry):
         self.stop()
 
     def to_text(self) -> str:
+        if not self.is_running:
+            return f"the registry at {self.url} has ended"
         return f"registry at {self.url}{self._login()}"
 
     def _login(self) -> str:
@@ -98,6 +100,8 @@ class RegistryServer(html.Shown, RemoteRegistry):
         return f"\nforgotten the password? {self._reset}" if self._reset else ""
 
     def to_html(self) -> str:
+        if not self.is_running:
+            return html.pre(self.to_text())
         url = html.text(self.url)
         login = ""
         if self.password:

@@ -48,6 +48,7 @@ def test_it_answers_until_its_block_ends(engine: Engine) -> None:
         assert registry.url in registry.to_text()
         assert f'href="{registry.url}"' in registry.to_html()
     assert not registry.is_running
+    assert registry.to_text() == f"the registry at {registry.url} has ended"
     with pytest.raises(urllib3.exceptions.HTTPError):
         status(registry.url)
 
