@@ -20,6 +20,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -87,6 +88,7 @@ def endpoint(registry: str, *, tls_verify: bool | None = None) -> Endpoint:
 
 def _endpoint(source: Source, tls_verify: bool | None) -> Endpoint:
     host = _HUB if source.registry == DEFAULT_REGISTRY else source.registry
+    _check_host(host)
     is_insecure = source.insecure if tls_verify is None else not tls_verify
     return Endpoint(
         url=f"https://{host}",
@@ -97,6 +99,16 @@ def _endpoint(source: Source, tls_verify: bool | None) -> Endpoint:
         may_be_plain=is_insecure or (tls_verify is None and is_loopback(host_name(host))),
         is_mirror=source.is_mirror,
     )
+
+
+def _check_host(host: str) -> None:
+    try:
+        parts = urlsplit(f"https://{host}")
+        is_host = bool(parts.hostname) and parts.netloc == host and "@" not in host and parts.port != 0
+    except ValueError:  # a port above 65535, half a bracket
+        is_host = False
+    if not is_host or not host.isprintable() or " " in host:
+        raise errors.InvalidInput(f"{host!r} is not a registry", "write host or host:port")
 
 
 def host_name(host: str) -> str:

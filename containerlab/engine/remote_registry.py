@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from containerlab.distribution.api.client import SCOPE, Client
 from containerlab.distribution.api.registry_api import RegistryApi
+from containerlab.distribution.credentials import key_of
 from containerlab.distribution.endpoints import Endpoint, endpoint
 from containerlab.distribution.exchange import Answer, Exchange
 
@@ -62,7 +63,7 @@ class RemoteRegistry(RegistryApi):
     @classmethod
     def at(cls, host: str, tls_verify: bool | None = None) -> RemoteRegistry:
         """Return the registry at a host; at the default one if none is named."""
-        return RemoteRegistry(endpoint(host or default_host(), tls_verify=tls_verify))
+        return RemoteRegistry(endpoint(key_of(host or default_host()), tls_verify=tls_verify))
 
     @property
     def host(self) -> str:

@@ -193,3 +193,11 @@ def test_the_boundary_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     assert judge("http://localhost:5000", "http://localhost:5001/token") == "trusted"
     assert judge("http://localhost:5000", "http://localhost:5002/token") == "anonymous"
     assert judge("https://r.example.com", "http://sso.example.org/token") == "refused"
+
+
+@pytest.mark.parametrize(
+    "host", ["a b", "x/y", "", "h:99999", "h:0", "[::1", "u@h", "h\n", "h?x", "h#x", "é\x00"]
+)
+def test_what_is_no_host_is_refused_before_it_is_asked(host: str) -> None:
+    with pytest.raises(errors.InvalidInput, match="is not a registry"):
+        endpoint(host)

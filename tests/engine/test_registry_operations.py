@@ -117,6 +117,22 @@ def test_passwords_are_no_words_of_a_command(conlab: Conlab) -> None:
     assert "no terminal" in conlab("user create bob", exit_code=1)
 
 
+def test_a_new_password_is_asked_for_twice(conlab: Conlab, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = iter(["a long password", "a wrong password", "a long password", "a long password"])
+    monkeypatch.setattr("getpass.getpass", lambda prompt: next(typed))
+    monkeypatch.setattr(os, "isatty", lambda fd: True)
+    assert "are not the same" in conlab("user create typed", exit_code=1)
+    assert "typed" in conlab("user create typed")
+
+
+def test_a_registry_is_named_by_host_or_address(
+    reg: RegistryServer, conlab: Conlab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "admin" in conlab(f"user ls --registry {reg.url}/")
+    assert "is not a registry" in conlab("user ls --registry localhost:99999", exit_code=1)
+    assert "connection refused" in conlab("user ls --registry localhost:1", exit_code=1)
+
+
 def test_what_the_server_refuses_is_said_as_by_any_command(conlab: Conlab) -> None:
     assert "name: write it like lab\n" in conlab("organization create Team", exit_code=1)
     assert "in the past" in conlab("right grant admin library/ read --until 2001-01-01", exit_code=1)
