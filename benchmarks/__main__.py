@@ -17,6 +17,7 @@ from benchmarks import (
     memory,
     report,
     running,
+    serving,
     unpacking,
 )
 from benchmarks.arena import DISK, MEMORY, QUICK, Counts, arena
@@ -33,6 +34,7 @@ _SUBJECTS = {
     "build": building.builds,
     "user-build": building.user_builds,
     "audit": auditing.audits,
+    "serve": serving.servers,
     "calls": calls.system_calls,
 }
 

@@ -55,7 +55,7 @@ def beside(subject: str, ours: Figure, peer: str, theirs: Figure | None, at_leas
     goal = f"≥ {at_least:.3g} ×" if at_least else ""
     if theirs is None:
         return Row(subject, ours, peer, goal=goal)
-    is_rate = ours.unit.endswith("/s")
+    is_rate = ours.unit.endswith(("/s", "/CPU-s"))
     better = ours.value / theirs.value if is_rate else theirs.value / ours.value
     return Row(subject, ours, peer, theirs, better, goal, better >= at_least if at_least else None)
 
