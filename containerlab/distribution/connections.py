@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from urllib3 import BaseHTTPResponse, PoolManager
 
-__all__ = ["Body", "Connections"]
+__all__ = ["Body", "Bytes", "Connections"]
 
 _CONNECT_S, _READ_S, _COMMIT_S = 30.0, 60.0, 600.0
 """Without a sign of life. After a write the other side may have a blob of many gigabytes to hash."""
@@ -37,6 +38,20 @@ class Body(Protocol):
         """Length in bytes; None sends it in chunks."""
 
     def open(self) -> BinaryIO: ...
+
+
+class Bytes:
+    """A body that is in memory."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    @property
+    def size(self) -> int | None:
+        return len(self._content)
+
+    def open(self) -> BinaryIO:
+        return io.BytesIO(self._content)
 
 
 class Connections:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
-import os
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +12,7 @@ from containerlab.distribution import logins
 from containerlab.distribution.credentials import Credentials, find, key_of
 from containerlab.distribution.endpoints import endpoint
 from containerlab.distribution.exchange import Exchange
+from containerlab.engine import asking
 from containerlab.oci.reference import DEFAULT_REGISTRY, Reference
 from containerlab.views import html
 
@@ -145,13 +144,13 @@ def _asked(given: Mapping[str, Any], face: str, usual: str) -> Credentials:
             raise errors.InvalidInput("--password-stdin needs --username", "give -u NAME too")
         password = sys.stdin.read().removesuffix("\n").removesuffix("\r")
     elif not username or not password:
-        _check_askable(face)
+        asking.check_somebody_is_there(
+            face, "a login", "give -u NAME --password-stdin, and the password there"
+        )
     if not username:
-        username = builtins.input(f"Username ({usual}): " if usual else "Username: ").strip() or usual
+        username = asking.ask(f"Username ({usual}): " if usual else "Username: ") or usual
     if not password and not given.get("password_stdin"):
-        import getpass
-
-        password = getpass.getpass("Password: ")
+        password = asking.ask_secret("Password: ")
     for value, name in ((username, "username"), (password, "password")):
         if not value:
             raise errors.InvalidInput(f"{name} required", f"a login has a {name}")
@@ -162,14 +161,3 @@ def _asked(given: Mapping[str, Any], face: str, usual: str) -> Credentials:
     if ":" in username or "\n" in username + password:
         raise errors.InvalidInput("a username has no colon, and neither it nor a password more than one line")
     return Credentials(username, password)
-
-
-def _check_askable(face: str) -> None:
-    """Raise InvalidInput where nobody can be asked. The kernel of a notebook asks in the browser."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    in_notebook = face == "notebook" or getattr(shell, "kernel", None) is not None
-    if not (in_notebook or os.isatty(0)):
-        raise errors.InvalidInput(
-            "cannot ask for a login: this is no terminal",
-            "give -u NAME --password-stdin, and the password there",
-        )

@@ -9,6 +9,7 @@ from containerlab.options import remote
 from containerlab.options.flag import normalise
 from containerlab.options.login import LoginOptions, LogoutOptions
 from containerlab.options.registry import PasswordOptions, ServeOptions
+from containerlab.options.signing import KeyPairOptions, SignOptions, VerifyOptions
 
 if TYPE_CHECKING:
     from containerlab.engine.engine import Engine
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from containerlab.engine.remote_images import Found, RawDocument, RemoteTag
     from containerlab.engine.remote_registry import RemoteRegistry
     from containerlab.engine.serving import RegistryServer
+    from containerlab.engine.signing import KeyPair, Signature, Verification
     from containerlab.oci.image import Descriptor
     from containerlab.views.table import Table
 
@@ -140,3 +142,30 @@ class Registry:
         from containerlab.engine import remote_images
 
         return remote_images.referrers(name, normalise(remote.ReferrersOptions, options))
+
+    @command("registry sign", "sign")
+    def sign(self, name: ImageName, **options: Unpack[SignOptions]) -> Signature:
+        """Sign an image at its registry with a key, in cosign's format.
+
+        lab.registry.sign("localhost:5000/lab/app:1", key="cosign.key")
+
+        Cosign verifies it with: cosign verify --key cosign.pub --insecure-ignore-tlog=true IMAGE
+        """
+        from containerlab.engine import signing
+
+        return signing.sign(name, normalise(SignOptions, options), self._engine.face)
+
+    @command("registry verify", "verify")
+    def verify(self, name: ImageName, **options: Unpack[VerifyOptions]) -> Verification:
+        """Verify with a key who has signed an image at its registry; fail when no signature is right."""
+        from containerlab.engine import signing
+
+        return signing.verify(name, normalise(VerifyOptions, options))
+
+    @command("registry generate-key-pair", "generate-key-pair")
+    def generate_key_pair(self, **options: Unpack[KeyPairOptions]) -> KeyPair:
+        """Make keys for `sign` and `verify`: cosign.key under a password, cosign.pub for everybody."""
+        from containerlab.engine import signing
+
+        prefix = normalise(KeyPairOptions, options).get("output_key_prefix", "")
+        return signing.make_key_pair(prefix, self._engine.face)

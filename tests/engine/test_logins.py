@@ -15,6 +15,7 @@ import pytest
 from containerlab import errors
 from containerlab.engine.engine import Engine
 from tests import registries
+from tests.distribution import token_server
 
 HOST = "localhost:1"
 """Where nobody listens."""
@@ -62,6 +63,19 @@ def test_logout_of_all(engine: Engine, registry: registries.Registry, user: Path
     engine.registry.login(registry.host, username=registry.user, password=registry.password)
     assert engine.registry.logout(all=True).registries == (registry.host,)
     assert engine.registry.logout(all=True).to_text() == "Not logged in anywhere"
+
+
+def test_an_identity_token_is_kept_instead_of_the_password(
+    engine: Engine, user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with token_server.TokenServer() as tokens, tokens.registry(scope="") as peer:
+        monkeypatch.setenv("CONTAINERLAB_TRUSTED_REALMS", tokens.host)
+        engine.registry.login(peer.host, username=token_server.USER, password=token_server.PASSWORD)
+        kept = _auths(user)[peer.host]
+        assert kept == {"auth": "YWRhOg==", "identitytoken": token_server.IDENTITY}
+        tokens.asked.clear()
+        engine.registry.login(peer.host)
+        assert [asked.method for asked in tokens.asked] == ["POST"]
 
 
 @pytest.mark.parametrize(

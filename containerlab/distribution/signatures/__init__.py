@@ -1,0 +1,1 @@
+"""Signatures of images in cosign's format, made and checked with a key."""
