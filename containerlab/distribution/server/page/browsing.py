@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
+    from containerlab.distribution.api.examinations import Examination
     from containerlab.distribution.server.catalog import Repository
     from containerlab.distribution.server.inventory import Image, Tag
     from containerlab.distribution.server.page.visit import Visit
@@ -107,10 +108,20 @@ def image(visit: Visit) -> Response:
         bars=_bars(shown) if shown else [],
         settings=anatomy.settings(shown.config) if shown and shown.config else [],
         annotations=sorted(annotations.items()),
+        examinations=_examinations(visit, repository, shown) if shown and shown.config else {},
         referrers=referrers.find(visit.registry, visit.identity, repository.name, target.digest).descriptors,
         raw=raw[:_RAW_SHOWN].decode(errors="replace"),
         **about(visit, repository),
     )
+
+
+def _examinations(visit: Visit, repository: Repository, image: Image) -> dict[str, Examination | None]:
+    """Return what is known of an image by kind, for each kind that this registry can examine."""
+    known = {
+        each.kind: each
+        for each in visit.api.examinations.list(repository.name, image.descriptor.digest).items
+    }
+    return {kind: known.get(kind) for kind in ("audit", "sbom") if kind in visit.registry.examiners}
 
 
 def _chosen(visit: Visit, images: Sequence[Image]) -> Image | None:

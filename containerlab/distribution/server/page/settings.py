@@ -129,7 +129,7 @@ def repository(visit: Visit) -> Response:
     return visit.render(
         "repository_settings.html",
         here=" settings",
-        shares=visit.api.shares.list(repository=found.name).items,
+        shares=visit.api.shares.list(direction="given", repository=found.name).items,
         **panels(visit, found.name),
         **browsing.about(visit, found),
     )

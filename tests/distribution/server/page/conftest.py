@@ -9,6 +9,7 @@ import pytest
 
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
+from tests.distribution.server import grounds
 from tests.distribution.server.grounds import Clock
 from tests.distribution.server.page import samples, visitors
 from tests.image_layouts import Layout
@@ -47,3 +48,17 @@ def shop(site: str, layout: Layout, clock: Clock) -> str:
     both = {name: samples.shop(layout, 2, name) for name in ("amd64", "arm64")}
     visitors.push(site, layout, layout.index(both), "lab/shop", "1.2")
     return "lab/shop"
+
+
+@pytest.fixture
+def open_registry(tmp_path: Path, clock: Clock) -> Iterator[Registry]:
+    """Return a registry without accounts."""
+    with grounds.opened(tmp_path / "open-home", clock, auth="none") as registry:
+        yield registry
+
+
+@pytest.fixture
+def open_site(open_registry: Registry) -> Iterator[str]:
+    """Serve it."""
+    with visitors.served(open_registry) as address:
+        yield address

@@ -14,7 +14,7 @@ from containerlab.oci import image as documents
 from containerlab.oci.image import Config, Descriptor, History, ImageConfig, Manifest, RootFS
 from tests.image_layouts import Layout, archive
 
-__all__ = ["Line", "base", "image", "layouts", "shop"]
+__all__ = ["Line", "base", "image", "layouts", "leaky", "shop"]
 
 
 class Line(NamedTuple):
@@ -115,6 +115,20 @@ def shop(layout: Layout, version: int, architecture: str = "amd64") -> Descripto
     return image(layout, lines, config, architecture, created=1.79e9 + 86400 * version)
 
 
+def leaky(layout: Layout) -> Descriptor:
+    """Add an image with a secret that a later layer deletes."""
+    token = "ghp_" + "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyzABCDEFGHIJ0123456789", k=36))
+    lines = [
+        *base(size=40_000),
+        Line(
+            "COPY .netrc /root/.netrc # buildkit", {"root/.netrc": f"machine git password {token}\n".encode()}
+        ),
+        Line("RUN /bin/sh -c rm /root/.netrc # buildkit", {"root/.wh..netrc": b""}),
+        Line("ENV DATABASE_PASSWORD=hunter2-and-more"),
+    ]
+    return image(layout, lines, Config(env=("DATABASE_PASSWORD=hunter2-and-more",)))
+
+
 def layouts(folder: Path) -> dict[str, str]:
     """Write all samples; return how skopeo calls each, by the name that it is to have in a registry."""
     layout = Layout(folder)
@@ -130,5 +144,6 @@ def layouts(folder: Path) -> dict[str, str]:
         "notebook", image(layout, base(3, 900_000), Config(cmd=("sh",)))
     )
     found["course/exercises/day-1:1"] = layout.tag("day", image(layout, base(4, 90_000), Config(cmd=("sh",))))
+    found["course/leaky:1"] = layout.tag("leaky", leaky(layout))
     found["busybox:1"] = layout.tag("busybox", layout.runnable())
     return found
