@@ -164,6 +164,9 @@ def test_the_password_is_reset_on_the_storage(reg: RegistryServer, base: Path, c
     )
     assert chosen.stdout == "lost has the new password\n"
     lab.registry.login(reg.host, username="lost", password="chosen by hand")
+    with lab.registry.at(reg.host) as there:  # with the identity token that the login got
+        assert there.logins.whoami().name == "lost"
+        assert [login.kind for login in there.logins.list()] == ["refresh"]
 
 
 def test_the_first_password_can_be_chosen(

@@ -31,6 +31,8 @@ __all__ = [
 _LEAST_LOGIN_S, _MOST_LOGIN_S = 60.0, 86400.0
 _REFRESH_S = 90 * 86400.0
 _MOST_CLIENT = 64
+_MOST_KEPT = 1000
+"""Of one account; programs that log in again and again push the oldest out."""
 _ID = 12
 _TEMPORARY = "conlab_temporary_"
 
@@ -149,6 +151,11 @@ def _keep(registry: Registry, who: Identity, kind: str, client: str, expires: fl
     values = (passwords.of_secret(secret), kind, client, registry.now(), expires, who.name, who.revision)
     with registry.database.writing() as connection:
         sweep(connection, registry.now())
+        connection.execute(
+            "DELETE FROM secrets WHERE hash IN (SELECT hash FROM secrets WHERE account = ?"
+            " ORDER BY created DESC LIMIT -1 OFFSET ?)",
+            (who.name, _MOST_KEPT - 1),
+        )
         connection.execute(
             "INSERT INTO secrets (hash, kind, account, revision, client, created, expires)"
             " SELECT ?, ?, name, revision, ?, ?, ? FROM accounts WHERE name = ? AND revision = ?",

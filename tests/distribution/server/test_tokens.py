@@ -244,6 +244,25 @@ def test_a_refresh_token_can_be_revoked_by_its_owner_alone(registry: Registry) -
         _refresh(registry, token, PULL)
 
 
+def test_the_oldest_of_many_refresh_tokens_goes(registry: Registry, clock: grounds.Clock) -> None:
+    alice = grounds.logged_in(registry, "alice")
+    first = _get(registry, is_offline=True).refresh_token
+    clock.advance(1)
+    second = _get(registry, is_offline=True).refresh_token
+    with registry.database.writing() as connection:
+        connection.executemany(
+            "INSERT INTO secrets (hash, kind, account, revision, created, expires)"
+            " VALUES (?, 'refresh', 'alice', ?, ?, ?)",
+            [(f"{number:064}", alice.revision, clock() + 1, clock() + 9e6) for number in range(998)],
+        )
+    clock.advance(2)
+    assert _refresh(registry, first, PULL)
+    proofs.refresh_token(registry, alice, "")
+    with pytest.raises(Refused):
+        _refresh(registry, first, PULL)
+    assert _refresh(registry, second, PULL)
+
+
 def test_a_refresh_token_ends(registry: Registry, clock: grounds.Clock) -> None:
     token = _get(registry, is_offline=True).refresh_token
     clock.advance(90 * 86400)
