@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import os
 import signal
+import subprocess
 import threading
 import zlib
 from collections.abc import Iterator
@@ -147,6 +148,28 @@ def test_image_of_docker_registry_comes_through_and_stays(
     assert stale.headers["warning"].startswith('299 - "')
     for layer in layers(layout, image):
         assert get(cache, f"/v2/deb/library/shop/blobs/{layer.digest}").body == layout.read(layer.digest)
+
+
+@pytest.mark.slow
+@pytest.mark.system("skopeo")
+def test_skopeo_takes_us_for_a_mirror(
+    cache: registries.Registry, layout: Layout, bad: Upstream, image: Descriptor, tmp_path: Path
+) -> None:
+    set_up(cache, "mirrored", bad.host)
+    settings = tmp_path / "registries.conf"
+    settings.write_text(
+        '[[registry]]\nlocation = "docker.io"\nblocked = false\n'
+        f'[[registry.mirror]]\nlocation = "{cache.host}/mirrored"\ninsecure = true\n'
+    )
+    target = tmp_path / "pulled"
+    subprocess.run(
+        ["skopeo", "copy", "--registries-conf", str(settings), "docker://shop:1", f"dir:{target}"],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    assert (target / "manifest.json").read_bytes() == layout.read(image.digest)
+    assert bad.count("HEAD /v2/library/shop/manifests/1") == 1
 
 
 def pulled(remote: Remote, reference: str) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -74,9 +72,20 @@ def test_push_arrives_signed_as_a_cloud_event(registry: Registry, hook: Receiver
     target = got.json["data"]["target"]
     assert (target["repository"], target["tag"], target["digest"]) == ("lab/base", "1", DIGEST)
     assert got.json["data"]["actor"] == {"name": "ann"}
-    signed = got.headers["x-containerlab-timestamp"].encode() + b"." + got.body
-    proof = hmac.new(created.secret.encode(), signed, hashlib.sha256).hexdigest()
-    assert got.headers["x-containerlab-signature"] == f"sha256={proof}"
+    is_genuine = documented_check()
+    headers = {name.title(): value for name, value in got.headers.items()}
+    assert is_genuine(created.secret, headers, got.body)
+    assert not is_genuine(created.secret, headers, got.body + b" ")
+    assert not is_genuine("another secret", headers, got.body)
+    assert not is_genuine(created.secret, {**headers, "X-Containerlab-Timestamp": "5"}, got.body)
+
+
+def documented_check() -> Callable[[str, dict[str, str], bytes], bool]:
+    """Return the function that the documentation gives to receivers."""
+    text = (Path(__file__).parents[3] / "docs" / "registry-partners.md").read_text()
+    found: dict[str, Callable[[str, dict[str, str], bytes], bool]] = {}
+    exec(text.partition("```python\n")[2].partition("```")[0], found)
+    return found["is_genuine"]
 
 
 def test_docker_format_is_what_receivers_of_docker_read(registry: Registry, hook: Receiver) -> None:
