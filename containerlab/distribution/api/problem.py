@@ -69,7 +69,7 @@ def error_of(status: int, body: bytes) -> LabError:
     """Read the error out of an answer; whatever sent it.
 
     >>> error_of(404, b'{"type":"urn:containerlab:NotFound","title":"","status":404,"detail":"no"}')
-    NotFound('no', '')
+    NotFound('no')
     """
     try:
         problem = msgspec.json.decode(body, type=Problem)

@@ -40,7 +40,7 @@ PART = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*"
 
 
 def exactly(pattern: str) -> str:
-    """Return a pattern that matches the whole of a text only.
+    r"""Return a pattern that matches the whole of a text only.
 
     >>> exactly("a")
     '^a$(?!\\n)'
