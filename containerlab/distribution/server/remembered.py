@@ -30,16 +30,35 @@ class Remembered:
         self._found: dict[object, Any] = {}
 
     def look(self, key: object, find: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Return what `find` finds, or found before if that is still true; `key` names the question."""
+        """Return what `find` finds, or found before if that is still true; `key` names the question.
+
+        It is for statements of microseconds: others wait meanwhile.
+        """
         with self._database.reading() as connection:
-            (version,) = connection.execute("PRAGMA data_version").fetchone()
-            if version != self._version or len(self._found) > _MOST_FOUND:
-                self._version = version
-                self._found.clear()
+            self._refresh(connection)
             if key not in self._found:
                 self._found[key] = find(connection)
             found: _T = self._found[key]
             return found
+
+    def peek(self, key: object) -> tuple[int, object]:
+        """Return the state of the database, and what is remembered, or None."""
+        with self._database.reading() as connection:
+            return self._refresh(connection), self._found.get(key)
+
+    def keep(self, key: object, version: int, found: object) -> None:
+        """Remember what was found since a `peek`, unless somebody has written meanwhile."""
+        with self._database.reading() as connection:
+            if self._refresh(connection) == version:
+                self._found[key] = found
+
+    def _refresh(self, connection: sqlite3.Connection) -> int:
+        """Forget what may not be true any more."""
+        version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version or len(self._found) > _MOST_FOUND:
+            self._version = version
+            self._found.clear()
+        return version
 
 
 class Documents:

@@ -59,7 +59,7 @@ def begin(registry: Registry, identity: Identity, name: str, algorithm: str = "s
     if algorithm not in ALGORITHMS:
         raise DigestInvalid(f"the digest algorithm {algorithm[:40]!r} is not supported", "sha256 or sha512")
     upload_id = os.urandom(16).hex()
-    with registry.database.writing() as connection:
+    with registry.notes.writing() as connection:
         catalog.require_push(connection, identity, name)
         quotas.check(connection, organization_of(name), 0)
         (count,) = connection.execute(
@@ -180,7 +180,7 @@ def _forget(registry: Registry, upload_id: str) -> int:
     with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
         os.unlink(upload_id, dir_fd=registry.uploads_fd)
     registry.hashers.pop(upload_id, None)
-    with registry.database.writing() as connection:
+    with registry.notes.writing() as connection:
         return connection.execute("DELETE FROM uploads WHERE id = ?", (upload_id,)).rowcount
 
 

@@ -66,6 +66,21 @@ def test_errors_are_not_remembered(databases: tuple[Database, Database]) -> None
     assert remembered.look("count", count) == 0
 
 
+def test_what_took_long_to_find_is_kept_unless_somebody_wrote_meanwhile(
+    databases: tuple[Database, Database],
+) -> None:
+    ours, theirs = databases
+    remembered = Remembered(ours)
+    version, nothing = remembered.peek("a")
+    remembered.keep("a", version, "found")
+    assert (nothing, remembered.peek("a")) == (None, (version, "found"))
+    version, _ = remembered.peek("b")
+    with theirs.writing() as connection:
+        connection.execute("INSERT INTO numbers VALUES (1)")
+    remembered.keep("b", version, "too old")
+    assert [remembered.peek(key)[1] for key in ("a", "b")] == [None, None]
+
+
 def test_documents_go_when_there_are_too_many_bytes_oldest_first() -> None:
     documents, size = Documents(), 5 << 20
     for number in range(3):
