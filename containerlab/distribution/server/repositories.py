@@ -14,7 +14,13 @@ from containerlab.distribution.server.accounts import check_text
 from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.problems import Denied
 from containerlab.distribution.server.registry import Registry
-from containerlab.distribution.server.rights import Identity, Level, require, require_person
+from containerlab.distribution.server.rights import (
+    DEFAULT_ORGANIZATION,
+    Identity,
+    Level,
+    require,
+    require_person,
+)
 from containerlab.store import removal
 
 __all__ = ["delete", "forget_scopes", "inspect", "list_repositories", "remove", "update"]
@@ -136,10 +142,11 @@ def forget_scopes(connection: sqlite3.Connection, scope: str) -> None:
     Whoever makes one of the same name later gets none of it.
     """
     below = scope if scope.endswith("/") else f"{scope}\0"
+    where = "scope = ? OR substr(scope, 1, ?) = ?"
+    if scope == f"{DEFAULT_ORGANIZATION}/":
+        where += " OR (scope != '' AND instr(scope, '/') = 0)"
     for table in _OF_SCOPES:
-        connection.execute(
-            f"DELETE FROM {table} WHERE scope = ? OR substr(scope, 1, ?) = ?", (scope, len(below), below)
-        )
+        connection.execute(f"DELETE FROM {table} WHERE {where}", (scope, len(below), below))
 
 
 def _managed(connection: sqlite3.Connection, who: Identity, repository: str, verb: str) -> None:

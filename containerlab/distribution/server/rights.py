@@ -16,6 +16,7 @@ from containerlab.distribution.api.organizations import LevelName, LevelOrNone
 
 __all__ = [
     "ANONYMOUS",
+    "DEFAULT_ORGANIZATION",
     "SYSTEM",
     "Identity",
     "Level",
@@ -25,7 +26,8 @@ __all__ = [
     "require_person",
 ]
 
-_DEFAULT_ORGANIZATION = "library"
+DEFAULT_ORGANIZATION = "library"
+"""Of repositories whose names have one part."""
 
 
 class Level(enum.IntEnum):
@@ -134,7 +136,7 @@ def organization_of(repository: str) -> str:
     ('lab', 'library')
     """
     first, slash, _ = repository.partition("/")
-    return first if slash else _DEFAULT_ORGANIZATION
+    return first if slash else DEFAULT_ORGANIZATION
 
 
 def require(found: Level, needed: Level, what: str) -> None:

@@ -165,6 +165,14 @@ def test_what_goes_with_an_organisation_is_its_own(registry: Registry, admin: Id
     assert sorted(user("bob").rights) == ["lab-x/base", "lab2/", "lab2/base"]
 
 
+def test_names_of_one_part_go_with_the_library(registry: Registry, admin: Identity, user: User) -> None:
+    push(registry, "busybox")
+    for scope in ("busybox", "library/", "library/x", "not-there-yet", "lab/base"):
+        user("bob", scope)
+    organizations.remove(registry, admin, "library", force=True)
+    assert sorted(user("bob").rights) == ["lab/base"]
+
+
 # repositories
 
 
