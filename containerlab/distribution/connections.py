@@ -13,7 +13,7 @@ from containerlab.distribution import realms
 from containerlab.distribution.addresses import addresses
 from containerlab.distribution.endpoints import Endpoint, TlsFiles, tls_files
 from containerlab.distribution.proxies import proxy_for
-from containerlab.distribution.refusals import Dropped, plain
+from containerlab.distribution.refusals import Dropped, Unreachable, plain
 
 if TYPE_CHECKING:
     import socket
@@ -251,11 +251,9 @@ def _translated(error: Exception, url: str, endpoint: Endpoint) -> errors.LabErr
             f"cannot find {host}: there is no such host", "look at its name, and at your network"
         )
     if isinstance(error, failures.NewConnectionError):
-        return errors.Unavailable(
-            f"cannot connect to {host}: {_cause(error)}", "does the registry run there?"
-        )
+        return Unreachable(f"cannot connect to {host}: {_cause(error)}", "does the registry run there?")
     if isinstance(error, failures.ConnectTimeoutError):
-        return errors.Unavailable(
+        return Unreachable(
             f"cannot connect to {host}: no answer for {_CONNECT_S:.0f} s", "look at your network"
         )
     if isinstance(error, failures.ReadTimeoutError):

@@ -28,7 +28,7 @@ from containerlab.distribution.auth import CLIENT, Ask, Authorization, Reply, Sc
 from containerlab.distribution.connections import Body, Connections
 from containerlab.distribution.credentials import Credentials
 from containerlab.distribution.endpoints import Endpoint, is_loopback
-from containerlab.distribution.refusals import Dropped, plain, refusal
+from containerlab.distribution.refusals import Dropped, Unreachable, plain, refusal
 from containerlab.distribution.tries import TRIES, delay_s
 from containerlab.oci.distribution import problems
 
@@ -42,6 +42,9 @@ _IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _MAX_REFUSAL = 64 << 10
+_TOLD_S = 3.0
+"""Longer waits are told of."""
+_MOST_NOTICES = 20
 
 
 class _Call(NamedTuple):
@@ -61,7 +64,7 @@ class Exchange:
     """One endpoint; safe for many threads, each with requests of its own.
 
     credentials: looked up where Docker and podman keep them when not given.
-    notice: is told, once each, what the registry warns of.
+    notice: is told, once each, what the registry warns of, and that it lets one wait.
     """
 
     def __init__(
@@ -79,7 +82,8 @@ class Exchange:
         self._made: Authorization | None = None
         self._closed = threading.Event()
         self._open: set[Answer] = set()
-        self._noticed: set[str] = set()
+        self._told: set[str] = set()
+        self._was_there = False
 
     def __enter__(self) -> Self:
         return self
@@ -166,12 +170,17 @@ class Exchange:
     # where to
 
     def _target(self, path: str) -> str:
-        """Return the URL for a path or a Location: what leaves TLS stays with it, on the same host."""
+        """Return the URL for a path or a Location; one that leaves TLS on the same host stays with it.
+
+        Raises: NotPermitted for other hosts without TLS, and for this machine from elsewhere.
+        """
         if path.startswith("/"):
             return self.url + path
         parts, own = _parts(path), urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise errors.InvalidInput(f"{plain(path)!r} is neither a path nor a URL")
+        if is_loopback(parts.hostname) and not is_loopback(own.hostname or ""):
+            raise errors.NotPermitted(f"{self.endpoint.registry} leads to {plain(path)!r}, on this machine")
         if parts.scheme == "https" or own.scheme == "http":
             return path
         if parts.hostname == own.hostname and parts.port in (None, own.port):
@@ -196,7 +205,7 @@ class Exchange:
     def _redirected(self, call: _Call, location: str) -> _Call:
         """Return the call that a redirect asks for. What writes is not carried to other hosts.
 
-        Raises: NotPermitted for what would leave TLS, and for what leads to this machine from elsewhere.
+        Raises: NotPermitted for what would leave TLS, or leads to this machine from elsewhere.
         """
         _parts(location)
         url = self._target(urljoin(call.url, location))
@@ -204,8 +213,6 @@ class Exchange:
         refused = ""
         if call.url.startswith("https:") and not url.startswith("https:"):
             refused = "without TLS"
-        elif is_loopback(there) and not is_loopback(here):
-            refused = "on this machine"
         elif call.method not in ("GET", "HEAD") and there != here:
             refused = f"on another host, with a {call.method}"
         if refused:
@@ -265,8 +272,10 @@ class Exchange:
         for count in range(1, TRIES + 1):
             try:
                 answer = self._once(call, headers)
-            except Dropped:
-                if count == TRIES or not call.is_repeatable:
+            except (Dropped, Unreachable) as error:
+                # Where it was a moment ago it may start anew; and nothing was sent.
+                is_worth_it = self._was_there if isinstance(error, Unreachable) else call.is_repeatable
+                if count == TRIES or not is_worth_it:
                     raise
                 wait_s: float | None = delay_s(count)
             else:
@@ -274,6 +283,8 @@ class Exchange:
                 if wait_s is None:
                     return answer
                 answer.discard()
+                if wait_s > _TOLD_S:
+                    self._tell(f"is busy: trying again in {wait_s:.0f} s")
             if self._closed.wait(wait_s or 0):
                 break
         raise _closed(self.endpoint)
@@ -292,11 +303,18 @@ class Exchange:
                 headers = {**headers, "Content-Length": str(size)}
             response = self._connections.send(call.method, call.url, headers, body, size is None)
         answer = Answer(response, call.url)
+        self._was_there = True
         for warning in answer.warnings():
-            if warning not in self._noticed:
-                self._noticed.add(warning)
-                self._notice(f"{self.endpoint.registry} warns: {warning}")
+            self._tell(f"warns: {warning}")
         return answer
+
+    def _tell(self, text: str) -> None:
+        """Hand a notice on, each once, and no more than anybody reads."""
+        with self._lock:
+            if text in self._told or len(self._told) >= _MOST_NOTICES:
+                return
+            self._told.add(text)
+        self._notice(f"{self.endpoint.registry} {text}")
 
     # what was refused
 

@@ -9,13 +9,17 @@ from containerlab import errors
 if TYPE_CHECKING:
     from containerlab.oci.distribution import Problem
 
-__all__ = ["Dropped", "RegistryRefused", "plain", "refusal"]
+__all__ = ["Dropped", "RegistryRefused", "Unreachable", "plain", "refusal"]
 
 _SHOWN = 500
 
 
 class Dropped(errors.Unavailable):
     """A connection was lost in the middle of a body; asking for the rest may help."""
+
+
+class Unreachable(errors.Unavailable):
+    """No connection could be made: nothing was sent."""
 
 
 class RegistryRefused(errors.LabError):

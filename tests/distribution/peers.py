@@ -9,6 +9,7 @@ Both live on threads of the test's process and speak over real sockets.
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 import ssl
 import struct
@@ -18,7 +19,7 @@ from typing import NamedTuple, Self
 
 from tests.certificates import Pair
 
-__all__ = ["CUT", "Cutter", "Handler", "Peer", "Request", "respond"]
+__all__ = ["CUT", "Cutter", "Handler", "Peer", "Request", "Tunnel", "respond"]
 
 
 class Request(NamedTuple):
@@ -54,8 +55,8 @@ def respond(
 class _Listener:
     """Accepts connections, a thread for each; all have ended when its block has."""
 
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, port: int = 0) -> None:
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port = int(self._listener.getsockname()[1])
         self.host = f"localhost:{self.port}"
         self._lock = threading.Lock()
@@ -110,8 +111,8 @@ class _Listener:
 class Peer(_Listener):
     """An HTTP server; `requests` has all that came."""
 
-    def __init__(self, handler: Handler, pair: Pair | None = None, clients: str = "") -> None:
-        super().__init__()
+    def __init__(self, handler: Handler, pair: Pair | None = None, clients: str = "", port: int = 0) -> None:
+        super().__init__(port)
         self.handler, self.requests = handler, list[Request]()
         self._context = _context(pair, clients) if pair else None
         self.url = f"{'https' if pair else 'http'}://{self.host}"
@@ -182,6 +183,34 @@ def reset(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_RD)  # another thread may wait for more, and would keep it open
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
+
+
+class Tunnel(_Listener):
+    """A proxy for CONNECT: whatever host is asked for, it leads to a port here; `asked` has the requests."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__()
+        self._target, self.asked = port, list[Request]()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection.makefile("rb", 0) as file:
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += file.read(1) or b"\r\n\r\n"
+        request = _read(io.BufferedReader(io.BytesIO(head)))
+        assert request
+        self.asked.append(request)
+        with socket.create_connection(("127.0.0.1", self._target)) as target, self._kept(target):
+            connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+            self._start(self._forward, connection, target)
+            while data := target.recv(1 << 16):
+                connection.sendall(data)
+
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
 
 
 class Cutter(_Listener):

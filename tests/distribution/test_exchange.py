@@ -23,7 +23,7 @@ from containerlab.distribution.refusals import Dropped, RegistryRefused
 from containerlab.oci import digest as digests
 from tests import registries
 from tests.certificates import Authority
-from tests.distribution.peers import CUT, Cutter, Handler, Peer, Request, respond
+from tests.distribution.peers import CUT, Cutter, Handler, Peer, Request, Tunnel, respond
 
 ADA = Credentials("ada", "pw")
 BASIC = "Basic YWRhOnB3"
@@ -653,6 +653,67 @@ def test_a_proxy_gets_its_own_login(monkeypatch: pytest.MonkeyPatch) -> None:
         with Exchange(place, ADA) as exchange:
             assert _get(exchange) == b"ok"
         assert proxy.requests[0].headers["proxy-authorization"] == "Basic bWU6cEBzcw=="
+
+
+def test_through_a_proxy_it_is_the_registrys_certificate_that_counts(
+    authority: Authority, user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = user / ".config/containers/certs.d/r.example:5000"
+    folder.mkdir(parents=True)
+    (folder / "ca.crt").write_bytes(authority.certificate.read_bytes())
+    pair = authority.server("r.example", host="r.example")
+    with Peer(_basic(_ok), pair) as peer, Tunnel(peer.port) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:pw@{proxy.host}")
+        with Exchange(endpoint("r.example:5000"), ADA) as exchange:
+            assert _get(exchange) == b"ok"
+        assert proxy.asked[0].target == "r.example:5000"
+        assert "proxy-authorization" in proxy.asked[0].headers
+        assert "authorization" not in proxy.asked[0].headers
+        assert all("proxy-authorization" not in request.headers for request in peer.requests)
+        refused = pytest.raises(errors.NotPermitted, match="mismatch")
+        (user / ".config/containers/certs.d/s.example").mkdir()
+        (user / ".config/containers/certs.d/s.example/ca.crt").write_bytes(authority.certificate.read_bytes())
+        with Exchange(endpoint("s.example"), ADA) as exchange, refused:
+            _get(exchange)
+
+
+def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Peer(_ok) as gone:
+        pass
+    monkeypatch.setenv("HTTPS_PROXY", gone.url)
+    refused = pytest.raises(errors.Unavailable, match="through the proxy")
+    with Exchange(endpoint("r.example"), ANONYMOUS) as exchange, refused as caught:
+        _get(exchange)
+    assert "HTTPS_PROXY" in caught.value.hint
+
+
+def test_a_registry_that_starts_anew_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Peer(lambda request: [respond(200, b"ok")]) as peer:  # which ends the connection
+        exchange = _exchange(peer)
+        assert _get(exchange) == b"ok"
+    with contextlib.ExitStack() as stack:
+
+        class Starting(threading.Event):
+            def wait(self, timeout: float | None = None) -> bool:
+                stack.enter_context(Peer(_ok, port=peer.port))
+                return False
+
+        monkeypatch.setattr(exchange, "_closed", Starting())
+        with exchange.request("POST", PATH) as answer:  # nothing was sent: anything may be sent again
+            assert answer.read() == b"ok"
+        exchange.close()
+
+
+def test_notices_have_an_end() -> None:
+    told: list[str] = []
+
+    def handle(request: Request) -> bytes:
+        return respond(200, b"ok", {"Warning": f'299 - "{len(peer.requests)}"'})
+
+    with Peer(handle) as peer, _exchange(peer, notice=told.append) as exchange:
+        for _ in range(50):
+            _get(exchange)
+    assert len(told) == 20
 
 
 def test_many_threads_share_an_exchange() -> None:
