@@ -40,6 +40,7 @@ _MOST_LOG_BYTES = 1 << 20
 _NAMES = {
     "tls_cert": "tls_certificate",
     "insecure_open": "opens_to_all",
+    "keep_events": "events_age_s",
     "private_targets": "allows_private_targets",
 }
 """Options whose settings have other names."""

@@ -25,6 +25,7 @@ class ServeOptions(TypedDict, total=False):
     users_create_organizations: Annotated[bool, Flag("--users-create-organizations", units.switch, "Let users create organisations, not only administrators")]
     admin_password_stdin: Annotated[bool, Flag("--admin-password-stdin", units.switch, "Read the first administrator's password from standard input, or take $CONTAINERLAB_ADMIN_PASSWORD")]
     private_targets: Annotated[bool, Flag("--private-targets", units.switch, "Let webhooks, replications and upstreams go to this machine and private networks")]
+    keep_events: Annotated[float | str, Flag("--keep-events", units.seconds, "How far back the audit log goes: 365d", "DURATION")]
     access_log: Annotated[bool, Flag("--access-log", units.switch, "Write a line for every request, not only for those refused")]
 
 

@@ -16,9 +16,10 @@ from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, Level
 
-__all__ = ["Event", "Kind", "export", "find", "note", "since"]
+__all__ = ["Event", "Kind", "export", "find", "forget_old", "note", "note_denied", "since"]
 
 _BATCH = 1000
+_SAME_S = 60.0
 
 
 def note(registry: Registry, connection: sqlite3.Connection, who: Identity, kind: Kind, **about: str) -> None:
@@ -29,6 +30,31 @@ def note(registry: Registry, connection: sqlite3.Connection, who: Identity, kind
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (registry.now(), kind, who.name, who.address, *given),
     )
+
+
+def note_denied(registry: Registry, who: Identity, repository: str, detail: str) -> None:
+    """Write down that somebody was refused; the same once in a while, however often they try."""
+    with registry.reader.reading() as connection:
+        is_noted = connection.execute(
+            "SELECT 1 FROM events WHERE id > (SELECT max(id) FROM events) - ? AND kind = 'denied'"
+            " AND account = ? AND repository = ? AND detail = ? AND time > ?",
+            (_BATCH, who.name, repository, detail, registry.now() - _SAME_S),
+        ).fetchone()
+    if not is_noted:
+        with registry.database.writing() as connection:
+            note(registry, connection, who, "denied", repository=repository, detail=detail)
+
+
+def forget_old(registry: Registry) -> None:
+    """Remove what the audit log need not have any more; a piece at a time, so that nobody waits long."""
+    before = registry.now() - registry.settings.events_age_s
+    count = _BATCH
+    while count == _BATCH:
+        with registry.database.writing() as connection:
+            count = connection.execute(
+                "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE time < ? ORDER BY id LIMIT ?)",
+                (before, _BATCH),
+            ).rowcount
 
 
 def since(registry: Registry, last: int, most: int = 1000) -> list[Event]:

@@ -61,6 +61,7 @@ def sweep(registry: Registry) -> None:
     collect(registry, SYSTEM)
     releasing.forget_promises(registry)
     examinations.forget_lost(registry)
+    events.forget_old(registry)
 
 
 class Deletions:

@@ -21,6 +21,17 @@ _OF_ORGANIZATION = (
     f"SELECT digest, max(size) AS size FROM {_HELD} JOIN repositories r ON r.id = repository"
     " WHERE r.organization = ?1 GROUP BY digest"
 )
+_SUMS = " UNION ALL ".join(
+    f"SELECT sum(size) AS size FROM {table} JOIN repositories r ON r.id = repository"
+    " WHERE r.organization = ?1"
+    for table in ("links", "manifests")
+)
+_ALL_OF_ORGANIZATION = f"SELECT sum(size) FROM ({_SUMS})"
+_IN_ORGANIZATION = " UNION ALL ".join(
+    f"SELECT 1 FROM {table} JOIN repositories r ON r.id = repository"
+    " WHERE digest = ?2 AND r.organization = ?1"
+    for table in ("links", "manifests")
+)
 _ONLY_ITS_OWN = " AND ".join(
     f"NOT EXISTS (SELECT 1 FROM {table} l JOIN repositories o ON o.id = l.repository"
     " WHERE l.digest = x.digest AND o.organization != ?1)"
@@ -38,13 +49,15 @@ FROM repositories r WHERE organization = ? AND name > ? ORDER BY name LIMIT ?
 
 
 def room(connection: sqlite3.Connection, organization: str) -> int | None:
-    """Return how many bytes an organisation may still take (below 0: it has too many), None if any number."""
-    row = connection.execute(
-        "SELECT quota_bytes FROM organizations WHERE name = ?", (organization,)
-    ).fetchone()
-    if row is None or row[0] is None:
+    """Return how many bytes an organisation may take at least (below 0: perhaps none), None if any number.
+
+    What several repositories share counts for each: to find that out takes long, and `check` does if need be.
+    """
+    limit = _limit(connection, organization)
+    if limit is None:
         return None
-    return int(row[0]) - _used(connection, organization)
+    total = connection.execute(_ALL_OF_ORGANIZATION, (organization,)).fetchone()[0]
+    return limit - int(total or 0)
 
 
 def check(connection: sqlite3.Connection, organization: str, more_bytes: int, digest: str = "") -> None:
@@ -55,8 +68,12 @@ def check(connection: sqlite3.Connection, organization: str, more_bytes: int, di
 
     Raises: Denied.
     """
+    wanted = max(more_bytes, 1)
     left = room(connection, organization)
-    if left is None or max(more_bytes, 1) <= left or (digest and _has(connection, organization, digest)):
+    if left is None or wanted <= left or (digest and _has(connection, organization, digest)):
+        return
+    left = (_limit(connection, organization) or 0) - _used(connection, organization)
+    if wanted <= left:
         return
     needed = f", this needs {units.format_size(more_bytes)} more" if more_bytes else ""
     raise Denied(
@@ -121,9 +138,14 @@ def repositories(
     return Page(items, items[-1].repository if len(rows) > limit else "")
 
 
+def _limit(connection: sqlite3.Connection, organization: str) -> int | None:
+    query = "SELECT quota_bytes FROM organizations WHERE name = ?"
+    row = connection.execute(query, (organization,)).fetchone()
+    return None if row is None or row[0] is None else int(row[0])
+
+
 def _has(connection: sqlite3.Connection, organization: str, digest: str) -> bool:
-    query = f"SELECT 1 FROM ({_OF_ORGANIZATION}) WHERE digest = ?2"
-    return connection.execute(query, (organization, digest)).fetchone() is not None
+    return connection.execute(_IN_ORGANIZATION, (organization, digest)).fetchone() is not None
 
 
 def _quota(connection: sqlite3.Connection, organization: str) -> Quota:

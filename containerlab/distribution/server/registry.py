@@ -63,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     upload_limit: int = 1000
     """Sessions that one account may have open."""
     upload_age_s: float = 86400.0
+    events_age_s: float = 365 * 86400.0
+    """How far back the audit log goes."""
     grace_s: float = 86400.0
     """How long a blob that no manifest has stays in a repository."""
     allows_private_targets: bool = False

@@ -33,8 +33,8 @@ IDENTITIES = {
 class Direct:
     """An exchange without anything around it."""
 
-    def __init__(self, port: int, name: str = "") -> None:
-        self.port, self._name = port, name
+    def __init__(self, port: int, name: str = "", password: str = "x") -> None:
+        self.port, self._name, self._password = port, name, password
 
     @contextmanager
     def request(
@@ -51,7 +51,9 @@ class Direct:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         sent = dict(headers or {})
         if self._name:
-            sent["Authorization"] = "Basic " + base64.b64encode(f"{self._name}:x".encode()).decode()
+            sent["Authorization"] = (
+                "Basic " + base64.b64encode(f"{self._name}:{self._password}".encode()).decode()
+            )
         try:
             connection.request(method, f"{path}?{urlencode(query)}" if query else path, body, sent)
             yield connection.getresponse()

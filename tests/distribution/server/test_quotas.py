@@ -112,6 +112,15 @@ def test_who_sees_and_sets_quotas(full: Registry) -> None:
         quotas.repositories(full, ann, "other")
 
 
+def test_what_repositories_share_is_counted_once_when_it_matters(registry: Registry, admin: Identity) -> None:
+    for name in ("lab/a", "lab/b", "lab/c"):
+        push(registry, admin, name, "v1", layers=[LAYER])
+    quotas.set_limit(registry, admin, "lab", quotas.inspect(registry, admin, "lab").used_bytes + 100)
+    push_blob(registry, admin, "lab/a", b"x" * 100)
+    with pytest.raises(Denied, match=r"has 0 B left of its quota|has 0B left"):
+        push_blob(registry, admin, "lab/a", b"y")
+
+
 def test_an_organisation_that_is_not_there(registry: Registry, admin: Identity) -> None:
     with pytest.raises(errors.NotFound):
         quotas.set_limit(registry, admin, "nowhere", 5)

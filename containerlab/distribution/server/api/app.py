@@ -19,6 +19,7 @@ from containerlab import errors
 from containerlab.distribution.api import problem
 from containerlab.distribution.api.operation import PREFIX, Operation
 from containerlab.distribution.api.values import Page
+from containerlab.distribution.server import events
 from containerlab.distribution.server.api import openapi, reading
 from containerlab.distribution.server.api.binding import Bound, bound
 from containerlab.distribution.server.registry import Registry
@@ -98,6 +99,9 @@ class Api:
             result = known.function(self._registry, identity, **given)
             return _success(request, operation, result)
         except errors.NotPermitted as error:
+            if identity.name and operation.method != "GET":
+                said = f"{operation.name}: {error.message}"
+                events.note_denied(self._registry, identity, "", said[:500])
             if identity.name or identity.is_admin:
                 raise
             return _refusal(error, 401, _challenge(request))

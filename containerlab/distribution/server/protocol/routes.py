@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,12 +10,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from starlette.types import Receive, Scope, Send
 
 from containerlab import errors
-from containerlab.distribution.server import problems
+from containerlab.distribution.server import events, problems
 from containerlab.distribution.server.protocol import access, blobs, discovery, log, manifests, token, uploads
-from containerlab.distribution.server.protocol.request import Answer, Disconnected, Request
+from containerlab.distribution.server.protocol.request import Answer, Disconnected, Request, in_thread
 from containerlab.distribution.server.pulls import Pulls
 from containerlab.distribution.server.registry import Registry
-from containerlab.oci.distribution import problems_document
+from containerlab.oci.distribution import is_name, problems_document
 
 __all__ = ["Protocol"]
 
@@ -108,6 +109,8 @@ async def _refuse(request: Request, error: errors.LabError, began: float) -> Non
     """Answer with what was wrong, and write it down."""
     error = access.translated(request, error)
     refusal = problems.refusal(error)
+    if refusal.status == 403 and request.identity.name and request.method not in ("GET", "HEAD"):
+        await _note(request, refusal.message)
     body = problems_document(refusal.code, refusal.message)
     answer = Answer(refusal.status, _headers(request, error), body)
     if request.registry.settings.access_log or not log.is_usual(request, refusal.status):
@@ -121,6 +124,14 @@ async def _refuse(request: Request, error: errors.LabError, began: float) -> Non
     await request.send({"type": "http.response.body", "body": body, "more_body": True})
     await request.linger()
     await request.send({"type": "http.response.body", "body": b""})
+
+
+async def _note(request: Request, why: str) -> None:
+    """Write into the audit log that somebody tried what they may not."""
+    with contextlib.suppress(errors.LabError):  # as a full disk
+        name = _route(request.path)[1]
+        repository = name if is_name(name) else ""
+        await in_thread(events.note_denied, request.registry, request.identity, repository, why[:500])
 
 
 def _headers(request: Request, error: errors.LabError) -> dict[str, str]:
