@@ -263,16 +263,24 @@ def _child(registry: Registry, repository: Repository, child: Descriptor) -> Ima
 def _document(registry: Registry, descriptor: Descriptor) -> Manifest | Index | None:
     """Read a manifest; None for one that is no image or artifact of a kind that is known."""
     try:
-        return documents.decode_document(registry.blobs.read(descriptor.digest), descriptor.media_type)
+        return documents.decode_document(_read(registry, descriptor.digest), descriptor.media_type)
     except (errors.CorruptContent, errors.Unsupported):
         return None
+
+
+def _read(registry: Registry, digest: str) -> bytes:
+    raw = registry.documents.get(digest)
+    if raw is None:
+        raw = registry.blobs.read(digest)
+        registry.documents.keep(digest, raw)
+    return raw
 
 
 def _image(registry: Registry, repository: Repository, descriptor: Descriptor, manifest: Manifest) -> Image:
     config = None
     if documents.is_config(manifest.config.media_type) and _has(registry, repository, manifest.config.digest):
         try:
-            config = documents.decode_config(registry.blobs.read(manifest.config.digest))
+            config = documents.decode_config(_read(registry, manifest.config.digest))
         except (errors.CorruptContent, errors.NotFound):
             config = None
     return Image(descriptor=descriptor, manifest=manifest, config=config)

@@ -26,6 +26,7 @@ __all__ = ["about", "compare", "image", "layer", "managed", "overview", "reposit
 _REPOSITORIES_SHOWN = 50
 _RAW_SHOWN = 64 << 10
 _FILES_SHOWN = 2000
+_NAMES_SHOWN = 20
 
 
 def overview(visit: Visit) -> Response:
@@ -94,6 +95,7 @@ def image(visit: Visit) -> Response:
     found = inventory.images(visit.registry, repository, target)
     shown = _chosen(visit, found)
     tag = "" if ":" in reference else reference
+    names = [name for name in inventory.names(visit.registry, repository, target.digest) if name != tag]
     raw = visit.registry.blobs.read(target.digest)
     annotations = {**target.annotations, **(shown.manifest.annotations if shown else {})}
     return visit.render(
@@ -101,7 +103,8 @@ def image(visit: Visit) -> Response:
         here=f":{tag}" if tag else f"@{reference[:19]}",
         tag=tag,
         target=target,
-        names=[name for name in inventory.names(visit.registry, repository, target.digest) if name != tag],
+        names=names[:_NAMES_SHOWN],
+        more_names=len(names[_NAMES_SHOWN:]),
         images=found,
         image=shown,
         steps=anatomy.steps(shown) if shown else [],
@@ -117,11 +120,13 @@ def image(visit: Visit) -> Response:
 
 def _examinations(visit: Visit, repository: Repository, image: Image) -> dict[str, Examination | None]:
     """Return what is known of an image by kind, for each kind that this registry can examine."""
-    known = {
-        each.kind: each
-        for each in visit.api.examinations.list(repository.name, image.descriptor.digest).items
-    }
-    return {kind: known.get(kind) for kind in ("audit", "sbom") if kind in visit.registry.examiners}
+    kinds = [kind for kind in ("audit", "sbom") if kind in visit.registry.examiners]
+    try:
+        found = visit.api.examinations.list(repository.name, image.descriptor.digest).items
+    except errors.Unsupported:  # an artifact of another type, although its configuration is an image's
+        return {}
+    known = {each.kind: each for each in found}
+    return {kind: known.get(kind) for kind in kinds}
 
 
 def _chosen(visit: Visit, images: Sequence[Image]) -> Image | None:

@@ -120,7 +120,7 @@ def test_what_images_say_is_shown_and_never_obeyed(
     layers = [
         attributes["href"] for _, attributes in page.elements if "/layers/" in attributes.get("href", "")
     ]
-    assert len(layers) == 2
+    assert len(layers) == 2, page.words
     for path in (
         *("/ui/", "/ui/repositories/lab/hostile", "/ui/repositories/lab/hostile/-/tags/1", *layers),
         *("/ui/repositories/lab/hostile/-/compare?old=1&new=2", "/ui/audit", "/ui/organizations/lab"),
