@@ -51,6 +51,15 @@ class Line:
         except ConnectionResetError:
             return True
 
+    def reads_to_the_end(self) -> bool:
+        """Wait for the other side to close, whatever it says before."""
+        try:
+            while self._reader.read(65536):
+                pass
+        except ConnectionResetError:
+            pass
+        return True
+
     def half_close(self) -> None:
         """Say that nothing more will come."""
         with contextlib.suppress(OSError):  # the other side may have ended it already
