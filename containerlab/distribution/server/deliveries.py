@@ -28,6 +28,7 @@ _REFUSALS = 5
 _GONE = 410
 _KEPT = 100
 """Deliveries of a webhook that are over and can still be seen."""
+_MOST_WAITING = 10_000
 _AT_ONCE = 500
 _SHOWN = 1000
 _HINT = "the last hundred are kept"
@@ -186,6 +187,12 @@ def _insert(
         "INSERT INTO deliveries (webhook, event, kind, body, created, next) VALUES (?, ?, ?, ?, ?, ?)",
         (webhook, *content, now, now),
     ).lastrowid
+    connection.execute(
+        "UPDATE deliveries SET next = NULL, status = 'failed', answer = 'too many were waiting'"
+        " WHERE webhook = ?1 AND next IS NOT NULL AND id <= (SELECT id FROM deliveries"
+        " WHERE webhook = ?1 AND next IS NOT NULL ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+        (webhook, _MOST_WAITING),
+    )
     connection.execute(
         "DELETE FROM deliveries WHERE webhook = ?1 AND next IS NULL AND id NOT IN (SELECT id FROM deliveries"
         " WHERE webhook = ?1 AND next IS NULL ORDER BY id DESC LIMIT ?2)",

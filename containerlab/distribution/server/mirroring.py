@@ -15,11 +15,11 @@ import msgspec
 
 from containerlab import errors
 from containerlab.distribution.remote import Remote
-from containerlab.distribution.server import catalog, content, documents, manifests
+from containerlab.distribution.server import content, documents, manifests, upstreams
 from containerlab.distribution.server.problems import ManifestUnknown
 from containerlab.distribution.server.pushing import Push, push
 from containerlab.distribution.server.registry import Registry
-from containerlab.distribution.server.rights import SYSTEM, Identity, Level, organization_of, require
+from containerlab.distribution.server.rights import SYSTEM, Identity, Level, require
 from containerlab.distribution.server.upstreams import Served
 
 __all__ = ["is_current", "refresh", "remote", "require_read"]
@@ -41,17 +41,7 @@ def require_read(registry: Registry, identity: Identity, name: str) -> None:
     Raises: NameInvalid, NotPermitted.
     """
 
-    def look(connection: sqlite3.Connection) -> bool:
-        found = catalog.find(connection, name)
-        if found:
-            return found.is_public
-        row = connection.execute(
-            "SELECT is_public FROM organizations WHERE name = ?", (organization_of(name),)
-        ).fetchone()
-        return bool(row and row[0])
-
-    is_public = registry.remembered.look(("is_public", name), look)
-    require(identity.level(name, is_public=is_public), Level.READ, name)
+    require(identity.level(name, is_public=upstreams.is_public(registry, name)), Level.READ, name)
 
 
 def is_current(registry: Registry, served: Served, name: str, reference: str) -> bool:
@@ -149,6 +139,8 @@ def _fetch(registry: Registry, served: Served, name: str, reference: str, here: 
     parts = tuple(part._replace(is_elsewhere=True) for part in document.parts)
     is_digest = ":" in reference
     document = msgspec.structs.replace(document, parts=parts)
+    with registry.database.writing() as connection:
+        upstreams.provide_organization(registry, connection, served, name)
     tags = () if is_digest else (reference,)
     push(registry, SYSTEM, name, Push(document, fetched.descriptor.digest, tags))
     if not is_digest:

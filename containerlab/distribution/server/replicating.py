@@ -6,12 +6,12 @@ import contextlib
 import logging
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from containerlab import errors
 from containerlab.distribution.remote import Remote
 from containerlab.distribution.server import copies, replications
 from containerlab.distribution.server.copies import Turn
+from containerlab.distribution.server.crew import Crew
 from containerlab.distribution.server.incoming import Incoming
 from containerlab.distribution.server.outgoing import Outgoing
 from containerlab.distribution.server.planning import destination
@@ -21,6 +21,7 @@ from containerlab.distribution.server.rights import SYSTEM
 __all__ = ["Replicating"]
 
 _MOST_THREADS = 8
+_PATIENCE_S = 5.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -29,43 +30,30 @@ class Replicating:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._pool = ThreadPoolExecutor(_MOST_THREADS, "registry-replication")
+        self._crew = Crew("replication", _MOST_THREADS)
         self._lock = threading.Lock()
-        self._busy: set[int] = set()
         self._remotes: set[Remote] = set()
-        self._is_closed = False
 
     def step(self) -> None:
         """Queue what was pushed, begin what is due by schedule, and make copies."""
         copies.enqueue(self._registry)
         for number in sorted({*replications.due(self._registry), *copies.due(self._registry)}):
-            with self._lock:
-                is_new = number not in self._busy
-                self._busy.add(number)
-            if is_new:
-                self._pool.submit(self._replicate, number)
+            self._crew.start(number, self._replicate)
 
     def close(self) -> None:
         """End what is being copied: it is begun again by who goes on."""
+        self._crew.is_stopped = True
         with self._lock:
-            self._is_closed = True
             for remote in self._remotes:
                 remote.close()
-        self._pool.shutdown(cancel_futures=True)
+        self._crew.stop(_PATIENCE_S)
 
     def _replicate(self, number: int) -> None:
-        try:
+        with contextlib.suppress(errors.NotFound):  # it was removed meanwhile
             if number in replications.due(self._registry):
                 self._run(number)
-            while not self._is_closed and (turn := copies.begin(self._registry, number)):
+            while not self._crew.is_stopped and (turn := copies.begin(self._registry, number)):
                 self._take(number, turn)
-        except errors.NotFound:  # it was removed meanwhile
-            pass
-        except Exception:
-            _LOG.exception("replication %s failed", number)
-        finally:
-            with self._lock:
-                self._busy.discard(number)
 
     def _run(self, number: int) -> None:
         """Plan a run by schedule; when the other registry cannot be asked, at the next time of it."""
@@ -78,9 +66,13 @@ class Replicating:
     def _take(self, number: int, turn: Turn) -> None:
         try:
             detail = self._make(number, turn)
-        except errors.LabError as error:
-            if not self._is_closed:
-                copies.note_failure(self._registry, number, turn.copy, error)
+        except Exception as error:  # whatever it is, it must not be tried without a pause
+            if self._crew.is_stopped:
+                return
+            if not isinstance(error, errors.LabError):
+                _LOG.exception("replication %s failed", number)
+                error = errors.LabError(f"it failed: {error}")
+            copies.note_failure(self._registry, number, turn.copy, error)
         else:
             copies.note_done(self._registry, number, turn.copy, detail)
 
@@ -101,7 +93,7 @@ class Replicating:
     def _noted(self, remote: Remote) -> Iterator[None]:
         """Let `close` end what a connection waits for."""
         with self._lock:
-            if self._is_closed:
+            if self._crew.is_stopped:
                 raise errors.Unavailable("the server is being stopped")
             self._remotes.add(remote)
         try:

@@ -12,7 +12,7 @@ __all__ = ["SCHEMA"]
 _CONTENT = """
 CREATE TABLE organizations (
     name TEXT PRIMARY KEY, description TEXT NOT NULL DEFAULT '', is_public INTEGER NOT NULL DEFAULT 0,
-    quota_bytes INTEGER, created REAL NOT NULL
+    quota_bytes INTEGER, created REAL NOT NULL, upstream INTEGER
 ) WITHOUT ROWID;
 CREATE TABLE repositories (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, organization TEXT NOT NULL REFERENCES organizations,

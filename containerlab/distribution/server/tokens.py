@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from containerlab import errors
-from containerlab.distribution.server import identities, proofs
+from containerlab.distribution.server import identities, proofs, upstreams
 from containerlab.distribution.server.logins import Refused
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import ANONYMOUS, Identity, Level
@@ -205,16 +205,10 @@ def _granted(registry: Registry, who: Identity, scopes: Iterable[str]) -> list[A
 
 
 def _cut(registry: Registry, who: Identity, name: str, wanted: set[str]) -> Access:
-    level = who.level(name, is_public=_is_public(registry, name))
+    level = who.level(name, is_public=upstreams.is_public(registry, name))
     actions: tuple[Action, ...] = ("pull", "push", "delete")
     may = [action for action in actions if level >= _LEVELS[action] and wanted & {action, "*"}]
     return Access("repository", name, tuple(may))
-
-
-def _is_public(registry: Registry, name: str) -> bool:
-    with registry.reader.reading() as connection:
-        row = connection.execute("SELECT is_public FROM repositories WHERE name = ?", (name,)).fetchone()
-    return bool(row and row[0])
 
 
 def _beside(who: Identity, asked: list[str]) -> list[Access]:

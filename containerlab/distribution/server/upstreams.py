@@ -10,7 +10,7 @@ import msgspec
 from containerlab import errors
 from containerlab.distribution.api.upstreams import Upstream, UpstreamChange, UpstreamPolicy, Upstreams
 from containerlab.distribution.api.values import Page
-from containerlab.distribution.server import events
+from containerlab.distribution.server import catalog, events
 from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.partners import Partner, changed
 from containerlab.distribution.server.registry import Registry
@@ -18,7 +18,18 @@ from containerlab.distribution.server.rights import Identity, organization_of
 from containerlab.distribution.server.scopes import require_managed
 from containerlab.oci.distribution import is_name
 
-__all__ = ["Served", "create", "inspect", "listed", "local_name", "remove", "serving", "update"]
+__all__ = [
+    "Served",
+    "create",
+    "inspect",
+    "is_public",
+    "listed",
+    "local_name",
+    "provide_organization",
+    "remove",
+    "serving",
+    "update",
+]
 
 _MOST = 100
 _COLUMNS = "id, document, secret, created"
@@ -111,9 +122,57 @@ def serving(registry: Registry, repository: str) -> Served | None:
     """Return where a repository is looked for: by the longest prefix; None when nowhere. Microseconds."""
     for prefix, number, policy, partner in _known(registry):
         rest = repository.removeprefix(f"{prefix}/") if prefix else repository
-        if rest != repository or not prefix:
+        if rest != repository or (not prefix and _is_open(registry, repository)):
             return Served(number, policy, partner, f"{policy.path}/{rest}" if policy.path else rest)
     return None
+
+
+def is_public(registry: Registry, repository: str) -> bool:
+    """Tell whether everybody may read a repository, or could when it comes from its upstream. Microseconds.
+
+    Raises: NameInvalid.
+    """
+
+    def look(connection: sqlite3.Connection) -> bool | None:
+        found = catalog.find(connection, repository)
+        if found:
+            return found.is_public
+        row = connection.execute(
+            "SELECT is_public FROM organizations WHERE name = ?", (organization_of(repository),)
+        ).fetchone()
+        return bool(row[0]) if row else None
+
+    found = registry.remembered.look(("is_public", repository), look)
+    if found is None:
+        served = serving(registry, repository)
+        return served is not None and served.policy.is_public
+    return found
+
+
+def provide_organization(
+    registry: Registry, connection: sqlite3.Connection, served: Served, repository: str
+) -> None:
+    """See that there is an organisation for what comes."""
+    connection.execute(
+        "INSERT OR IGNORE INTO organizations (name, is_public, created, upstream) VALUES (?, ?, ?, ?)",
+        (organization_of(repository), served.policy.is_public, registry.now(), served.id),
+    )
+
+
+def _is_open(registry: Registry, repository: str) -> bool:
+    """Tell whether the upstream for all names may have a say in an organisation.
+
+    Not in those that are the users' own: somebody there could take the name of what is deleted here, or
+    mistyped, and it would be pulled as if it were ours.
+    """
+
+    def look(connection: sqlite3.Connection) -> bool:
+        row = connection.execute(
+            "SELECT upstream FROM organizations WHERE name = ?", (organization_of(repository),)
+        ).fetchone()
+        return row is None or row[0] is not None
+
+    return registry.remembered.look(("is_open", repository), look)
 
 
 def local_name(registry: Registry, repository: str, namespace: str) -> str:

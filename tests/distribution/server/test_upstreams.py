@@ -399,6 +399,26 @@ def test_rights_and_quotas_hold(layout: Layout, base: Path, image: Descriptor) -
 
 
 @pytest.mark.slow
+def test_anybody_pulls_through_a_public_mirror_with_tokens(
+    layout: Layout, base: Path, image: Descriptor, bad: Upstream
+) -> None:
+    """Repositories and organisations that are not here yet, by the token flow; not those of users."""
+    with registries.ours(base / "cache-bearer", auth="bearer", settings=_INSIDE) as mirror:
+        set_up(mirror, "", bad.host, is_public=True, answers_ns=True)
+        with Remote(Reference.parse(f"{mirror.host}/grafana/grafana"), credentials=ANONYMOUS) as through:
+            pulled(through, "1")
+        assert bad.count("HEAD /v2/grafana/grafana/manifests/1") == 1
+        api(mirror).organizations.create("lab", is_public=True)
+        asked = len(bad.asked)
+        with (
+            Remote(Reference.parse(f"{mirror.host}/lab/app"), credentials=ANONYMOUS) as ours,
+            pytest.raises(errors.LabError),
+        ):
+            ours.manifest("1")
+        assert len(bad.asked) == asked, "nobody elsewhere gets to fill the names of our own organisations"
+
+
+@pytest.mark.slow
 def test_kill_in_the_middle_of_a_download_goes_on_there(
     layout: Layout, base: Path, bad: Upstream, image: Descriptor
 ) -> None:

@@ -199,6 +199,17 @@ def test_history_keeps_what_waits_and_a_hundred_of_the_rest(registry: Registry, 
     assert len(deliveries.listed(registry, number)) == 101
 
 
+def test_of_too_many_that_wait_the_oldest_are_given_up(
+    registry: Registry, hook: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "_MOST_WAITING", 3)
+    number = make(registry, hook)
+    for tag in "12345":
+        tell(registry, tag=tag)
+    deliveries.enqueue(registry)
+    assert statuses(registry, number) == ["waiting"] * 3 + ["failed"] * 2
+
+
 def test_secret_is_shown_once(registry: Registry, hook: Receiver) -> None:
     created = webhooks.create(registry, SYSTEM, hook.url)
     shown = webhooks.inspect(registry, SYSTEM, created.webhook.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from containerlab import errors
 from containerlab.distribution.server import authentication, problems
+from containerlab.distribution.server.protocol import caching
 from containerlab.distribution.server.protocol.request import Request, in_thread
 from containerlab.distribution.server.rights import Identity
 from containerlab.hashes import sha256
@@ -63,5 +64,5 @@ def _scope(request: Request) -> str:
         name, found, _ = rest.rpartition(kind)
         if found:
             actions = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}.get(request.method, "pull,push")
-            return f"repository:{name}:{actions}"
+            return f"repository:{caching.local_name(request, name)}:{actions}"
     return ""
