@@ -143,7 +143,7 @@ class Registry:
 
         return remote_images.referrers(name, normalise(remote.ReferrersOptions, options))
 
-    @command("registry sign", "sign")
+    @command("image sign", "sign")
     def sign(self, name: ImageName, **options: Unpack[SignOptions]) -> Signature:
         """Sign an image at its registry with a key, in cosign's format.
 
@@ -155,14 +155,14 @@ class Registry:
 
         return signing.sign(name, normalise(SignOptions, options), self._engine.face)
 
-    @command("registry verify", "verify")
+    @command("image verify", "verify")
     def verify(self, name: ImageName, **options: Unpack[VerifyOptions]) -> Verification:
         """Verify with a key who has signed an image at its registry; fail when no signature is right."""
         from containerlab.engine import signing
 
         return signing.verify(name, normalise(VerifyOptions, options))
 
-    @command("registry generate-key-pair", "generate-key-pair")
+    @command("image generate-key-pair", "generate-key-pair")
     def generate_key_pair(self, **options: Unpack[KeyPairOptions]) -> KeyPair:
         """Make keys for `sign` and `verify`: cosign.key under a password, cosign.pub for everybody."""
         from containerlab.engine import signing

@@ -8,7 +8,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from containerlab.commands.help import describe_tree, help_text
+from containerlab.commands.table import command as declare
 from containerlab.commands.table import commands
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "commands.txt"
@@ -28,6 +31,12 @@ def test_every_command_has_help_that_fits_a_terminal() -> None:
         assert text.startswith("usage: conlab ")
         described = text.partition("\n")[2]
         assert max(len(line) for line in described.splitlines() if not line.startswith("also:")) <= 80, path
+
+
+def test_words_that_two_methods_claim_are_noticed() -> None:
+    commands()
+    with pytest.raises(ValueError, match="container run is both"):
+        declare("container run")(test_tree_is_the_golden_one)
 
 
 def test_every_command_of_docker_is_there() -> None:
