@@ -48,6 +48,23 @@ class Notebook:
         found.run("%load_ext containerlab")
         return found
 
+    def run_answering(self, code: str, *answers: str) -> tuple[Cell, list[str]]:
+        """Run a cell that asks for something; return what it gave, and each question, secrets as `***`."""
+        left, asked = list(answers), list[str]()
+        outputs: list[tuple[str, Any]] = []
+
+        def answer(message: dict[str, Any]) -> None:
+            asked.append(message["content"]["prompt"] + "***" * message["content"]["password"])
+            self.client.input(left.pop(0))
+
+        def note(message: dict[str, Any]) -> None:
+            outputs.append((message["msg_type"], message["content"]))
+
+        self.client.execute_interactive(
+            code, allow_stdin=True, stdin_hook=answer, output_hook=note, timeout=60
+        )
+        return Cell(outputs), asked
+
     def run(self, code: str, interrupt_at: str = "") -> Cell:
         """Run a cell; press the stop button when its output has come to `interrupt_at`."""
         message_id = self.client.execute(code, allow_stdin=False)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 
 from containerlab import errors
 
@@ -20,12 +22,27 @@ def check_somebody_is_there(face: str, what: str, instead: str) -> None:
 
 
 def ask(question: str) -> str:
-    """Return a line."""
-    return builtins.input(question).strip()
+    """Return a line. Raises: InvalidInput when none comes."""
+    with _answered(question):
+        return builtins.input(question).strip()
 
 
 def ask_secret(question: str) -> str:
-    """Return a line that is not shown while it is typed."""
+    """Return a line that is not shown while it is typed. Raises: InvalidInput when none comes."""
     import getpass
 
-    return getpass.getpass(question)
+    with _answered(question):
+        return getpass.getpass(question)
+
+
+@contextlib.contextmanager
+def _answered(question: str) -> Iterator[None]:
+    try:
+        yield
+    except EOFError as error:
+        raise errors.InvalidInput(f"nothing was answered to {question.strip(' :')!r}") from error
+    except NotImplementedError as error:  # a kernel's word for a notebook that is run by a program
+        raise errors.InvalidInput(
+            f"nobody can be asked {question.strip(' :')!r} where a notebook runs by itself",
+            "give what is asked for as options",
+        ) from error

@@ -13,9 +13,12 @@ import msgspec
 import pytest
 
 from containerlab import errors
+from containerlab.distribution import credentials
+from containerlab.distribution.credentials import Credentials
 from containerlab.engine.engine import Engine
 from tests import registries
 from tests.distribution import token_server
+from tests.kernel import Notebook
 
 HOST = "localhost:1"
 """Where nobody listens."""
@@ -76,6 +79,29 @@ def test_an_identity_token_is_kept_instead_of_the_password(
         tokens.asked.clear()
         engine.registry.login(peer.host)
         assert [asked.method for asked in tokens.asked] == ["POST"]
+
+
+@pytest.mark.system("skopeo")
+def test_skopeo_and_we_know_each_others_logins(
+    engine: Engine, registry: registries.Registry, user: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+
+    def skopeo(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["skopeo", *words], capture_output=True, text=True)
+
+    login = ["-u", registry.user, "-p", registry.password, "--tls-verify=false"]
+    assert skopeo("login", *login, registry.host).returncode == 0
+    assert credentials.find(registry.host) == Credentials(registry.user, registry.password)
+    assert engine.registry.logout(registry.host).registries == (registry.host,)
+    assert skopeo("login", "--get-login", registry.host).returncode != 0
+    engine.registry.login(registry.host, username=registry.user, password=registry.password)
+    assert skopeo("login", "--get-login", registry.host).stdout == f"{registry.user}\n"
+    assert skopeo("login", *login, f"{registry.host}/lab").returncode == 0
+    assert list(credentials.read(str(tmp_path / "run/containers/auth.json")).auths) == [  # type: ignore[union-attr]
+        f"{registry.host}/lab"
+    ]
+    assert credentials.find(registry.host, "lab/app").username == registry.user
 
 
 @pytest.mark.parametrize(
@@ -153,3 +179,19 @@ def _read_until(terminal: int, wanted: bytes | None) -> bytes:
             break
         shown += piece
     return shown
+
+
+@pytest.mark.slow
+def test_a_notebook_asks_in_the_browser(registry: registries.Registry, user: Path) -> None:
+    notebook = Notebook(user / "lab")
+    try:
+        notebook.run("%load_ext containerlab")
+        login = f"%container login {registry.host}"
+        cell, asked = notebook.run_answering(login, registry.user, registry.password)
+        assert asked == ["Username: ", "Password: ***"]
+        assert cell.value == "Login Succeeded"
+        assert list(_auths(user)) == [registry.host]
+        notebook.run(f"%container logout {registry.host}")
+        assert "InvalidInput: nobody can be asked" in notebook.run(login).error[0]
+    finally:
+        notebook.close()
