@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from containerlab.distribution.server import documents, manifests
+from containerlab.distribution.server import catalog, documents, manifests
 from containerlab.distribution.server.problems import ManifestInvalid, Unsupported
 from containerlab.distribution.server.protocol import caching, ranges
 from containerlab.distribution.server.protocol.request import Answer, Request, in_thread
@@ -47,8 +47,10 @@ async def put(request: Request, name: str, reference: str) -> Answer:
     tags = request.queries("tag") if is_digest else [reference]
     if len(tags) > _MOST_TAGS:
         raise ManifestInvalid(f"{len(tags)} tags in one request", f"give {_MOST_TAGS} at most")
+    with request.registry.quick.reading() as connection:  # nobody else's body is read
+        catalog.require_push(connection, request.identity, name)
     raw = await request.body(documents.MAX_BYTES)
-    document = documents.read(raw, request.header("content-type"))
+    document = await in_thread(documents.read, raw, request.header("content-type"))
     wanted = Push(document, reference if is_digest else "", tags, _condition(request))
     pushed = await in_thread(push, request.registry, request.identity, name, wanted)
     answer = Answer(
