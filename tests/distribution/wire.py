@@ -91,7 +91,8 @@ class Client:
         sent = {name: value for name, value in {**usual, **headers}.items() if value is not None}
         answer = self._send(method, path, sent, body)
         assert answer.status < 500 or (is_full and answer.status in (503, 507)), str(answer)
-        self._check(method, path, answer)
+        if path.startswith(("/v2/", "/token")):
+            self._check(method, path, answer)
         return answer
 
     def drain(self, path: str) -> tuple[int, str]:
@@ -225,6 +226,8 @@ def _scopes(path: str) -> list[str]:
     place, _, query = path.partition("?")
     if place.startswith("/v2/_catalog"):
         return ["registry:catalog:*"]
+    if place.startswith("/api/"):
+        return ["registry:api:*"]
     match = _REPOSITORY.match(place)
     if not match:
         return []

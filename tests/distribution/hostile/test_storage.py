@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from tests.registries import Registry
 
 pytestmark = pytest.mark.slow
 
+_JSON = {"Content-Type": "application/json"}
 SECRET = b"what lies outside of the store"
 
 
@@ -106,12 +108,15 @@ def test_what_lies_where_an_upload_was_is_not_written_through(
         outside.unlink()
 
 
-def test_a_blob_that_has_rotted_is_healed_by_a_push(registry: Registry, repository: Repository) -> None:
+def test_a_blob_that_has_rotted_is_found_and_healed(registry: Registry, repository: Repository) -> None:
     data = b"a blob whose bits will rot" * 100
     digest = repository.push_blob(data)
     path = _blob(registry, digest)
     path.chmod(0o600)
     path.write_bytes(data.replace(b"rot", b"rut"))
+    found = repository.client("POST", "/api/v1/garbage/verify", body=b"{}", headers=_JSON)
+    assert found.status == 200
+    assert digest in [line["digest"] for line in map(json.loads, found.body.splitlines()) if "digest" in line]
     assert repository.finish(repository.start(), digest, data).status == 201
     assert repository("GET", f"blobs/{digest}").body == data
 

@@ -50,8 +50,8 @@ def translated(request: Request, error: errors.LabError) -> errors.LabError:
     is_token = identity.limits is not None
     if not isinstance(error, errors.NotPermitted) or getattr(error, "status", 403) == 401:
         return error
-    if not is_nobody(identity) and not is_token:
-        return error
+    if not is_nobody(identity) and (not is_token or isinstance(error, problems.Denied)):
+        return error  # no other token makes an immutable tag move, or room in a quota
     return problems.Unauthorized(error.message, error.hint, scope=_scope(request))
 
 
