@@ -70,7 +70,7 @@ def test_rights_given_meanwhile_count_at_once(
 def test_tags_have_digest_platforms_and_size(root: Visitor, shop: str, layout: Layout) -> None:
     words = root.get(f"/ui/repositories/{shop}").words
     assert samples.shop(layout, 1).digest.partition(":")[2][:12] in words
-    assert "linux/amd64 linux/arm64" in words
+    assert "amd64 arm64" in words
     assert f"conlab pull {root.host}/lab/shop:1.2" in words
     assert f"podman pull {root.host}/lab/shop:1.2" in words
 
