@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -298,3 +300,24 @@ def test_a_file_with_another_name_is_looked_at_before_it_is_given(
     fd = content.open_file(registry, blob)
     assert not content.is_genuine(fd, blob)
     os.close(fd)
+
+
+def test_sweeps_at_the_same_time_leave_uploads_that_go_on(
+    registry: Registry, admin: Identity, clock: grounds.Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that list a directory by one descriptor get a part of it each, and what ends meanwhile is gone."""
+    clock.time = time.time()
+    ids = [uploads.begin(registry, admin, NAME) for _ in range(300)]
+    ending = iter([uploads.begin(registry, admin, NAME) for _ in range(50)])
+    clock.advance(120)
+    real = os.stat
+
+    def stat(path: str, **how: object) -> os.stat_result:
+        if "dir_fd" in how and (upload := next(ending, None)):
+            uploads.cancel(registry, admin, NAME, upload)
+        return real(path, **how)  # type: ignore[call-overload, no-any-return]
+
+    monkeypatch.setattr(uploads.os, "stat", stat)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(uploads.sweep, [registry] * 16))
+    assert [uploads.size(registry, admin, NAME, upload) for upload in ids] == [0] * len(ids)
