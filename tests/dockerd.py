@@ -47,8 +47,11 @@ def _client() -> str:
 
 
 @contextmanager
-def daemon(storage_driver: str = "overlay2") -> Iterator[Docker]:
-    """Run a daemon; the test is skipped where Docker is not installed or does not start."""
+def daemon(storage_driver: str = "overlay2", mirror: str = "") -> Iterator[Docker]:
+    """Run a daemon; the test is skipped where Docker is not installed or does not start.
+
+    mirror: URL of a registry that it asks before Docker Hub.
+    """
     if not shutil.which("dockerd"):
         pytest.skip("Docker is not installed")
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="dockerd-") as folder:
@@ -59,6 +62,7 @@ def daemon(storage_driver: str = "overlay2") -> Iterator[Docker]:
             "--iptables=false",
             "--ip6tables=false",
             f"--storage-driver={storage_driver}",
+            *([f"--registry-mirror={mirror}"] if mirror else []),
         ]
         with open(f"{folder}/log", "wb") as log:
             process = subprocess.Popen(["dockerd", "-H", host, *places, *alone], stderr=log)

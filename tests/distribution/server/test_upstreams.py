@@ -33,7 +33,7 @@ from containerlab.oci import digest as digests
 from containerlab.oci import image as documents
 from containerlab.oci.image import Descriptor
 from containerlab.oci.reference import Reference
-from tests import registries
+from tests import dockerd, registries
 from tests.distribution.api.serving import as_user, served
 from tests.distribution.server.receivers import wait_until
 from tests.distribution.server.upstream_server import Mischief, Upstream, upstream
@@ -170,6 +170,22 @@ def test_skopeo_takes_us_for_a_mirror(
     )
     assert (target / "manifest.json").read_bytes() == layout.read(image.digest)
     assert bad.count("HEAD /v2/library/shop/manifests/1") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.root
+@pytest.mark.system("docker.io")
+@pytest.mark.registry
+def test_dockerd_takes_us_for_its_mirror(layout: Layout, base: Path) -> None:
+    image = layout.runnable()
+    with (
+        registries.ours(base / "cache-docker", auth="bearer", settings=_INSIDE) as mirror,
+        upstream(layout, "1", image) as hub,
+    ):
+        set_up(mirror, "", hub.host, is_public=True)
+        with dockerd.daemon(mirror=mirror.url) as docker:
+            assert image.digest in docker("pull", "shop:1")
+        assert hub.count("HEAD /v2/library/shop/manifests/1") == 1
 
 
 def pulled(remote: Remote, reference: str) -> None:
