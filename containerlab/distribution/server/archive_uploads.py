@@ -17,10 +17,10 @@ import msgspec
 from containerlab import errors
 from containerlab.distribution.api.archives import Archives, ArchiveUpload, ImportedImage
 from containerlab.distribution.api.values import Page
-from containerlab.distribution.server import catalog
+from containerlab.distribution.server import catalog, quotas
 from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.registry import Registry
-from containerlab.distribution.server.rights import Identity
+from containerlab.distribution.server.rights import Identity, organization_of
 
 __all__ = ["append", "begin", "cancel", "finish", "inspect", "listed", "sweep"]
 
@@ -38,7 +38,8 @@ def begin(
 ) -> ArchiveUpload:
     """Begin an upload.
 
-    Raises: NotPermitted, NameInvalid; Conflict when too many are open; Unavailable when the disk lacks room.
+    Raises: NotPermitted, NameInvalid, Denied by the quota; Conflict when too many are open; Unavailable when
+        the disk lacks room.
     """
     directory = _directory(registry)
     free = shutil.disk_usage(directory).free
@@ -50,6 +51,7 @@ def begin(
     found, now = secrets.token_hex(16), registry.now()
     with registry.database.writing() as connection:
         catalog.require_push(connection, who, repository)
+        quotas.check(connection, organization_of(repository), 0)
         count = connection.execute(
             "SELECT count(*) FROM archives WHERE account = ? AND status = 'receiving'", (who.name,)
         ).fetchone()[0]

@@ -42,7 +42,7 @@ def find(registry: Registry, identity: Identity, name: str, digest: str) -> Arri
     if state.is_missing((served.id, name, digest)):
         raise BlobUnknown(f"{served.policy.registry}/{served.name} has no {digest}")
     with registry.reader.reading() as connection:
-        quotas.check(connection, organization_of(name), blob.size)
+        quotas.check(connection, organization_of(name), blob.size, digest)
     return Arrival(registry, served, name, blob)
 
 
