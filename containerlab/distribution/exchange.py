@@ -18,16 +18,16 @@ import threading
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
-from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from containerlab import errors
 from containerlab.distribution import credentials as kept
-from containerlab.distribution import realms
+from containerlab.distribution import targets
 from containerlab.distribution.answer import Answer
 from containerlab.distribution.auth import CLIENT, Ask, Authorization, Reply, Scopes, scopes_of
 from containerlab.distribution.connections import Body, Connections
 from containerlab.distribution.credentials import Credentials
-from containerlab.distribution.endpoints import Endpoint, is_loopback
+from containerlab.distribution.endpoints import Endpoint
 from containerlab.distribution.refusals import Dropped, Unreachable, plain, refusal
 from containerlab.distribution.tries import TRIES, delay_s
 from containerlab.oci.distribution import problems
@@ -142,7 +142,7 @@ class Exchange:
             )
         call = _Call(
             method,
-            _with_query(self._target(path), query),
+            targets.with_query(targets.resolve(self.url, path), query),
             {"User-Agent": _user_agent(), "Accept-Encoding": "identity", **headers},
             body,
             scopes_of([scope, *extra_scopes]),
@@ -167,30 +167,6 @@ class Exchange:
                 self._open.discard(answer)
             answer.finish()
 
-    # where to
-
-    def _target(self, path: str) -> str:
-        """Return the URL for a path or a Location; one that leaves TLS on the same host stays with it.
-
-        Raises: NotPermitted for other hosts without TLS, and for this machine from elsewhere.
-        """
-        if path.startswith("/"):
-            return self.url + path
-        parts, own = _parts(path), urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise errors.InvalidInput(f"{plain(path)!r} is neither a path nor a URL")
-        if is_loopback(parts.hostname) and not is_loopback(own.hostname or ""):
-            raise errors.NotPermitted(f"{self.endpoint.registry} leads to {plain(path)!r}, on this machine")
-        if parts.scheme == "https" or own.scheme == "http":
-            return path
-        if parts.hostname == own.hostname and parts.port in (None, own.port):
-            return parts._replace(scheme="https", netloc=own.netloc).geturl()  # it does not know of its TLS
-        raise errors.NotPermitted(f"{self.endpoint.registry} leads to {plain(path)!r}, which has no TLS")
-
-    def _is_own(self, url: str) -> bool:
-        parts, own = urlsplit(url), urlsplit(self.url)
-        return parts.scheme == own.scheme and realms.authority(parts) == realms.authority(own)
-
     def _follow(self, call: _Call) -> Answer:
         """Send a call, and again where redirects lead."""
         for _ in range(_MOST_REDIRECTS + 1):
@@ -199,33 +175,14 @@ class Exchange:
             if answer.status not in _REDIRECTS or not location:
                 return answer
             answer.discard()
-            call = self._redirected(call, location)
+            call = call._replace(url=targets.redirected(self.url, call.method, call.url, location))
         raise errors.Unavailable(f"{self.endpoint.registry} redirects again and again: {plain(call.url)}")
-
-    def _redirected(self, call: _Call, location: str) -> _Call:
-        """Return the call that a redirect asks for. What writes is not carried to other hosts.
-
-        Raises: NotPermitted for what would leave TLS, or leads to this machine from elsewhere.
-        """
-        _parts(location)
-        url = self._target(urljoin(call.url, location))
-        here, there = urlsplit(call.url).hostname or "", urlsplit(url).hostname or ""
-        refused = ""
-        if call.url.startswith("https:") and not url.startswith("https:"):
-            refused = "without TLS"
-        elif call.method not in ("GET", "HEAD") and there != here:
-            refused = f"on another host, with a {call.method}"
-        if refused:
-            raise errors.NotPermitted(
-                f"{self.endpoint.registry} redirects to {plain(url)!r}: not followed, for it is {refused}"
-            )
-        return call._replace(url=url)
 
     # who asks
 
     def _authorized(self, call: _Call) -> Answer:
         """Send a call with what shows who asks; once more with what a 401 asks for."""
-        if not self._is_own(call.url):
+        if not targets.is_same_origin(self.url, call.url):
             return self._patient(call, "")
         sent = self._drive(lambda authorization: authorization.header(call.scopes))
         answer = self._patient(call, sent)
@@ -345,24 +302,3 @@ def _user_agent() -> str:
 
 def _closed(endpoint: Endpoint) -> errors.Unavailable:
     return errors.Unavailable(f"the exchange with {endpoint.registry} was ended")
-
-
-def _parts(url: str) -> SplitResult:
-    """Raises: InvalidInput for a URL that is none."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # read when it is asked for
-    except ValueError as error:
-        raise errors.InvalidInput(f"{plain(url)!r} is not a URL: {error}") from error
-    return parts
-
-
-def _with_query(url: str, query: Sequence[tuple[str, str]]) -> str:
-    """Add to a URL, whose own query stays as it is.
-
-    >>> _with_query("https://r/v2/a/blobs/uploads/1?state=x%2F", [("digest", "sha256:0")])
-    'https://r/v2/a/blobs/uploads/1?state=x%2F&digest=sha256%3A0'
-    """
-    if not query:
-        return url
-    return f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"

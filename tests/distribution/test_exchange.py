@@ -124,6 +124,20 @@ def test_a_certificate_for_another_host_is_refused(authority: Authority, user: P
             _get(exchange)
 
 
+def test_a_certificate_that_is_replaced_is_read_again(authority: Authority, user: Path) -> None:
+    with Peer(_ok, authority.server()) as peer:
+        right = _trust(user, peer, authority) / "ca.crt"
+        wrong = Authority(user / "other").certificate.read_bytes()
+        for content in (wrong, authority.certificate.read_bytes()):
+            right.write_bytes(content)
+            with Exchange(endpoint(peer.host)) as exchange:
+                if content == wrong:
+                    with pytest.raises(errors.NotPermitted, match="cannot be trusted"):
+                        _get(exchange)
+                else:
+                    assert _get(exchange) == b"ok"
+
+
 def test_an_expired_certificate_is_refused(authority: Authority, user: Path) -> None:
     with Peer(_ok, authority.server("expired", expired=True)) as peer:
         _trust(user, peer, authority)
@@ -457,7 +471,7 @@ def test_a_body_goes_along_on_the_same_host_and_to_no_other() -> None:
         assert peer.requests[-1].body == b"abc"
         peer.handler = _redirecting(storage.url.replace("localhost", "127.0.0.1"))
         with (
-            pytest.raises(errors.NotPermitted, match="with a PUT"),
+            pytest.raises(errors.NotPermitted, match="another host, for a PUT"),
             exchange.request("PUT", PATH, body=b"a"),
         ):
             pass
