@@ -204,9 +204,12 @@ def command(
 
 
 def add(noted: Command) -> None:
-    """Note a command by each of its paths."""
+    """Note a command by each of its paths; two that claim one are a mistake in the source."""
     for path in noted.paths:
-        _COMMANDS[path] = noted
+        if path in _COMMANDS:
+            known = _COMMANDS[path].method.__qualname__
+            raise ValueError(f"{' '.join(path)} is both {known} and {noted.method.__qualname__}")
+    _COMMANDS.update(dict.fromkeys(noted.paths, noted))
 
 
 _MODULES = {
