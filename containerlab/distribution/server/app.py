@@ -15,13 +15,13 @@ from starlette.types import Receive, Scope, Send
 
 from containerlab import errors
 from containerlab.distribution.api.operation import PREFIX
-from containerlab.distribution.server import archive_content, authentication
+from containerlab.distribution.server import archive_content, authentication, browsers
 from containerlab.distribution.server.api.app import Api
 from containerlab.distribution.server.page import sessions, site
 from containerlab.distribution.server.page.visit import cookie_name
 from containerlab.distribution.server.protocol.routes import Protocol
 from containerlab.distribution.server.pulls import Pulls
-from containerlab.distribution.server.registry import Registry
+from containerlab.distribution.server.registry import Registry, Settings
 from containerlab.distribution.server.rights import Identity
 from containerlab.distribution.server.worker import Worker
 
@@ -33,10 +33,13 @@ _COUNT_S = 5.0
 class App:
     """An ASGI application: the protocol goes by itself, past what pages and the API need."""
 
-    def __init__(self, protocol: Protocol, others: Starlette) -> None:
-        self._protocol, self._others = protocol, others
+    def __init__(self, settings: Settings, protocol: Protocol, others: Starlette) -> None:
+        self._settings, self._protocol, self._others = settings, protocol, others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if refused := browsers.refusal(self._settings, scope):
+            await refused(scope, receive, send)
+            return
         path = scope.get("path", "")
         is_protocol = path.startswith("/v2/") or path in ("/v2", "/token")
         await (self._protocol if is_protocol else self._others)(scope, receive, send)
@@ -64,7 +67,7 @@ def create(registry: Registry) -> App:
             await anyio.to_thread.run_sync(worker.stop)
             await anyio.to_thread.run_sync(pulls.write, registry)
 
-    return App(protocol, Starlette(routes=routes, lifespan=lifespan))
+    return App(registry.settings, protocol, Starlette(routes=routes, lifespan=lifespan))
 
 
 async def _count(registry: Registry, pulls: Pulls) -> None:

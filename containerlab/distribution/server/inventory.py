@@ -231,8 +231,13 @@ def images(registry: Registry, repository: Repository, target: Stored) -> list[I
         return [_image(registry, repository, target.descriptor, document)]
     if document is None:
         return []
-    found = (_child(registry, repository, each) for each in document.manifests)
+    children = {each.digest: each for each in document.manifests}
+    found = (_child(registry, repository, each) for each in list(children.values())[:_MOST_CHILDREN])
     return [each for each in found if each]
+
+
+_MOST_CHILDREN = 100
+"""Of an index that are looked at: it may name the same image, or another, as often as fits into 4 MiB."""
 
 
 def image(registry: Registry, repository: Repository, reference: str, platform: str = "") -> Image:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from contextlib import suppress
 
 import msgspec
 
+from containerlab import errors
 from containerlab.distribution.server import identities
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
@@ -106,10 +108,13 @@ def identity(registry: Registry, session: Session, address: str) -> Identity | N
 
 
 def touch(registry: Registry, key: str, session: Session) -> None:
-    """Note that a page was opened, once a minute at most: it is a write that reaches the disk."""
+    """Note that a page was opened, once a minute at most: it is a write that reaches the disk.
+
+    When the disk is full, what is there can still be looked at.
+    """
     now = registry.now()
     if now - session.touched > _TOUCH_S:
-        with registry.database.writing() as connection:
+        with suppress(errors.Unavailable), registry.database.writing() as connection:
             connection.execute("UPDATE sessions SET touched = ? WHERE id = ?", (now, _hashed(key)))
 
 

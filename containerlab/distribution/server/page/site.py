@@ -89,22 +89,29 @@ def _endpoint(registry: Registry, handler: Handler) -> Callable[[Request], Await
 
 
 async def _form(request: Request) -> Mapping[str, Sequence[str]] | None:
-    """Read what was posted; None when it is too long or malformed."""
+    """Read what was posted; None when it is too long, malformed or cut off."""
+    from starlette.requests import ClientDisconnect
+
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_FORM_BYTES:
-            return None
     try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _MAX_FORM_BYTES:
+                return None
         return parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="replace")
-    except ValueError:
+    except (ValueError, ClientDisconnect):
         return None
 
 
 def _answer(
     registry: Registry, handler: Handler, request: Request, form: Mapping[str, Sequence[str]] | None
 ) -> Response:
-    visit = Visit(registry, request, *_visitor(registry, request), form or {})
+    from starlette.responses import PlainTextResponse
+
+    try:
+        visit = Visit(registry, request, *_visitor(registry, request), form or {})
+    except errors.LabError as error:  # as a damaged database: no page can be made
+        return PlainTextResponse(f"{error}\n", _status(error))
     try:
         if form is None:
             raise errors.InvalidInput("the form is too long, or not one of this page")

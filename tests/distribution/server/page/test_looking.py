@@ -6,7 +6,8 @@ from containerlab import units
 from containerlab.distribution.server import accounts, grants, repositories
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
-from tests.distribution.server.grounds import PASSWORD
+from containerlab.oci.image import OCI_INDEX
+from tests.distribution.server.grounds import PASSWORD, basic
 from tests.distribution.server.page import samples
 from tests.distribution.server.page.visitors import Visitor, push
 from tests.image_layouts import Layout
@@ -215,3 +216,25 @@ def test_storage_tells_shared_from_own(root: Visitor, shop: str) -> None:
     page = root.get("/ui/storage?organization=lab")
     assert "lab/shop" in page.words
     assert page.status == 200
+
+
+def test_an_index_that_names_one_image_ten_thousand_times_is_one_image(
+    root: Visitor, site: str, layout: Layout
+) -> None:
+    import json
+
+    image = layout.image(layers=1)
+    entry = {"mediaType": image.media_type, "digest": image.digest, "size": image.size}
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry] * 10_000}
+    push(site, layout, image, "lab/many")
+    found = layout.blob(json.dumps(index).encode(), OCI_INDEX)
+    Visitor(site).send(
+        "PUT",
+        "/v2/lab/many/manifests/1",
+        layout.read(found.digest),
+        {"Authorization": basic("admin", PASSWORD), "Content-Type": OCI_INDEX},
+    )
+    page = root.get("/ui/repositories/lab/many/-/tags/1")
+    assert page.status == 200
+    assert "1 layer" in page.words
+    assert len(page.body) < 100_000
