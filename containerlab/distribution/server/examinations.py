@@ -5,11 +5,12 @@ An examiner works in a process of its own (see `registry.Examiner`): an image is
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -25,7 +26,7 @@ from containerlab.distribution.api.examinations import (
 from containerlab.distribution.api.values import Page
 from containerlab.distribution.server import catalog, events
 from containerlab.distribution.server.api.binding import serves
-from containerlab.distribution.server.problems import ManifestUnknown
+from containerlab.distribution.server.problems import ManifestUnknown, TooMany
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import SYSTEM, Identity, Level
 from containerlab.oci.image import DOCKER_CONFIG, OCI_CONFIG
@@ -33,6 +34,7 @@ from containerlab.oci.image import DOCKER_CONFIG, OCI_CONFIG
 __all__ = ["Examining", "audit", "forget_lost", "listed", "run", "sbom"]
 
 _ONE_AT_A_TIME = threading.Lock()
+_PATIENCE_S = 60.0
 _IMAGES = f"artifact_type IN ('{OCI_CONFIG}', '{DOCKER_CONFIG}')"
 _BELOW = """
 WITH RECURSIVE below (digest) AS (
@@ -98,7 +100,7 @@ def _images(registry: Registry, identity: Identity, repository: str, reference: 
 def _examine(
     registry: Registry, who: Identity, repository: str, digest: str, kind: ExaminationKind, *, again: bool
 ) -> None:
-    with _ONE_AT_A_TIME:
+    with _turn():
         with registry.reader.reading() as connection:
             is_known = connection.execute(
                 "SELECT 1 FROM examinations WHERE digest = ? AND kind = ?", (digest, kind)
@@ -114,6 +116,17 @@ def _examine(
         except errors.LabError as error:
             problem = error.message
     _keep(registry, who, repository, Kept(digest, kind, document, counts, problem))
+
+
+@contextlib.contextmanager
+def _turn() -> Iterator[None]:
+    """Let one be examined at a time, and nobody hold up a thread for long who waits for that."""
+    if not _ONE_AT_A_TIME.acquire(timeout=_PATIENCE_S):
+        raise TooMany("other images are being examined", "ask again later", retry_after_s=_PATIENCE_S)
+    try:
+        yield
+    finally:
+        _ONE_AT_A_TIME.release()
 
 
 class Kept(msgspec.Struct, frozen=True):

@@ -18,8 +18,10 @@ from containerlab import errors
 __all__ = ["Pattern", "compiled", "matches_any"]
 
 _MOST_LENGTH = 200
-_MOST_STATES = 2000
-_MOST_STEPS_KEPT = 4096
+_MOST_STATES = 1000
+_MOST_KEPT = 64
+"""Patterns that are remembered, with so many steps each, of sets so small: some MB, whatever users write."""
+_MOST_STEPS_KEPT, _MOST_STATES_KEPT = 512, 16
 _MOST_DEPTH = 20
 _HINT = (
     "write a glob as v*, or a regular expression of . [] () | * + ? {m,n} \\d \\w between slashes: /v\\d+/"
@@ -60,7 +62,7 @@ class Pattern:
             if test and test(sign):
                 reached += self._states[number].next
         found = self._closed(reached)
-        if len(self._steps) < _MOST_STEPS_KEPT:
+        if len(self._steps) < _MOST_STEPS_KEPT and len(found) <= _MOST_STATES_KEPT:
             self._steps[here, sign] = found
         return found
 
@@ -84,7 +86,7 @@ def matches_any(patterns: Iterable[str], tag: str) -> bool:
     return any(compiled(pattern).matches(tag) for pattern in patterns)
 
 
-@lru_cache(256)
+@lru_cache(_MOST_KEPT)
 def compiled(text: str, *, of_repositories: bool = False) -> Pattern:
     """Read a pattern of tags, or of repositories, whose names have slashes: `*` passes over them, too.
 

@@ -21,7 +21,7 @@ from containerlab.distribution.server.api import binding
 from tests.registries import Registry, ours
 
 LABELS = [f"{each.operation.method} {each.operation.path}" for each in binding.bound()]
-_EXAMPLES = 8
+_EXAMPLES = 6
 _EXCLUDED = [
     positive_data_acceptance,  # patterns, scopes and addresses have to be right beyond what a schema can say
     not_a_server_error,  # 500 is in no document, so that another check finds it; 503 for a full disk is

@@ -19,6 +19,7 @@ from containerlab.distribution.api import problem
 from containerlab.distribution.api.operation import PREFIX, Operation
 from containerlab.distribution.api.problem import Problem
 from containerlab.distribution.api.values import Page
+from containerlab.errors import LabError
 
 __all__ = ["document"]
 
@@ -76,7 +77,7 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
         "components": {
             "schemas": components,
             "securitySchemes": _SCHEMES,
-            "responses": {str(status): _refused(text) for status, text in _MEANINGS.items()},
+            "responses": {str(status): _refused(status, text) for status, text in _MEANINGS.items()},
         },
     }
 
@@ -146,9 +147,12 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     return {str(operation.status): good, **refused}
 
 
-def _refused(text: str) -> dict[str, Any]:
+def _refused(status: int, text: str) -> dict[str, Any]:
     schema = {"$ref": _TEMPLATE.format(name="Problem")}
-    return {"description": text, "content": {problem.MEDIA_TYPE: {"schema": schema}}}
+    kind = next((each for each, code in problem.STATUSES.items() if code == status), LabError)
+    example = problem.problem_of(kind(text, "what to do about it"), status)
+    content = {"schema": schema, "example": msgspec.to_builtins(example)}
+    return {"description": text, "content": {problem.MEDIA_TYPE: content}}
 
 
 def _describe(components: dict[str, Any], kinds: Iterable[Any]) -> None:
