@@ -9,7 +9,7 @@ import bz2
 import io
 import lzma
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from isal import isal_zlib
@@ -25,9 +25,10 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["Readable", "Tee", "begun", "decompressed", "format_of", "opened"]
+__all__ = ["Readable", "Tee", "begun", "decompressed", "format_of", "opened", "pieces"]
 
 _CHUNK = 256 << 10
+_INPUT = 128 << 10
 _GzipError: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # its types name an instance
 
 
@@ -58,9 +59,13 @@ def decompressed(stream: BinaryIO, media_type: str) -> BinaryIO:
     Raises: Unsupported when `media_type` is not that of a layer (an encrypted one, say); CorruptContent
         while reading, when the compressed data is cut off or wrong.
     """
+    _check_is_layer(media_type)
+    return opened(stream)
+
+
+def _check_is_layer(media_type: str) -> None:
     if not image.is_layer(media_type):
         raise errors.Unsupported(f"a layer of type {media_type!r} cannot be unpacked")
-    return opened(stream)
 
 
 def opened(stream: Readable) -> BinaryIO:
@@ -70,6 +75,22 @@ def opened(stream: Readable) -> BinaryIO:
         if start.startswith(magic):
             return io.BufferedReader(_Members(source, name, member), _CHUNK)
     return source
+
+
+def pieces(stream: Readable, media_type: str) -> Iterator[bytes]:
+    """Yield what `decompressed` gives in pieces as they come, without copying them: twice as fast.
+
+    What `stream` reads may be any buffer, which is of use until the next read.
+    """
+    _check_is_layer(media_type)
+    start = _start(stream, 6)
+    source = _Continued(start, stream)
+    for magic, name, member in _FORMATS:
+        if start.startswith(magic):
+            yield from _Members(source, name, member).pieces()
+            return
+    while piece := source.read(_CHUNK):
+        yield piece
 
 
 def begun(stream: Readable) -> tuple[bytes, BinaryIO]:
@@ -102,10 +123,13 @@ class _Continued(io.RawIOBase):
 
     def readinto(self, buffer: Buffer) -> int:
         view = memoryview(buffer)
-        data = self._start or self._stream.read(len(view))
-        self._start = b""
+        data = self.read(len(view))
         view[: len(data)] = data
         return len(data)
+
+    def read(self, size: int = -1, /) -> bytes:
+        data, self._start = self._start or self._stream.read(size), b""
+        return data
 
 
 class _Member(Protocol):
@@ -139,13 +163,14 @@ class _GzipMember:
         return self._inflate.unused_data
 
     def decompress(self, data: bytes, max_length: int = -1, /) -> bytes:
-        return self._inflate.decompress(self._inflate.unconsumed_tail + data, max_length)
+        tail = self._inflate.unconsumed_tail
+        return self._inflate.decompress(tail + data if tail else data, max_length)
 
 
 class _Members(io.RawIOBase):
     """Reads compressed data of one or more members to its end, with bounded memory."""
 
-    def __init__(self, source: BinaryIO, name: str, make: Callable[[], _Member]) -> None:
+    def __init__(self, source: Readable, name: str, make: Callable[[], _Member]) -> None:
         self._source, self._name, self._make = source, name, make
         self._member = make()
         self._input = b""
@@ -162,10 +187,16 @@ class _Members(io.RawIOBase):
                 return len(data)
         return 0
 
+    def pieces(self) -> Iterator[bytes]:
+        """Yield all in pieces; twice the input is nearly always room enough for what becomes of it."""
+        while not self._ended:
+            if data := self._decompress(2 * _CHUNK):
+                yield data
+
     def _decompress(self, limit: int) -> bytes:
         chunk = b""
         if self._member.needs_input:
-            chunk, self._input = self._input or self._source.read(_CHUNK), b""
+            chunk, self._input = self._input or self._source.read(_INPUT), b""
             if not chunk:
                 raise errors.CorruptContent(f"{self._name} data is cut off")
         try:
@@ -178,7 +209,7 @@ class _Members(io.RawIOBase):
 
     def _begin(self, rest: bytes) -> None:
         """Go on with the next member; what follows the last and is none is ignored, as gzip(1) does."""
-        rest += _start(self._source, 6 - len(rest))
+        rest = bytes(rest) + _start(self._source, 6 - len(rest))
         magics = tuple(magic for magic, name, _ in _FORMATS if name == self._name)
         if rest.startswith(magics):
             self._member, self._input = self._make(), rest

@@ -9,7 +9,7 @@ import subprocess
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO
 
 from containerlab import errors
 from containerlab.linux.files import write_all
@@ -21,7 +21,6 @@ from containerlab.store.unpack import GENEROUS, Limits, Report
 
 __all__ = ["Growth", "Unpacking", "unpack_plain"]
 
-_CHUNK = 1 << 18
 _PIPE_BYTES = 1 << 20
 _RATIO_FROM_BYTES = 1 << 30
 _PIPES = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
@@ -35,7 +34,7 @@ class Unpacking:
         self._idmap = idmap
         self._limits = limits or GENEROUS
 
-    def fill(self, tree: Path, blob: BinaryIO, descriptor: Descriptor, diff_id: str) -> Report:
+    def fill(self, tree: Path, blob: compression.Readable, descriptor: Descriptor, diff_id: str) -> Report:
         """Unpack a layer into an empty directory, and verify what was unpacked.
 
         Raises: DigestMismatch, HostileArchive, CorruptContent, NotPermitted; then the directory is of no use.
@@ -49,9 +48,9 @@ class Unpacking:
         )
         with process, trees.killed_on_error(process):
             assert process.stdin is not None
-            stream = compression.decompressed(blob, descriptor.media_type)
+            pieces = compression.pieces(blob, descriptor.media_type)
             hasher = digests.Hasher(diff_id.partition(":")[0])
-            self._feed(stream, process.stdin, hasher, descriptor.size)
+            self._feed(pieces, process.stdin, hasher, descriptor.size)
             answer, complaint = process.communicate()
             if process.returncode > 0:
                 raise errors.NotPermitted(
@@ -62,13 +61,13 @@ class Unpacking:
                 raise errors.DigestMismatch(f"layer {diff_id} turned out to be {hasher.digest()}")
             return report
 
-    def _feed(self, stream: BinaryIO, pipe: IO[bytes], hasher: digests.Hasher, stored: int) -> None:
+    def _feed(self, pieces: Iterable[bytes], pipe: IO[bytes], hasher: digests.Hasher, stored: int) -> None:
         """Send a tar stream to the process that unpacks, to its end or until that stops reading."""
         with contextlib.suppress(OSError):  # only slower without
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         most = max(_RATIO_FROM_BYTES, self._limits.ratio * stored)
         try:
-            while chunk := stream.read(_CHUNK):
+            for chunk in pieces:
                 if self.stop.is_set():
                     raise errors.Unavailable("another layer of the image failed")
                 hasher.update(chunk)

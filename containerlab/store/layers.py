@@ -27,14 +27,14 @@ from containerlab.store.home import Home
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
-    from typing import BinaryIO
 
+    from containerlab.store.compression import Readable
     from containerlab.store.layer_processes import Growth, Unpacking
     from containerlab.store.layer_writer import Committed, Watch
     from containerlab.store.owners import Noted
     from containerlab.store.unpack import Limits
 
-    Opened = Callable[[], AbstractContextManager[BinaryIO]]
+    Opened = Callable[[], AbstractContextManager[Readable]]
 
 __all__ = ["Layers", "PackOptions"]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, cast
+from typing import cast
 
 from containerlab import errors
 from containerlab.distribution.downloads import Download
 from containerlab.oci.image import Descriptor
 from containerlab.store.blobs import Blobs, Writer
+from containerlab.store.compression import Readable
 
 __all__ = ["Told", "arriving", "document"]
 
@@ -20,7 +21,7 @@ Told = Callable[[int, bool], None]
 @contextmanager
 def arriving(
     blobs: Blobs, descriptor: Descriptor, fetch: Callable[[int], Download], told: Told
-) -> Iterator[BinaryIO]:
+) -> Iterator[Readable]:
     """Give a stream of a blob that is in the store when the block is left without an error.
 
     fetch: opens the blob from a byte on. Whatever the block did not read is fetched before its end.
@@ -33,13 +34,13 @@ def arriving(
         return
     with blobs.arriving(descriptor) as writer, fetch(writer.earlier_bytes) as download:
         arrival = _Arrival(writer, download, told)
-        yield cast(BinaryIO, arrival)
+        yield arrival
         while arrival.read(_CHUNK):
             pass
         writer.commit()
 
 
-_CHUNK = 1 << 20
+_CHUNK = 256 << 10
 
 
 class _Arrival:
@@ -55,7 +56,7 @@ class _Arrival:
         view = view[: self._download.readinto(view)]
         self._writer.write(view)
         self._told(len(view), True)
-        return bytes(view)
+        return cast(bytes, view)  # a buffer that is of use until the next read, as `pieces` allows
 
 
 def document(blobs: Blobs, descriptor: Descriptor, fetch: Callable[[int], Download], most: int) -> bytes:
