@@ -18,6 +18,7 @@ from benchmarks import (
     report,
     running,
     serving,
+    transferring,
     unpacking,
 )
 from benchmarks.arena import DISK, MEMORY, QUICK, Counts, arena
@@ -35,6 +36,7 @@ _SUBJECTS = {
     "user-build": building.user_builds,
     "audit": auditing.audits,
     "serve": serving.servers,
+    "transfer": transferring.transfers,
     "calls": calls.system_calls,
 }
 
