@@ -339,3 +339,14 @@ def test_without_scripts_all_but_uploads_works(
     page.get_by_text("Uploading needs JavaScript.").wait_for()
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("banner").get_by_role("link", name="Sign in").wait_for()
+
+
+def test_over_tls_the_cookie_belongs_to_this_host_alone(browser: Browser, base: Path) -> None:
+    with registries.ours(base / "tls-registry", tls=True) as registry:
+        context = browser.new_context(base_url=registry.url, ignore_https_errors=True)
+        page = context.new_page()
+        sign_in(page, registry)
+        (cookie,) = context.cookies()
+        context.close()
+    assert cookie["name"].startswith("__Host-conlab")
+    assert (cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == (True, True, "Strict")

@@ -9,7 +9,6 @@ from urllib.parse import quote, urlencode
 
 __all__ = [
     "HOME",
-    "compare",
     "is_ours",
     "layer",
     "manifest",
@@ -48,10 +47,6 @@ def of(name: str, reference: str) -> str:
 
 def layer(name: str, manifest: str, digest: str) -> str:
     return repository(name, "manifests", manifest, "layers", digest)
-
-
-def compare(name: str, one: str, other: str) -> str:
-    return with_query(repository(name, "compare"), old=one, new=other)
 
 
 def organization(name: str, *below: str) -> str:

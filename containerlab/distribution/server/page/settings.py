@@ -203,6 +203,9 @@ def organization(visit: Visit) -> Response:
 def change_organization(visit: Visit) -> Response:
     """Do what a form on that page asks for."""
     scope = f"{visit.path('organization')}/"
+    if visit.field("do") == "remove organization":
+        visit.api.organizations.remove(scope[:-1])
+        return visit.go("/ui/organizations", f"The organisation {scope[:-1]} is gone.")
     return perform(visit, scope, {**ON_SCOPES, **_ON_ORGANIZATIONS}, lambda: organization(visit))
 
 

@@ -200,6 +200,14 @@ def test_a_robot_is_made_renewed_and_removed(
     )
 
 
+def test_an_empty_organisation_is_deleted(root: Visitor, shop: str) -> None:
+    _done(root, "/ui/organizations", name="empty", description="", visibility="private")
+    assert "Delete this organisation" in root.get("/ui/organizations/empty").words
+    assert "is gone" in _done(root, "/ui/organizations/empty", do="remove organization")
+    assert "Delete this organisation" not in root.get("/ui/organizations/lab").words
+    assert root.post("/ui/organizations/lab", do="remove organization").status == 409
+
+
 def test_a_robot_cannot_sign_in_here(root: Visitor, registry: Registry, admin: Identity, site: str) -> None:
     organizations.create(registry, admin, "lab")
     made = robots.create(registry, admin, "lab", "ci")

@@ -136,6 +136,18 @@ def test_what_images_say_is_shown_and_never_obeyed(
     assert "{{ 7 * 7 }}" in page.words
 
 
+def test_a_layer_that_is_a_bomb_is_refused_in_a_sentence(root: Visitor, site: str, layout: Layout) -> None:
+    bomb = samples.image(layout, [Line("RUN boom", {"zeros": bytes(80 << 20)})], Config())
+    push(site, layout, bomb, "lab/bomb", "1")
+    page = root.get("/ui/repositories/lab/bomb/-/tags/1")
+    (link,) = (
+        attributes["href"] for _, attributes in page.elements if "/layers/" in attributes.get("href", "")
+    )
+    answer = root.get(link)
+    assert answer.status == 400
+    assert "bomb" in answer.words
+
+
 ZEROS = f"sha256:{'0' * 64}"
 HOSTILE_ADDRESSES = (
     *("/ui/repositories/../../etc/passwd", "/ui/repositories/%2e%2e/%2e%2e/etc", "/ui/repositories/lab%00"),
