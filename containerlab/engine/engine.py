@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from containerlab.errors import InvalidInput, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Unpack
 
     from containerlab.backends.base import Backend
@@ -177,7 +177,12 @@ class Engine:
 
     def keep(self, server: RegistryServer) -> None:
         """Let a server run until it is stopped or this engine is closed, whoever else forgets it."""
-        self._servers.append(server)
+        self._servers = [*self.servers, server]
+
+    @property
+    def servers(self) -> Sequence[RegistryServer]:
+        """Return the servers that run."""
+        return [server for server in self._servers if server.is_running]
 
     def close(self) -> None:
         """End the helper processes and the servers of this engine; its containers go on."""

@@ -57,6 +57,8 @@ class RegistryServer(html.Shown, RemoteRegistry):
     ) -> None:
         super().__init__(_endpoint(order.settings, told), Credentials(told.username, told.password))
         self._process, self._log = process, log
+        self.settings = order.settings
+        """As it was started."""
         self._reset = f"conlab registry password{_where(order.settings)}" if told.is_known else ""
         self.url = told.url
         """As `http://localhost:5000`."""
@@ -112,7 +114,7 @@ class RegistryServer(html.Shown, RemoteRegistry):
 
 
 def serve(engine: Engine, given: dict[str, Any]) -> RegistryServer:
-    """Start a registry and wait until it answers.
+    """Start a registry and wait until it answers; the one that runs already when a cell is run again.
 
     Raises: InvalidInput, Conflict when the port is taken; Unavailable when it does not start.
     """
@@ -123,6 +125,9 @@ def serve(engine: Engine, given: dict[str, Any]) -> RegistryServer:
     listening.check(settings)
     if engine.face == "terminal":
         return _in_foreground(_start(Order(settings=settings), password=password))
+    for server in engine.servers:
+        if settings.port and server.settings == settings:
+            return server
     server = _start(Order(settings=settings, wants_login=True), _log_file(settings), password)
     engine.keep(server)
     return server

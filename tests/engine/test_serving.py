@@ -70,6 +70,33 @@ def test_it_runs_on_when_it_is_forgotten_and_ends_with_its_engine(tmp_path: Path
     assert not is_alive(pid)
 
 
+def test_a_cell_that_is_run_again_finds_its_registry(engine: Engine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    first = engine.registry.serve(port=port)
+    assert engine.registry.serve(port=port) is first
+    with pytest.raises(errors.Conflict, match="it is taken"):
+        engine.registry.serve(port=port, auth="basic")
+    first.stop()
+    assert engine.registry.serve(port=port) is not first
+
+
+def test_ports_that_are_chosen_freely_are_of_different_registries(engine: Engine) -> None:
+    with engine.registry.serve(port=0) as first, engine.registry.serve(port=0) as second:
+        assert first.url != second.url
+        assert [server.url for server in engine.servers] == [first.url, second.url]
+    assert engine.servers == []
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"), [("127.0.0.1", "localhost"), ("127.0.0.2", "127.0.0.2"), ("::1", "[::1]")]
+)
+def test_its_name_leads_to_where_it_listens(engine: Engine, host: str, shown: str) -> None:
+    with engine.registry.serve(port=0, host=host, auth="none") as registry:
+        assert registry.host.rpartition(":")[0] == shown
+        assert status(registry.url) == 200
+
+
 def test_what_it_refuses_is_in_its_log(engine: Engine) -> None:
     with engine.registry.serve(port=0, auth="none") as registry, urllib3.PoolManager() as pool:
         assert pool.request("GET", f"{registry.url}/v2/lab/base/manifests/nothing").status == 404
@@ -89,7 +116,8 @@ def test_a_port_that_is_taken_is_named(engine: Engine) -> None:
         ({"auth": "none", "host": "0.0.0.0"}, "lets everybody"),
         ({"auth": "none", "host": "::"}, "lets everybody"),
         ({"tls_cert": "cert.pem"}, "both certificate and key"),
-        ({"public_url": "registry.example"}, "no URL"),
+        ({"public_url": "registry.example"}, "not the URL"),
+        ({"public_url": "https://registry.example/registry"}, "not the URL"),
         ({"host": "192.0.2.1"}, "cannot listen at 192.0.2.1"),
     ],
 )

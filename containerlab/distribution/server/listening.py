@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 
 from containerlab import errors
@@ -12,6 +13,7 @@ from containerlab.distribution.server.registry import Settings
 __all__ = ["check", "is_loopback", "listen", "url"]
 
 _BACKLOG = 2048
+_PUBLIC = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+/?")
 
 
 def check(settings: Settings) -> None:
@@ -25,8 +27,11 @@ def check(settings: Settings) -> None:
             f"--auth none at {settings.host} lets everybody who reaches this machine push and delete",
             "use --auth bearer, or say --insecure-open",
         )
-    if settings.public_url and not settings.public_url.startswith(("http://", "https://")):
-        raise errors.InvalidInput(f"{settings.public_url!r} is no URL", "as https://registry.example")
+    if settings.public_url and not _PUBLIC.fullmatch(settings.public_url):
+        raise errors.InvalidInput(
+            f"{settings.public_url!r} is not the URL of a registry",
+            "write it without a path, as the protocol has none: https://registry.example",
+        )
 
 
 def _check_pair(settings: Settings) -> None:
@@ -85,7 +90,8 @@ def url(settings: Settings) -> str:
     """Return what clients call it, whose port is known."""
     if settings.public_url:
         return settings.public_url.rstrip("/")
-    name = "localhost" if is_loopback(settings.host) else settings.host
+    # Of the loopback addresses, "localhost" is this one wherever there is no other.
+    name = "localhost" if settings.host == "127.0.0.1" else settings.host
     if name in ("0.0.0.0", "::"):
         name = socket.gethostname()
     shown = f"[{name}]" if ":" in name else name
