@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from typing import TYPE_CHECKING, Any
@@ -45,14 +46,20 @@ def manager(proxy: str, tls: ssl.SSLContext | None, is_public_only: bool = False
 def _pools(is_public_only: bool) -> dict[str, type]:
     from urllib3.connection import HTTPConnection, HTTPSConnection
     from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+    from urllib3.exceptions import HTTPError
 
     class Guarded(HTTPConnection):
         def _new_conn(self) -> socket.socket:
             if not is_public_only:
                 return super()._new_conn()
             name = self._dns_host
-            self._dns_host = addresses(name, self.port or self.default_port, allows_private=False)[0]
+            found = addresses(name, self.port or self.default_port, allows_private=False)
             try:
+                for address in found[:-1]:
+                    self._dns_host = address
+                    with contextlib.suppress(HTTPError):
+                        return super()._new_conn()
+                self._dns_host = found[-1]
                 return super()._new_conn()
             finally:
                 self._dns_host = name  # which the certificate is for

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+from typing import Any
+
+import msgspec
 import pytest
 
 from containerlab import errors
@@ -37,8 +41,21 @@ def test_redirect_inside_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> Non
         assert not inside.got
 
 
-def test_name_with_addresses_inside_and_outside_leads_outside() -> None:
-    found = addresses.addresses("127.0.0.1", 1, allows_private=True)
-    assert found == ["127.0.0.1"]
-    with pytest.raises(errors.NotPermitted):
-        addresses.addresses("localhost", 1, allows_private=False)
+def test_name_with_several_addresses_is_reached_where_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those inside are left out, and one that does not answer is not the last word."""
+    real = socket.getaddrinfo
+
+    def several(host: str, *rest: Any, **named: Any) -> Any:
+        if host != "several.test":
+            return real(host, *rest, **named)
+        return [real(each, *rest, **named)[0] for each in ("127.0.0.2", "127.0.0.3", "127.0.0.1")]
+
+    monkeypatch.setattr(socket, "getaddrinfo", several)
+    monkeypatch.setattr(addresses, "is_public", lambda address: address != "127.0.0.2")
+    with receiver() as there, receiver("127.0.0.2") as inside:
+        url = there.url.replace("127.0.0.1", "several.test")
+        plain = msgspec.structs.replace(endpoint(url), may_be_plain=True)
+        with Exchange(plain, ANONYMOUS) as exchange, exchange.request("GET", "/x", expect=(204,)):
+            pass
+        assert {got.headers["host"] for got in there.got} == {url[7:-5]}
+        assert not inside.got

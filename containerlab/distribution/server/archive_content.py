@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
+from collections.abc import AsyncIterator
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -17,6 +19,7 @@ from containerlab.distribution.api import problem
 from containerlab.distribution.api.operation import PREFIX
 from containerlab.distribution.server import archive_uploads
 from containerlab.distribution.server.api.app import Identify
+from containerlab.distribution.server.problems import UploadTimedOut
 from containerlab.distribution.server.registry import Registry
 
 __all__ = ["route"]
@@ -61,7 +64,7 @@ class _ArchiveContent:
         with archive_uploads.append(self._registry, who, request.path_params["id"], int(offset)) as appending:
             pieces: list[bytes] = []
             try:
-                async for piece in request.stream():
+                async for piece in self._pieces(request):
                     pieces.append(piece)
                     if sum(map(len, pieces)) >= _PIECE:
                         await run_in_threadpool(appending.write, pieces)
@@ -69,6 +72,19 @@ class _ArchiveContent:
             finally:
                 await run_in_threadpool(appending.write, pieces)
         return Response(status_code=204, headers={"Upload-Offset": str(appending.received)})
+
+    async def _pieces(self, request: Request) -> AsyncIterator[bytes]:
+        """Yield the body. Raises: UploadTimedOut when nothing comes: others may want to go on with it."""
+        stream = request.stream()
+        while True:
+            try:
+                async with asyncio.timeout(self._registry.settings.idle_s):
+                    piece = await anext(stream, b"")
+            except TimeoutError:
+                raise UploadTimedOut("nothing came for too long", "go on with the upload") from None
+            if not piece:
+                return
+            yield piece
 
 
 def _refusal(error: errors.LabError, headers: dict[str, str]) -> Response:

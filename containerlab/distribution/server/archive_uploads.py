@@ -7,6 +7,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import sqlite3
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -42,12 +43,6 @@ def begin(
         the disk lacks room.
     """
     directory = _directory(registry)
-    free = shutil.disk_usage(directory).free
-    if size * _SPARE > free:
-        raise errors.Unavailable(
-            f"an archive of {size} bytes needs {size * _SPARE} on the disk, where {free} are left",
-            "collect garbage, or ask who runs the registry for room",
-        )
     found, now = secrets.token_hex(16), registry.now()
     with registry.database.writing() as connection:
         catalog.require_push(connection, who, repository)
@@ -57,6 +52,7 @@ def begin(
         ).fetchone()[0]
         if count >= _MOST_OPEN:
             raise errors.Conflict(f"{count} of your uploads are open already", "finish or cancel one")
+        _require_room(connection, directory, size)
         connection.execute(
             "INSERT INTO archives (id, repository, tag, account, size, created, touched)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -64,6 +60,17 @@ def begin(
         )
     os.close(os.open(directory / found, os.O_CREAT | os.O_EXCL | _FLAGS, 0o600))
     return inspect(registry, who, found)
+
+
+def _require_room(connection: sqlite3.Connection, directory: Path, size: int) -> None:
+    """Raise Unavailable when the disk lacks room for an archive beside those that are on their way."""
+    others = connection.execute("SELECT sum(size) FROM archives WHERE status = 'receiving'").fetchone()[0]
+    needed, free = (size + (others or 0)) * _SPARE, shutil.disk_usage(directory).free
+    if needed > free:
+        raise errors.Unavailable(
+            f"an archive of {size} bytes, beside others, needs {needed} on the disk, where {free} are left",
+            "ask who runs the registry for room",
+        )
 
 
 @serves(Archives.list)

@@ -6,6 +6,7 @@ may become.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import BinaryIO, NamedTuple
@@ -31,6 +32,7 @@ _KINDS: dict[bytes, FileKind] = {
     tar_read.FIFO: "fifo",
 }
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
+_PATIENCE_S = 5.0
 _INNOCENT_BYTES = 64 << 20
 """Up to here a layer may grow as it likes: a small one of zeros is no bomb."""
 
@@ -77,10 +79,15 @@ class Bounded:
 def find(registry: Registry, identity: Identity, repository: str, digest: str) -> Layer:
     """List a layer of a repository.
 
-    Raises: NotPermitted, NotFound; HostileArchive, CorruptContent when it is no layer.
+    Raises: NotPermitted, NotFound; HostileArchive, CorruptContent when it is no layer; Unavailable when too
+        many look.
     """
     blob = content.find(registry, identity, repository, digest)
-    with os.fdopen(content.open_file(registry, blob), "rb") as file:
+    if not registry.looks.acquire(timeout=_PATIENCE_S):
+        raise errors.Unavailable("others look into layers just now", "try again in a moment")
+    with contextlib.ExitStack() as stack:
+        stack.callback(registry.looks.release)
+        file = stack.enter_context(os.fdopen(content.open_file(registry, blob), "rb"))
         return read(file, blob.size)
 
 

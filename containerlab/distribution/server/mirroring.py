@@ -24,8 +24,8 @@ from containerlab.distribution.server.upstreams import Served
 
 __all__ = ["is_current", "refresh", "remote", "require_read"]
 
-_PATIENCE_S = 2.0
-"""How long an upstream may take before what is here is served instead."""
+_PATIENCE_S, _MOST_PATIENCE_S = 2.0, 30.0
+"""How long an upstream may take before what is here is served instead; and when nothing is here."""
 
 
 def remote(registry: Registry, served: Served) -> Remote:
@@ -88,7 +88,8 @@ def refresh(registry: Registry, identity: Identity, served: Served, name: str, r
                 raise errors.Unavailable(why)
             if state.is_missing((served.id, name, reference)):
                 raise _missing(served, reference)
-            _within(_PATIENCE_S if here else None, lambda: _fetch(registry, served, name, reference, here))
+            patience_s = _PATIENCE_S if here else _MOST_PATIENCE_S
+            _within(patience_s, lambda: _fetch(registry, served, name, reference, here))
         except errors.LabError as error:
             _remember(registry, served, name, reference, error)
             if here:
@@ -97,14 +98,11 @@ def refresh(registry: Registry, identity: Identity, served: Served, name: str, r
     return ""
 
 
-def _within(patience_s: float | None, call: Callable[[], None]) -> None:
+def _within(patience_s: float, call: Callable[[], None]) -> None:
     """Call something; when it takes too long, it goes on in a thread of its own.
 
     Raises: TimedOut, and what the call does.
     """
-    if patience_s is None:
-        call()
-        return
     done: Future[None] = Future()
 
     def run() -> None:

@@ -129,8 +129,16 @@ def _exchange(connection: http.client.HTTPConnection, target: targets.Target, po
     headers = {"Host": host, "Connection": "close", **post.headers}
     connection.request("POST", target.path, post.body, headers)
     with connection.getresponse() as answer:
+        return Outcome(answer.status, _start_of(answer), _retry_after(answer.getheader("Retry-After", "")))
+
+
+def _start_of(answer: http.client.HTTPResponse) -> str:
+    """Return the start of an answer as text that no terminal takes for more; what counts is the status."""
+    try:
         text = answer.read(_ANSWER_BYTES).decode("utf-8", "replace")
-        return Outcome(answer.status, text, _retry_after(answer.getheader("Retry-After", "")))
+    except (OSError, http.client.HTTPException, ValueError):
+        return ""
+    return "".join(each if each.isprintable() else " " for each in text)
 
 
 def _retry_after(text: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,9 @@ class Examiner(Protocol):
 
     def stop(self) -> None:
         """End what is going on, and begin nothing more."""
+
+
+_LOOKS = 2
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +109,8 @@ class Registry:
         self.examiners = examiners or {}
         self.now = now
         self.upstream_state = UpstreamState()
+        self.looks = threading.BoundedSemaphore(_LOOKS)
+        """Held while a layer is looked into, which takes seconds of a processor."""
         self.passwords = Passwords(now)
         self.keys = Keys(self.directory / "keys")
 

@@ -31,6 +31,7 @@ __all__ = ["create", "delivery_history", "inspect", "listed", "redeliver", "remo
 
 _MOST = 100
 """Webhooks of one scope: each costs a row for every event."""
+_TEST_S = 5.0
 _NO_SECRET = "write one of 16 to 256 characters, or leave it out and one is made"
 _QUERY = (
     "SELECT id, scope, document, created, (SELECT count(*) FROM deliveries WHERE webhook = w.id AND"
@@ -146,7 +147,7 @@ def test(registry: Registry, who: Identity, id: int) -> Delivery:
             "UPDATE deliveries SET next = NULL, status = 'failed', answer = 'unknown' WHERE id = ?",
             (delivery,),
         )
-    poster = Poster(allows_private=registry.settings.allows_private_targets)
+    poster = Poster(allows_private=registry.settings.allows_private_targets, timeout_s=_TEST_S)
     deliveries.try_once(registry, poster, delivery, is_last=True)
     return deliveries.find(registry, id, delivery)
 

@@ -7,6 +7,7 @@ import http.client
 import io
 import json
 import lzma
+import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -186,6 +187,32 @@ def test_more_than_announced_is_refused(registry: Registry) -> None:
     with archive_uploads.append(registry, ANN, begun.id, 0) as appending, pytest.raises(errors.InvalidInput):
         appending.write([b"x" * 11])
     assert archive_uploads.inspect(registry, ANN, begun.id).received == 0
+
+
+@pytest.mark.slow
+def test_silent_client_lets_go_of_its_upload(tmp_path: Path) -> None:
+    registry = Registry(Settings(storage=str(tmp_path / "home"), idle_s=0.2))
+    with registry.database.writing() as connection:
+        connection.execute("INSERT INTO organizations (name, created) VALUES ('lab', 0)")
+    with served(registry) as port:
+        begun = as_user(port, "ann").archives.begin("lab/base", 10)
+        silent = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        silent.putrequest("PATCH", f"/api/v1/archives/{begun.id}/content")
+        silent.putheader("Content-Length", "10")
+        silent.putheader("Upload-Offset", "0")
+        silent.putheader("Authorization", "Basic YW5uOng=")
+        silent.endheaders(b"12345")
+        assert silent.getresponse().status == 408
+        silent.close()
+        assert patched(port, begun.id, 5, b"67890") == (204, "10")
+    registry.close()
+
+
+def test_room_is_kept_for_all_that_is_on_its_way(registry: Registry) -> None:
+    free = shutil.disk_usage(registry.directory).free
+    archive_uploads.begin(registry, ANN, "lab/base", free // 3)
+    with pytest.raises(errors.Unavailable, match="beside others"):
+        archive_uploads.begin(registry, ANN, "lab/base", free // 3)
 
 
 def test_two_requests_do_not_write_at_once(registry: Registry) -> None:

@@ -165,6 +165,12 @@ def test_redirect_is_not_followed(registry: Registry, hook: Receiver) -> None:
         assert not elsewhere.got
 
 
+def test_accepted_is_accepted_whatever_the_answer_looks_like(registry: Registry, hook: Receiver) -> None:
+    hook.answers = [(200, {"Content-Length": "5000", "X": "y"})]
+    found = webhooks.test(registry, SYSTEM, make(registry, hook))
+    assert (found.status, found.code) == ("delivered", 200)
+
+
 def test_test_tells_how_it_went(registry: Registry, hook: Receiver) -> None:
     number = make(registry, hook)
     assert webhooks.test(registry, SYSTEM, number).status == "delivered"
