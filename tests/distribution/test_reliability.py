@@ -43,6 +43,8 @@ class Pushes:
         self.tags: dict[tuple[str, str], bytes] = {}
         """Repository and tag, to a manifest that was acknowledged."""
         self.data: dict[str, bytes] = {}
+        self.may_be_told_to_push_again = False
+        """Whether blobs may be collected before their manifest comes."""
 
     def push(self, client: Client) -> None:
         """Push one more image; what does not come to its end is not acknowledged.
@@ -59,6 +61,9 @@ class Pushes:
         raw = documents.image(*_split(blobs), annotations={"number": str(number)})
         tag = f"t{number % 40}"
         answer = repository.put(tag, raw, documents.OCI_MANIFEST)
+        if self.may_be_told_to_push_again and answer.status == 404:
+            assert answer.codes == ["MANIFEST_BLOB_UNKNOWN"]
+            return
         assert answer.status == 201, answer
         with self._lock:
             self.tags[repository.name, tag] = raw
@@ -96,8 +101,11 @@ def _split(blobs: list[bytes]) -> tuple[bytes, tuple[bytes, ...]]:
     return blobs[1], (blobs[0],)
 
 
-def check_store(home: Path) -> None:
-    """Expect that all that the database names is on the disk, and is what its digest says."""
+def check_store(home: Path, *, is_all: bool = False) -> None:
+    """Expect that all that the database names is on the disk, and is what its digest says.
+
+    is_all: that nothing else is there either.
+    """
     with closing(sqlite3.connect(home / "registry" / "registry.db")) as database:
         named = {
             row[0] for row in database.execute("SELECT digest FROM links UNION SELECT digest FROM manifests")
@@ -113,6 +121,7 @@ def check_store(home: Path) -> None:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert lost_tags == []
     assert lost_parts == []
+    assert not is_all or _on_disk(home) == named
     for digest in named:
         assert digests.of(_blob(home, digest).read_bytes()) == digest
 
@@ -130,6 +139,13 @@ def _collect(home: Path) -> None:
     words = [sys.executable, "-m", "containerlab", "--home", str(home), "system", "prune", "--all", "--force"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def _collect_without_grace(client: Client) -> None:
+    """Collect by the registry's API whatever no tag needs, however young."""
+    body, headers = b'{"grace_s": 0, "untagged": true}', {"Content-Type": "application/json"}
+    answer = client("POST", "/api/v1/garbage/collect", body=body, headers=headers)
+    assert answer.status == 200, answer
 
 
 def _push_until(registry: Registry, pushes: Pushes, count: int, threads: int = 4) -> bool:
@@ -227,6 +243,68 @@ def test_a_collection_during_pushes_takes_nothing_that_is_needed(
         with connected(registry) as client:
             pushes.check(client)
     check_store(folder / "home")
+
+
+@pytest.mark.parametrize(("workers", "count"), [(2, 60), pytest.param(3, 400, marks=FULL)])
+def test_a_collection_without_grace_never_takes_what_a_manifest_needs(
+    base: Path, workers: int, count: int
+) -> None:
+    """Blobs whose manifest has not come yet may go, and then the manifest is refused."""
+    folder, pushes, ended = base / f"graceless-{workers}", Pushes(7), threading.Event()
+    pushes.may_be_told_to_push_again = True
+
+    def collect(registry: Registry) -> int:
+        times = 0
+        with connected(registry) as client:
+            while not ended.is_set():
+                _collect_without_grace(client)
+                times += 1
+        return times
+
+    with registries.ours(folder, auth="none", workers=workers) as registry:
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            collecting = pool.submit(collect, registry)
+            try:
+                _push_until(registry, pushes, count)
+            finally:
+                ended.set()
+            assert collecting.result() > 1
+        with connected(registry) as client:
+            pushes.blobs.clear()  # those of tags that have moved may be gone
+            pushes.check(client)
+            for name, tag in pushes.tags:
+                document = client("GET", f"/v2/{name}/manifests/{tag}").json
+                for part in (document["config"], *document["layers"]):
+                    body = client("GET", f"/v2/{name}/blobs/{part['digest']}").body
+                    assert digests.of(body) == part["digest"]
+    check_store(folder / "home")
+
+
+@pytest.mark.parametrize("rounds", [3, pytest.param(25, marks=FULL)])
+def test_kills_of_collections_and_deletions_leave_nothing_half(base: Path, rounds: int) -> None:
+    folder, source = base / f"killed-collections-{rounds}", random.Random(9)
+    for number in range(rounds):
+        pushes = Pushes(100 + number)
+        with registries.ours(folder, auth="none") as registry:
+            _push_until(registry, pushes, 12)
+            killer = threading.Timer(
+                source.random() * 0.15, os.killpg, (registry.process.pid, signal.SIGKILL)
+            )
+            killer.start()
+            try:
+                with connected(registry) as client:
+                    for name, tag in list(pushes.tags)[:8]:
+                        digest = str(client("HEAD", f"/v2/{name}/manifests/{tag}")["Docker-Content-Digest"])
+                        client("DELETE", f"/v2/{name}/manifests/{digest}")
+                    _collect_without_grace(client)
+            except _GONE:
+                pass
+            killer.join()
+        check_store(folder / "home")
+    with registries.ours(folder, auth="none") as registry, connected(registry) as client:
+        for _ in range(2):  # what the first one takes away leaves more that nobody needs
+            _collect_without_grace(client)
+    check_store(folder / "home", is_all=True)
 
 
 def test_what_nobody_has_any_more_is_collected(base: Path) -> None:
