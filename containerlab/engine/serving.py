@@ -96,7 +96,13 @@ class RegistryServer(html.Shown, RemoteRegistry):
     def to_text(self) -> str:
         if not self.is_running:
             return f"the registry at {self.url} has ended"
-        return f"registry at {self.url}{self._login()}"
+        return f"registry at {self.url}{self._login()}{self._warning()}"
+
+    def _warning(self) -> str:
+        settings = self.settings
+        if settings.tls_certificate or settings.public_url or listening.is_loopback(settings.host):
+            return ""
+        return "\nwhat is sent to it can be read on the way: give --tls-cert and --tls-key"
 
     def _login(self) -> str:
         if self.password:

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import urllib3
 
 from containerlab import errors
 from containerlab.engine.engine import Engine
+from tests.certificates import Authority
 from tests.containers import until
 
 
@@ -24,6 +26,18 @@ from tests.containers import until
 def engine(tmp_path: Path) -> Iterator[Engine]:
     with Engine(tmp_path / "home") as engine:
         yield engine
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+    """Yield the port of a registry that speaks TLS, and the certificate that its clients trust."""
+    folder = tmp_path_factory.mktemp("tls")
+    authority = Authority(folder / "authority")
+    pair = authority.server()
+    with Engine(folder / "home") as engine:
+        files = {"tls_cert": str(pair.certificate), "tls_key": str(pair.key)}
+        with engine.registry.serve(port=0, **files) as registry:
+            yield int(registry.url.rpartition(":")[2]), authority.certificate
 
 
 def status(url: str, login: tuple[str, str] | None = None) -> int:
@@ -137,6 +151,32 @@ def test_it_may_be_open_to_all_when_that_is_said(engine: Engine) -> None:
     with engine.registry.serve(port=0, host="0.0.0.0", auth="none", insecure_open=True) as registry:
         port = registry.host.partition(":")[2]
         assert status(f"http://127.0.0.1:{port}") == 200
+        assert "can be read on the way" in registry.to_text()
+
+
+@pytest.mark.parametrize(
+    ("version", "is_spoken"),
+    [
+        (ssl.TLSVersion.TLSv1, False),
+        (ssl.TLSVersion.TLSv1_1, False),
+        (ssl.TLSVersion.TLSv1_2, True),
+        (ssl.TLSVersion.TLSv1_3, True),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+def test_old_tls_is_not_spoken(tls: tuple[int, Path], version: ssl.TLSVersion, is_spoken: bool) -> None:
+    port, authority = tls
+    context = ssl.create_default_context(cafile=authority)
+    context.set_ciphers("ALL:@SECLEVEL=0")  # or this side would refuse first
+    context.minimum_version = context.maximum_version = version
+    with socket.create_connection(("127.0.0.1", port)) as line:
+        if not is_spoken:
+            with pytest.raises(ssl.SSLError):
+                context.wrap_socket(line, server_hostname="localhost")
+            return
+        with context.wrap_socket(line, server_hostname="localhost") as secure:
+            secure.sendall(b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert secure.recv(12) == b"HTTP/1.1 401"
 
 
 def test_nothing_is_left_of_it_when_who_started_it_is_killed(tmp_path: Path) -> None:
