@@ -7,9 +7,6 @@ neither kept nor served; while the upstream is away, or lies, what was kept befo
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future
 
 import msgspec
 
@@ -89,37 +86,13 @@ def refresh(registry: Registry, identity: Identity, served: Served, name: str, r
             if state.is_missing((served.id, name, reference)):
                 raise _missing(served, reference)
             patience_s = _PATIENCE_S if here else _MOST_PATIENCE_S
-            _within(patience_s, lambda: _fetch(registry, served, name, reference, here))
+            state.wait(patience_s, lambda: _fetch(registry, served, name, reference, here))
         except errors.LabError as error:
             _remember(registry, served, name, reference, error)
             if here:
                 return f"{served.policy.registry} could not be asked, this may be old: {error.message}"
             raise _translated(served, error) from error
     return ""
-
-
-def _within(patience_s: float, call: Callable[[], None]) -> None:
-    """Call something; when it takes too long, it goes on in a thread of its own.
-
-    Raises: TimedOut, and what the call does.
-    """
-    done: Future[None] = Future()
-
-    def run() -> None:
-        try:
-            call()
-        except BaseException as error:
-            done.set_exception(error)
-        else:
-            done.set_result(None)
-
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        done.result(patience_s)
-    except TimeoutError as error:
-        if done.done():
-            raise
-        raise errors.TimedOut(f"no answer for {patience_s:.0f} s") from error
 
 
 def _fetch(registry: Registry, served: Served, name: str, reference: str, here: str) -> None:

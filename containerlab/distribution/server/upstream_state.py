@@ -6,7 +6,8 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as futures_wait
 
 from containerlab import errors
 from containerlab.distribution.remote import Remote
@@ -17,6 +18,7 @@ _MOST_REMOTES = 256
 _MOST_MISSING = 10_000
 _MISSING_S, _AWAY_S = 30.0, 10.0
 _THREADS = 16
+_LOOK_S, _END_S = 0.25, 3.0
 _DOWNLOADS = 16
 """At once; others wait for their turn."""
 
@@ -46,8 +48,9 @@ class UpstreamState:
         for remote in remotes:
             remote.close()
         self.pool.shutdown(cancel_futures=True)
+        until = time.monotonic() + _END_S
         for _, thread in threads:
-            thread.join()
+            thread.join(max(0.0, until - time.monotonic()))
 
     def remote(self, key: object, make: Callable[[], Remote]) -> Remote:
         """Return the connections with a repository there, kept: they have tokens."""
@@ -74,6 +77,30 @@ class UpstreamState:
                 waiting.pop()
                 if not waiting:
                     self._turns.pop(key, None)
+
+    def wait(self, patience_s: float, call: Callable[[], None]) -> None:
+        """Call something; when it takes too long, it goes on in a thread of its own.
+
+        Raises: TimedOut, Unavailable when the server ends, and what the call does.
+        """
+        done: Future[None] = Future()
+
+        def run() -> None:
+            try:
+                call()
+            except BaseException as error:
+                done.set_exception(error)
+            else:
+                done.set_result(None)
+
+        threading.Thread(target=run, daemon=True).start()
+        until = time.monotonic() + patience_s
+        while not futures_wait([done], _LOOK_S).done:
+            if self.is_closed:
+                raise errors.Unavailable("the server is being stopped")
+            if time.monotonic() > until:
+                raise errors.TimedOut(f"no answer for {patience_s:.0f} s")
+        done.result()
 
     # what failed
 
