@@ -121,7 +121,7 @@ class Answer:
                 )
         return bytes(content)
 
-    def finish(self) -> None:
+    def close(self) -> None:
         """Give the connection back when the body was read to its end; else close it."""
         if self._is_done and not self._is_broken:
             self._body.close()  # it does not know that it is at its end
@@ -133,9 +133,4 @@ class Answer:
         """Finish what nobody wants to read, and keep the connection if that is soon done."""
         with contextlib.suppress(errors.LabError):
             self.read(_PIECE)
-        self.finish()
-
-    def shut(self) -> None:
-        """Wake a thread that reads: its body ends here."""
-        with contextlib.suppress(OSError, ValueError, RuntimeError):  # it may have ended meanwhile
-            self._response.shutdown()
+        self.close()

@@ -56,6 +56,7 @@ class Connections:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._lock = threading.Lock()
+        self._sockets = pools.Sockets()
         self._pools: dict[tuple[str, TlsFiles | None], PoolManager] = {}
 
     @functools.cached_property
@@ -63,7 +64,9 @@ class Connections:
         """The endpoint's URL; http:// when it may be plain and the other side speaks no TLS."""
         url = self._endpoint.url
         with self._lock:
-            if self._endpoint.may_be_plain and not _speaks_tls(url, self._endpoint.is_public_only):
+            if self._endpoint.may_be_plain and not _speaks_tls(
+                url, self._sockets, self._endpoint.is_public_only
+            ):
                 return f"http{url.removeprefix('https')}"
         return url
 
@@ -97,7 +100,8 @@ class Connections:
             raise errors.InvalidInput(f"cannot ask {plain(url)!r}: {plain(str(error))}") from error
 
     def close(self) -> None:
-        """Close what is not in use."""
+        """Close what is not in use, and wake whoever waits at what is."""
+        self._sockets.shut()
         with self._lock:
             for manager in self._pools.values():
                 for key in manager.pools.keys():  # noqa: SIM118 - it cannot be iterated over
@@ -113,7 +117,9 @@ class Connections:
                 context = (
                     pools.context(files, self._endpoint.is_verified) if url.startswith("https:") else None
                 )
-                self._pools[proxy, files] = pools.manager(proxy, context, self._endpoint.is_public_only)
+                self._pools[proxy, files] = pools.manager(
+                    proxy, context, self._sockets, is_public_only=self._endpoint.is_public_only
+                )
             return self._pools[proxy, files]
 
     def _files(self, url: str) -> TlsFiles | None:
@@ -126,7 +132,7 @@ class Connections:
         return TlsFiles(others.authorities + (own.authorities if own else ()), others.pairs)
 
 
-def _speaks_tls(url: str, is_public_only: bool) -> bool:
+def _speaks_tls(url: str, sockets: pools.Sockets, is_public_only: bool) -> bool:
     """Say hello in TLS, and tell whether it was understood; nothing but the hello is sent."""
     import ssl
 
@@ -137,7 +143,7 @@ def _speaks_tls(url: str, is_public_only: bool) -> bool:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
-        with pools.manager(proxy_for(url) or "", context, is_public_only) as pool:
+        with pools.manager(proxy_for(url) or "", context, sockets, is_public_only=is_public_only) as pool:
             pool.request("HEAD", f"{url}/v2/", retries=False, redirect=False, timeout=urllib3.Timeout(5.0))
     except NewConnectionError:
         return urlsplit(url).port is not None  # with a port, let the request say that nobody listens there

@@ -81,7 +81,6 @@ class Exchange:
         self._lock, self._tokens = threading.Lock(), threading.Lock()
         self._made: Authorization | None = None
         self._closed = threading.Event()
-        self._open: set[Answer] = set()
         self._told: set[str] = set()
         self._was_there = False
 
@@ -106,10 +105,6 @@ class Exchange:
     def close(self) -> None:
         """Close all connections; requests that wait or read in other threads end with an error."""
         self._closed.set()
-        with self._lock:
-            answers = list(self._open)
-        for answer in answers:
-            answer.shut()
         self._connections.close()
 
     @contextlib.contextmanager
@@ -148,24 +143,10 @@ class Exchange:
             scopes_of([scope, *extra_scopes]),
             method in _IDEMPOTENT if is_repeatable is None else is_repeatable,
         )
-        with self._noted(self._follow(call)) as answer:
+        with contextlib.closing(self._follow(call)) as answer:
             if answer.status not in expect:
                 raise self._refusal(call, answer)
             yield answer
-
-    @contextlib.contextmanager
-    def _noted(self, answer: Answer) -> Iterator[Answer]:
-        """Know of an answer while it is read, so that `close` can end that."""
-        with self._lock:
-            self._open.add(answer)
-        try:
-            if self._closed.is_set():
-                raise _closed(self.endpoint)
-            yield answer
-        finally:
-            with self._lock:
-                self._open.discard(answer)
-            answer.finish()
 
     def _follow(self, call: _Call) -> Answer:
         """Send a call, and again where redirects lead."""
@@ -209,7 +190,7 @@ class Exchange:
     def _asked(self, ask: Ask) -> Reply:
         headers = {"User-Agent": _user_agent(), "Accept-Encoding": "identity", **ask.headers}
         call = _Call(ask.method, ask.url, headers, ask.body, {}, True)
-        with self._noted(self._patient(call, "")) as answer:
+        with contextlib.closing(self._patient(call, "")) as answer:
             return Reply(answer.status, answer.read())
 
     def _authorization(self) -> Authorization:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -19,13 +21,48 @@ if TYPE_CHECKING:
 
     from urllib3 import PoolManager
 
-__all__ = ["context", "manager"]
+__all__ = ["Sockets", "context", "manager"]
 
 _KEPT = 16
 _PIECE = 128 << 10
 
 
-def manager(proxy: str, tls: ssl.SSLContext | None, is_public_only: bool = False) -> PoolManager:
+class Sockets:
+    """The sockets of some pools, so that whoever waits at one of them can be woken."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._is_shut = False
+
+    def keep(self, opened: socket.socket) -> None:
+        """Know of a socket; one that comes too late is shut at once."""
+        with self._lock:
+            self._kept.add(opened)
+            is_late = self._is_shut
+        if is_late:
+            _shut(opened)
+
+    def shut(self) -> None:
+        """End what is read and written on all of them, and on those to come."""
+        with self._lock:
+            self._is_shut = True
+            kept = list(self._kept)
+        for each in kept:
+            _shut(each)
+
+
+def _shut(opened: socket.socket) -> None:
+    """Past TLS, whose own way to end a connection is not for two threads."""
+    import socket
+
+    with contextlib.suppress(OSError):  # it may have ended meanwhile
+        socket.socket.shutdown(opened, socket.SHUT_RDWR)
+
+
+def manager(
+    proxy: str, tls: ssl.SSLContext | None, sockets: Sockets, *, is_public_only: bool = False
+) -> PoolManager:
     """Make a pool; through a proxy it is the proxy that decides where it goes."""
     import urllib3
 
@@ -38,17 +75,20 @@ def manager(proxy: str, tls: ssl.SSLContext | None, is_public_only: bool = False
         made = urllib3.ProxyManager(proxy, proxy_headers=headers, **kept)
     else:
         made = urllib3.PoolManager(**kept)
-    made.pool_classes_by_scheme = _pools(is_public_only and not proxy)
+    made.pool_classes_by_scheme = _pools(sockets, is_public_only and not proxy)
     return made
 
 
-@functools.cache
-def _pools(is_public_only: bool) -> dict[str, type]:
+def _pools(sockets: Sockets, is_public_only: bool) -> dict[str, type]:
     from urllib3.connection import HTTPConnection, HTTPSConnection
     from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
     from urllib3.exceptions import HTTPError
 
     class Guarded(HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            sockets.keep(self.sock)
+
         def _new_conn(self) -> socket.socket:
             if not is_public_only:
                 return super()._new_conn()

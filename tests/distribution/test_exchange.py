@@ -6,6 +6,9 @@ import contextlib
 import datetime
 import email.utils
 import io
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -377,19 +380,54 @@ def test_a_wait_ends_when_the_exchange_is_closed() -> None:
     assert isinstance(found[0], errors.Unavailable)
 
 
-def test_a_read_ends_when_the_exchange_is_closed() -> None:
-    reading, ended = threading.Event(), threading.Event()
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nx"])
+def test_who_waits_for_an_answer_is_woken_when_the_exchange_is_closed(
+    authority: Authority, user: Path, tls: bool, sent: bytes
+) -> None:
+    waiting, ended, held = threading.Event(), threading.Event(), list[bool]()
 
-    def drip(request: Request) -> Iterator[bytes]:
-        yield b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nx"
-        reading.set()
-        ended.wait(10)
+    def stall(request: Request) -> Iterator[bytes]:
+        yield sent
+        waiting.set()
+        held.append(ended.wait(10))
 
-    with Peer(drip) as peer, _exchange(peer) as exchange, _caught(lambda: _get(exchange)) as found:
-        reading.wait(10)
-        exchange.close()
-        ended.set()
+    with Peer(stall, authority.server() if tls else None) as peer:
+        if tls:
+            _trust(user, peer, authority)
+        place = endpoint(peer.host, tls_verify=True) if tls else Endpoint(url=peer.url, registry=peer.host)
+        with Exchange(place, ANONYMOUS) as exchange, _caught(lambda: _get(exchange)) as found:
+            waiting.wait(10)
+            exchange.close()
+        ended.set()  # only when the other thread has come back
+    assert held == [True]
     assert isinstance(found[0], errors.Unavailable)
+
+
+def test_ctrl_c_ends_a_wait() -> None:
+    """In a process of its own: it is the main thread that gets it."""
+    asked = threading.Event()
+
+    def busy(request: Request) -> bytes:
+        asked.set()
+        return respond(503, b"", {"Retry-After": "60"})
+
+    with Peer(busy) as peer:
+        words = [sys.executable, "-c", _WAITING, peer.url]
+        with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+            assert asked.wait(30)
+            process.send_signal(signal.SIGINT)
+            assert "KeyboardInterrupt" in process.communicate(timeout=30)[1]
+
+
+_WAITING = """
+import sys
+from containerlab.distribution.endpoints import Endpoint
+from containerlab.distribution.exchange import Exchange
+with Exchange(Endpoint(url=sys.argv[1], registry="r")) as exchange:
+    with exchange.request("GET", "/v2/"):
+        pass
+"""
 
 
 class _caught:
