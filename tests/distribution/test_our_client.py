@@ -71,12 +71,9 @@ def test_what_is_pushed_is_pulled_the_same(programs: Outside, layout: Layout) ->
         programs.skopeo("copy", "--all", layout.name(name), f"docker://lab/{name}:1")
         there = f"{programs.registry.host}/lab/{name}"
         programs.conlab("pull", "--quiet", "--platform", "all", f"{there}:1")
-        programs.conlab("tag", f"{there}:1", f"{there}:2")
-        programs.conlab("push", "--quiet", f"{there}:2")
-        assert _raw(programs, f"lab/{name}:2") == _raw(programs, f"lab/{name}:1")
-        programs.conlab("tag", f"{there}:1", f"{there}-elsewhere:1")
-        programs.conlab("push", "--quiet", f"{there}-elsewhere:1")
-        assert _raw(programs, f"lab/{name}-elsewhere:1") == layout.read(layout.digest(name))
+        programs.conlab("tag", f"{there}:1", f"{there}-elsewhere:2")
+        programs.conlab("push", "--quiet", f"{there}-elsewhere:2")
+        assert _raw(programs, f"lab/{name}-elsewhere:2") == layout.read(layout.digest(name))
 
 
 def test_a_pulled_image_runs(programs: Outside, layout: Layout) -> None:
