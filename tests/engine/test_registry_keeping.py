@@ -115,13 +115,15 @@ def test_an_image_is_examined(reg: RegistryServer, inside: Registry, conlab: Con
     assert re.search(r"high: 0, medium: 0, low: 0", conlab("examine seen/base v1"))
     assert reg.examinations.audit("seen/base", digests.of(raw)).items == ()
     conlab("examine seen/base v1 --kind sbom")
-    document = json.loads(conlab(f"examination sbom seen/base {digests.of(raw)}"))
+    document = json.loads(conlab("examination sbom seen/base v1"))
     assert document["spdxVersion"] == "SPDX-2.3"
     assert {each.kind for each in reg.examinations.list("seen/base").items} == {"audit", "sbom"}
 
 
 def test_what_is_not_there_is_said_in_a_sentence(reg: RegistryServer, conlab: Conlab) -> None:
     assert "no such manifest" in conlab("examine kept/base nowhere", exit_code=1)
+    assert "no such repository: kept/nowhere" in conlab("gc kept/nowhere", exit_code=1)
+    assert "no such organisation: nowhere" in conlab("retention run nowhere/ --dry-run", exit_code=1)
     assert "no such rule of retention: 99" in conlab("retention rm 99", exit_code=1)
     with pytest.raises(errors.NotFound):
         reg.quotas.inspect("nowhere")

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from containerlab.distribution.api.operation import Noun, operation
-from containerlab.distribution.api.values import Digest, Page, RepositoryName
+from containerlab.distribution.api.values import Page, RepositoryName
 
 __all__ = ["Examination", "ExaminationKind", "Examinations", "SecretFound"]
 
@@ -73,10 +73,10 @@ class Examinations(Noun):
     def list(self, repository: RepositoryName, reference: _Reference | None = None) -> Page[Examination]:
         """List what was examined in a repository, the last ones first."""
 
-    @operation("GET /repositories/{repository}/examinations/{digest}/audit", who="read")
-    def audit(self, repository: RepositoryName, digest: Digest) -> Page[SecretFound]:
+    @operation("GET /repositories/{repository}/examinations/{reference}/audit", who="read")
+    def audit(self, repository: RepositoryName, reference: _Reference) -> Page[SecretFound]:
         """List the secrets that an audit has found, the severest first."""
 
-    @operation("GET /repositories/{repository}/examinations/{digest}/sbom", who="read")
-    def sbom(self, repository: RepositoryName, digest: Digest) -> dict[str, Any]:
+    @operation("GET /repositories/{repository}/examinations/{reference}/sbom", who="read")
+    def sbom(self, repository: RepositoryName, reference: _Reference) -> dict[str, Any]:
         """Return the packages of an image as an SPDX 2.3 document."""

@@ -52,8 +52,8 @@ def forget_old(registry: Registry) -> None:
     while count == _BATCH:
         with registry.database.writing() as connection:
             count = connection.execute(
-                "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE time < ? ORDER BY id LIMIT ?)",
-                (before, _BATCH),
+                "DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT ?) AND time < ?",
+                (_BATCH, before),
             ).rowcount
 
 

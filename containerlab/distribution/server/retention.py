@@ -31,7 +31,18 @@ from containerlab.distribution.server.retention_plan import (
 from containerlab.distribution.server.rights import SYSTEM, Identity
 from containerlab.distribution.server.scopes import require_managed
 
-__all__ = ["apply", "listed", "preview", "remove", "repositories_in", "run", "run_due", "set_rule", "update"]
+__all__ = [
+    "apply",
+    "listed",
+    "preview",
+    "remove",
+    "repositories_in",
+    "require_something",
+    "run",
+    "run_due",
+    "set_rule",
+    "update",
+]
 
 _KIND = "retention"
 _NEW = 0
@@ -96,6 +107,7 @@ def run(registry: Registry, identity: Identity, scope: str = "", *, dry_run: boo
     Raises: NotPermitted, InvalidInput.
     """
     require_managed(identity, scope, "carry out retention")
+    require_something(registry, scope)
     release = Release(registry, is_dry_run=dry_run)
     plans = []
     for repository in repositories_in(registry, scope):
@@ -161,6 +173,16 @@ def _is_due(kept: rules.Kept, now: float) -> bool:
 def _distinct(registry: Registry, scopes: Collection[str]) -> list[Repository]:
     found = {each.id: each for scope in scopes for each in repositories_in(registry, scope)}
     return list(found.values())
+
+
+def require_something(registry: Registry, scope: str) -> None:
+    """Raise NotFound for a repository or an organisation that is not there."""
+    kind, name = ("organisation", scope[:-1]) if scope.endswith("/") else ("repository", scope)
+    table = "organizations" if kind == "organisation" else "repositories"
+    with registry.reader.reading() as connection:
+        is_there = connection.execute(f"SELECT 1 FROM {table} WHERE name = ?", (name,)).fetchone()
+    if scope and not is_there:
+        raise errors.NotFound(f"no such {kind}: {name}")
 
 
 def repositories_in(registry: Registry, scope: str) -> list[Repository]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from containerlab import errors
 from containerlab.distribution.api.garbage import Garbage, Verified
+from containerlab.distribution.server import retention
 from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, Level
@@ -40,6 +41,7 @@ def verify(registry: Registry, identity: Identity, scope: str = "") -> Iterator[
     Raises: NotPermitted, InvalidInput.
     """
     require_managed(identity, scope, "verify")
+    retention.require_something(registry, scope)
     return _verified(registry, identity, scope)
 
 

@@ -115,6 +115,9 @@ def test_each_image_of_an_index_is_examined_once(registry: Registry, admin: Iden
     found = examinations.run(registry, admin, "lab/base", "both").items
     assert {each.digest for each in found} == {digests.of(child) for child in children}
     assert {each.tags for each in found} == {("both",)}
+    with pytest.raises(errors.InvalidInput, match="name one by its digest"):
+        examinations.audit(registry, admin, "lab/base", "both")
+    assert examinations.audit(registry, admin, "lab/base", found[0].digest).items == ()
     assert examinations.run(registry, admin, "lab/base", "both").items == found
     assert len(fake.asked) == 2
     examinations.run(registry, admin, "lab/base", "both", again=True)
