@@ -134,7 +134,9 @@ def serve(engine: Engine, given: dict[str, Any]) -> RegistryServer:
     for server in engine.servers:
         if settings.port and server.settings == settings:
             return server
-    server = _start(Order(settings=settings, wants_login=True), _log_file(settings), password)
+    server = _start(
+        Order(settings=settings, wants_login=True, bounds_log=True), _log_file(settings), password
+    )
     engine.keep(server)
     return server
 

@@ -38,6 +38,8 @@ _THREADS = 32
 _KEEP_ALIVE_S = 75
 _GRACE_S = 10
 _LOGIN_S = 86400.0
+_LOOK_S = 30.0
+_MOST_LOG_BYTES = 16 << 20
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +48,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     socket_fd: int = -1
     """The listening socket that a worker gets; -1 for who makes it."""
+    bounds_log: bool = False
+    """Whether standard error is a file of its own, to be begun anew when it is too long."""
     wants_login: bool = False
     """Whether it shall tell a login each time, not only when it makes the first account."""
 
@@ -76,7 +80,7 @@ def run(order: Order, examiners: Mapping[str, Examiner], command: Callable[[Orde
     settings = order.settings
     if order.socket_fd >= 0:
         with socket.socket(fileno=order.socket_fd) as server:
-            _serve(settings, examiners, server, lambda: None)
+            _serve(order, examiners, server, lambda: None)
         return 0
     try:
         listening.check(settings)
@@ -89,7 +93,7 @@ def run(order: Order, examiners: Mapping[str, Examiner], command: Callable[[Orde
         return 1
     with server:
         if settings.workers == 1:
-            _serve(settings, examiners, server, lambda: _tell(told))
+            _serve(order, examiners, server, lambda: _tell(told))
         else:
             workers.supervise(order, server, command, lambda: _tell(told))
     return 0
@@ -123,7 +127,7 @@ def _tell(told: Started) -> None:
 
 
 def _serve(
-    settings: Settings,
+    order: Order,
     examiners: Mapping[str, Examiner],
     listener: socket.socket,
     ready: Callable[[], None],
@@ -137,23 +141,36 @@ def _serve(
 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    registry = Registry(settings, dict(examiners))
-    server = uvicorn.Server(_config(settings, create(registry)))
+    registry = Registry(order.settings, dict(examiners))
+    server = uvicorn.Server(_config(order.settings, create(registry)))
 
     async def serve() -> None:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "registry"))
         end_with_input(lambda: setattr(server, "should_exit", True))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
+        bounding = asyncio.create_task(_bound_log()) if order.bounds_log else None
         while not server.started and not serving.done():
             await asyncio.sleep(0.01)
         if server.started:
             ready()
         await serving
+        if bounding:
+            bounding.cancel()
 
     try:
         uvloop.run(serve())
     finally:
         registry.close()
+
+
+async def _bound_log() -> None:
+    import asyncio
+
+    from containerlab.distribution.server.protocol import log
+
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        log.bound(2, _MOST_LOG_BYTES)
 
 
 def _config(settings: Settings, app: App) -> uvicorn.Config:

@@ -10,6 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+import msgspec
+
 from containerlab.distribution.server import process
 
 __all__ = ["supervise"]
@@ -31,7 +33,7 @@ def supervise(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     listening.set_inheritable(True)
-    words = command(process.Order(settings=order.settings, socket_fd=listening.fileno()))
+    words = command(msgspec.structs.replace(order, socket_fd=listening.fileno()))
     is_told = False
     with _ended_together() as workers:
         while not ended.is_set():

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
 from containerlab.distribution.server.protocol.request import Request
 
-__all__ = ["is_usual", "write"]
+__all__ = ["bound", "is_usual", "write"]
 
 _MOST = 300
+
+
+def bound(fd: int, most_bytes: int) -> None:
+    """Begin a log anew when it is too long: who is refused ten thousand times must not fill the disk.
+
+    fd: of a file that is written to at its end only.
+    """
+    if os.fstat(fd).st_size > most_bytes:
+        os.ftruncate(fd, 0)
+        os.write(fd, b"earlier lines were dropped\n")
 
 
 def is_usual(request: Request, status: int) -> bool:
