@@ -17,6 +17,7 @@ import base64
 import binascii
 import os
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
@@ -169,14 +170,21 @@ def read(path: str) -> File | None:
     if not content.strip():
         return None
     try:
-        if os.path.basename(path) == ".dockercfg":
-            return File(auths=msgspec.json.decode(content, type=dict[str, Entry]))
-        return msgspec.json.decode(content, type=File)
+        document = _without_nulls(msgspec.json.decode(content))
+        is_old = os.path.basename(path) == ".dockercfg"
+        return msgspec.convert({"auths": document} if is_old else document, File)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise errors.InvalidInput(
             f"cannot read the credentials in {path}: {error}",
             "mend the file, or move it away and log in again",
         ) from error
+
+
+def _without_nulls(value: Any) -> Any:
+    """Drop what is null: some write it for what is not there."""
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_nulls(item) for name, item in value.items() if item is not None}
 
 
 def _in_file(file: File, path: str, registry: str, repository: str) -> Credentials:

@@ -118,7 +118,9 @@ def _rewrite(path: str, change: Callable[[dict[str, Any]], object]) -> None:
         for _ in range(_PATIENCE):
             before, document = _load(path)
             is_old = os.path.basename(path) == ".dockercfg"
-            change(document if is_old else document.setdefault("auths", {}))
+            if not is_old and document.get("auths") is None:
+                document["auths"] = {}
+            change(document if is_old else document["auths"])
             content = msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
             if _replace(path, content, before):
                 return

@@ -171,7 +171,7 @@ def _challenges(header: str) -> Iterator[Challenge]:
         yield current
 
 
-_LINK = re.compile(r"""<([^>]*)>\s*((?:;\s*[^;,]+)*)""")
+_LINK = re.compile(r"""<([^<>]*)>\s*((?:;\s*[^;,]+)*)""")
 
 
 def next_link(header: str, base: str) -> str | None:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from containerlab import errors
+from containerlab.distribution import logins
 from containerlab.distribution.credentials import ANONYMOUS, Credentials, find, key_of
 from tests.distribution import helper_program
 
@@ -124,6 +125,17 @@ def test_a_file_that_is_wrong_is_named(user: Path, content: bytes, said: str) ->
         find("r")
     assert said in caught.value.message
     assert ".docker/config.json" in caught.value.message
+
+
+def test_null_is_nothing(user: Path) -> None:
+    document = {"auths": {"o": None, R: {**_auth("ada", "pw"), "identitytoken": None}}, "credHelpers": None}
+    _write(user / ".docker/config.json", document)
+    assert find(R) == Credentials("ada", "pw")
+    assert find("o") == ANONYMOUS
+    _write(user / ".docker/config.json", {"auths": None, "credsStore": None})
+    assert find(R) == ANONYMOUS
+    logins.keep(R, Credentials("bob", "pw"))
+    assert find(R).username == "bob"
 
 
 def test_an_empty_file_holds_nothing(user: Path) -> None:
