@@ -11,7 +11,7 @@ import sqlite3
 import msgspec
 
 from containerlab import errors
-from containerlab.distribution.remote import Remote
+from containerlab.distribution.remote import Fetched, Remote
 from containerlab.distribution.server import content, documents, manifests, upstreams
 from containerlab.distribution.server.problems import ManifestUnknown
 from containerlab.distribution.server.pushing import Push, push
@@ -19,10 +19,13 @@ from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import SYSTEM, Identity, Level, require
 from containerlab.distribution.server.upstreams import Served
 
-__all__ = ["is_current", "refresh", "remote", "require_read"]
+__all__ = ["is_current", "refresh", "refresh_referrers", "remote", "require_read"]
 
 _PATIENCE_S, _MOST_PATIENCE_S = 2.0, 30.0
 """How long an upstream may take before what is here is served instead; and when nothing is here."""
+_MOST_REFERRERS = 100
+_REFERRERS = "referrers of "
+"""How the names begin under which it is noted when those of a manifest were fetched."""
 
 
 def remote(registry: Registry, served: Served) -> Remote:
@@ -45,7 +48,13 @@ def is_current(registry: Registry, served: Served, name: str, reference: str) ->
     """Tell whether what is here can be served without asking. Microseconds."""
 
     def look(connection: sqlite3.Connection) -> float | None:
-        if ":" in reference:
+        if reference.startswith(_REFERRERS):
+            row = connection.execute(
+                "SELECT f.checked FROM fresh f JOIN repositories r ON r.id = f.repository"
+                " WHERE r.name = ? AND f.name = ?",
+                (name, reference),
+            ).fetchone()
+        elif ":" in reference:
             row = connection.execute(
                 "SELECT 1e18 FROM manifests m JOIN repositories r ON r.id = m.repository"
                 " WHERE r.name = ? AND m.digest = ?",
@@ -105,17 +114,47 @@ def _fetch(registry: Registry, served: Served, name: str, reference: str, here: 
             _note_fresh(registry, name, reference)
             return
     fetched = there.manifest(reference)
-    document = documents.read(fetched.raw, fetched.descriptor.media_type)
-    # What it consists of comes when somebody asks for it.
-    parts = tuple(part._replace(is_elsewhere=True) for part in document.parts)
-    is_digest = ":" in reference
-    document = msgspec.structs.replace(document, parts=parts)
     with registry.database.writing() as connection:
         upstreams.provide_organization(registry, connection, served, name)
-    tags = () if is_digest else (reference,)
-    push(registry, SYSTEM, name, Push(document, fetched.descriptor.digest, tags))
-    if not is_digest:
+    if ":" in reference:
+        _keep(registry, name, fetched)
+    else:
+        _keep(registry, name, fetched, reference)
         _note_fresh(registry, name, reference)
+
+
+def _keep(registry: Registry, name: str, fetched: Fetched, *tags: str) -> None:
+    """Take a manifest in; what it consists of comes when somebody asks for it."""
+    document = documents.read(fetched.raw, fetched.descriptor.media_type)
+    parts = tuple(part._replace(is_elsewhere=True) for part in document.parts)
+    document = msgspec.structs.replace(document, parts=parts)
+    push(registry, SYSTEM, name, Push(document, fetched.descriptor.digest, tags))
+
+
+def refresh_referrers(registry: Registry, identity: Identity, served: Served, name: str, digest: str) -> None:
+    """See that what speaks about a manifest at the upstream is here; else what is here already has to do.
+
+    Raises: NotPermitted.
+    """
+    require_read(registry, identity, name)
+    content.checked_digest(digest)
+    state, key = registry.upstream_state, f"{_REFERRERS}{digest}"
+    with state.turn((name, key)):
+        is_here = bool(_here(registry, name, digest))
+        if not is_here or is_current(registry, served, name, key) or state.why_away(served.id):
+            return
+        try:
+            state.wait(_PATIENCE_S, lambda: _fetch_referrers(registry, served, name, digest))
+        except errors.LabError as error:
+            _remember(registry, served, name, key, error)
+
+
+def _fetch_referrers(registry: Registry, served: Served, name: str, digest: str) -> None:
+    there = remote(registry, served)
+    for found in there.referrers(digest)[:_MOST_REFERRERS]:
+        if not _here(registry, name, found.digest):
+            _keep(registry, name, there.manifest(found.digest))
+    _note_fresh(registry, name, f"{_REFERRERS}{digest}")
 
 
 def _here(registry: Registry, name: str, reference: str) -> str:

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from containerlab.distribution.server.intake import Intake
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import SYSTEM
-from containerlab.oci.image import Descriptor
+from containerlab.oci import image as documents
+from containerlab.oci.image import Descriptor, Manifest
 from tests.image_layouts import Layout
 
-__all__ = ["fill"]
+__all__ = ["fill", "speaking"]
 
 
 class _FromLayout:
@@ -26,3 +27,16 @@ def fill(registry: Registry, layout: Layout, repository: str, tags: Sequence[str
     """Put an image of a layout into a repository."""
     with registry.blobs.lease():
         Intake(registry, SYSTEM, repository, _FromLayout(registry, layout)).take(root, tags)
+
+
+def speaking(layout: Layout, about: Descriptor) -> Descriptor:
+    """Add an artifact that speaks about an image, as a signature does."""
+    manifest = Manifest(
+        schema_version=2,
+        media_type=documents.OCI_MANIFEST,
+        artifact_type="application/x-signature",
+        config=layout.blob(b"{}", "application/vnd.oci.empty.v1+json"),
+        layers=(layout.blob(f"of {about.digest}".encode(), "text/plain"),),
+        subject=Descriptor(media_type=about.media_type, digest=about.digest, size=about.size),
+    )
+    return layout.blob(documents.encode(manifest), documents.OCI_MANIFEST)

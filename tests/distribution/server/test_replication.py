@@ -22,11 +22,10 @@ from containerlab.distribution.server.registry import Registry, Settings
 from containerlab.distribution.server.rights import SYSTEM, Identity, Level
 from containerlab.distribution.server.worker import Worker
 from containerlab.oci import image as documents
-from containerlab.oci.image import Descriptor, Manifest
 from containerlab.oci.reference import Reference
 from tests import registries
 from tests.distribution.api.serving import as_user, served
-from tests.distribution.server.filling import fill
+from tests.distribution.server.filling import fill, speaking
 from tests.distribution.server.receivers import receiver, wait_until
 from tests.image_layouts import Layout
 
@@ -80,19 +79,6 @@ def remote(partner: registries.Registry, repository: str) -> Remote:
         for_push=True,
         credentials=Credentials(username=partner.user, password=partner.password),
     )
-
-
-def speaking(layout: Layout, about: Descriptor) -> Descriptor:
-    """Add an artifact that speaks about an image, as a signature does."""
-    manifest = Manifest(
-        schema_version=2,
-        media_type=documents.OCI_MANIFEST,
-        artifact_type="application/x-signature",
-        config=layout.blob(b"{}", "application/vnd.oci.empty.v1+json"),
-        layers=(layout.blob(f"of {about.digest}".encode(), "text/plain"),),
-        subject=Descriptor(media_type=about.media_type, digest=about.digest, size=about.size),
-    )
-    return layout.blob(documents.encode(manifest), documents.OCI_MANIFEST)
 
 
 def is_whole(remote: Remote, reference: str) -> bool:

@@ -35,6 +35,7 @@ from containerlab.oci.image import Descriptor
 from containerlab.oci.reference import Reference
 from tests import dockerd, registries
 from tests.distribution.api.serving import as_user, served
+from tests.distribution.server.filling import speaking
 from tests.distribution.server.receivers import wait_until
 from tests.distribution.server.upstream_server import Mischief, Upstream, upstream
 from tests.image_layouts import Layout
@@ -148,6 +149,23 @@ def test_image_of_docker_registry_comes_through_and_stays(
     assert stale.headers["warning"].startswith('299 - "')
     for layer in layers(layout, image):
         assert get(cache, f"/v2/deb/library/shop/blobs/{layer.digest}").body == layout.read(layer.digest)
+
+
+@pytest.mark.slow
+def test_what_speaks_about_an_image_comes_through(
+    cache: registries.Registry, layout: Layout, image: Descriptor, base: Path
+) -> None:
+    signature = speaking(layout, image)
+    with registries.ours(base / "cache-signed", auth="none") as other:
+        push(other, layout, "lab/app", "1", image)
+        push(other, layout, "lab/app", signature.digest, signature)
+        set_up(cache, "signed", other.host, fresh_s=0.0)
+        with Remote(Reference.parse(f"{cache.host}/signed/lab/app"), credentials=ANONYMOUS) as through:
+            through.manifest("1")
+            assert [each.digest for each in through.referrers(image.digest)] == [signature.digest]
+            pulled(through, signature.digest)
+    with Remote(Reference.parse(f"{cache.host}/signed/lab/app"), credentials=ANONYMOUS) as through:
+        assert len(through.referrers(image.digest)) == 1, "the upstream is gone"
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from containerlab.distribution.server import fetching, mirroring, upstreams
 from containerlab.distribution.server.fetching import Arrival
 from containerlab.distribution.server.protocol.request import Answer, Request, in_thread
 
-__all__ = ["Arriving", "arrival", "completed", "local_name", "refreshed", "started"]
+__all__ = ["Arriving", "arrival", "completed", "local_name", "referrers_refreshed", "refreshed", "started"]
 
 _PIECE_BYTES = 256 << 10
 _PAUSE_S = 0.02
@@ -37,6 +37,15 @@ async def refreshed(request: Request, name: str, reference: str) -> dict[str, st
         return {}
     warning = await _waiting(request, mirroring.refresh, registry, request.identity, served, name, reference)
     return {"warning": f'299 - "{_quoted(warning)}"'} if warning else {}
+
+
+async def referrers_refreshed(request: Request, name: str, digest: str) -> None:
+    """See that what an upstream has that speaks about a manifest is here."""
+    served = upstreams.serving(request.registry, name)
+    if served is not None:
+        await _waiting(
+            request, mirroring.refresh_referrers, request.registry, request.identity, served, name, digest
+        )
 
 
 async def arrival(request: Request, name: str, digest: str) -> Arrival | None:

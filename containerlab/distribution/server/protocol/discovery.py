@@ -9,6 +9,7 @@ import msgspec
 from containerlab.distribution.server import catalog as repositories
 from containerlab.distribution.server import referrers as referring
 from containerlab.distribution.server.problems import PageInvalid, Unauthorized
+from containerlab.distribution.server.protocol import caching
 from containerlab.distribution.server.protocol.access import is_nobody
 from containerlab.distribution.server.protocol.request import Answer, Request, in_thread
 from containerlab.oci.image import OCI_INDEX, Index, encode
@@ -70,6 +71,8 @@ def _link(request: Request, page: repositories.Page, most: int) -> dict[str, str
 async def referrers(request: Request, name: str, digest: str) -> Answer:
     """GET /v2/<name>/referrers/<digest>: end-12a, end-12b with `artifactType`."""
     wanted = request.query("artifactType")
+    name = caching.local_name(request, name)
+    await caching.referrers_refreshed(request, name, digest)
     found = await in_thread(
         referring.find, request.registry, request.identity, name, digest, wanted, request.query("last")
     )
