@@ -16,6 +16,7 @@ from containerlab.distribution.proxies import proxy_for
 from containerlab.distribution.refusals import plain
 
 if TYPE_CHECKING:
+    import socket
     from typing import BinaryIO
 
     from urllib3 import BaseHTTPResponse, PoolManager
@@ -132,8 +133,21 @@ class Connections:
         return TlsFiles(others.authorities + (own.authorities if own else ()), others.pairs)
 
 
+class _Probe(pools.Sockets):
+    """Notices when a handshake is done, whatever comes after it."""
+
+    def __init__(self, sockets: pools.Sockets) -> None:
+        super().__init__()
+        self._sockets = sockets
+        self.has_shaken_hands = False
+
+    def keep(self, opened: socket.socket) -> None:
+        self.has_shaken_hands = True
+        self._sockets.keep(opened)
+
+
 def _speaks_tls(url: str, sockets: pools.Sockets, is_public_only: bool) -> bool:
-    """Say hello in TLS, and tell whether it was understood; nothing but the hello is sent."""
+    """Say hello in TLS, and tell whether it was understood; nothing is told but that."""
     import ssl
 
     import urllib3
@@ -142,15 +156,18 @@ def _speaks_tls(url: str, sockets: pools.Sockets, is_public_only: bool) -> bool:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    probe = _Probe(sockets)
     try:
-        with pools.manager(proxy_for(url) or "", context, sockets, is_public_only=is_public_only) as pool:
+        with pools.manager(proxy_for(url) or "", context, probe, is_public_only=is_public_only) as pool:
             pool.request("HEAD", f"{url}/v2/", retries=False, redirect=False, timeout=urllib3.Timeout(5.0))
     except NewConnectionError:
         return urlsplit(url).port is not None  # with a port, let the request say that nobody listens there
     except SSLError as error:
-        return not any(word in str(error) for word in _NO_TLS)
+        return probe.has_shaken_hands or not any(word in str(error) for word in _NO_TLS)
     except HTTPError:
-        return False  # it closed the connection, or waits for more
+        return (
+            probe.has_shaken_hands
+        )  # it wants a certificate; or it closed the connection, or waits for more
     return True
 
 

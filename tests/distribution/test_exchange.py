@@ -190,6 +190,17 @@ def test_plain_http_is_found_on_the_loopback_and_nothing_is_told_before() -> Non
             assert "--tls-verify=false" in caught.value.hint
 
 
+def test_who_has_shaken_hands_is_not_spoken_to_without_tls(authority: Authority, user: Path) -> None:
+    def cut_first(request: Request) -> bytes:
+        return CUT if request.method == "HEAD" else respond(200, b"ok")
+
+    with Peer(cut_first, authority.server()) as peer:
+        _trust(user, peer, authority)
+        with Exchange(endpoint(peer.host), ADA) as exchange:
+            assert exchange.url.startswith("https:")
+            assert _get(exchange) == b"ok"
+
+
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
 def test_tls_1_1_is_not_spoken(authority: Authority, user: Path) -> None:
     with Peer(_ok, authority.server()) as peer:

@@ -9,7 +9,10 @@ import pytest
 from containerlab import errors
 from containerlab.distribution import registries_conf
 from containerlab.distribution.registries_conf import Source
+from containerlab.distribution.remote import Remote
 from containerlab.oci.reference import Reference
+from tests import registries
+from tests.distribution.artifacts import manifest_of, send_manifest
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -222,3 +225,14 @@ def test_bytes_that_are_no_text(conf: Path) -> None:
     conf.write_bytes(b"\xff\xfe")
     with pytest.raises(errors.InvalidInput, match=r"cannot read .*registries\.conf"):
         registries_conf.load()
+
+
+def test_an_image_of_docker_hub_comes_from_a_mirror(conf: Path, tmp_path: Path) -> None:
+    with registries.debian(tmp_path / "mirror") as mirror:
+        with Remote(Reference.parse(f"{mirror.host}/hub/library/little:1"), for_push=True) as remote:
+            sent = send_manifest(remote, manifest_of(note="mirrored"), "1")
+        conf.write_text(
+            f'[[registry]]\nlocation = "docker.io"\n[[registry.mirror]]\nlocation = "{mirror.host}/hub"\n'
+        )
+        with Remote(Reference.parse("little:1")) as remote:
+            assert remote.manifest("1").descriptor == sent
