@@ -8,6 +8,7 @@ import io
 import json
 import lzma
 import shutil
+import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -131,6 +132,19 @@ def test_docker_archive_becomes_an_image(registry: Registry) -> None:
     raw = docker_archive(image_layouts.archive({"a": b"1"}), tags=["lab/base:3", "lab/base:latest"])
     done = upload(registry, raw)
     assert tags_of(registry).keys() == {"3", "latest"}
+    assert is_whole(registry, ANN, "lab/base", done.images[0].digest)
+
+
+@pytest.mark.slow
+@pytest.mark.system("skopeo")
+@pytest.mark.parametrize("form", ["docker-archive", "oci-archive"])
+def test_archives_of_skopeo_come_in(registry: Registry, layout: Layout, tmp_path: Path, form: str) -> None:
+    source = layout.tag("one", layout.runnable())
+    archive = tmp_path / "archive.tar"
+    name = "example.org/lab/base:7" if form == "docker-archive" else "7"
+    subprocess.run(["skopeo", "copy", source, f"{form}:{archive}:{name}"], check=True, capture_output=True)
+    done = upload(registry, archive.read_bytes())
+    assert tags_of(registry).keys() == {"7"}
     assert is_whole(registry, ANN, "lab/base", done.images[0].digest)
 
 
