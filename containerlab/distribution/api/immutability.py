@@ -10,9 +10,12 @@ from msgspec import Meta
 from containerlab.distribution.api.operation import Noun, operation
 from containerlab.distribution.api.values import Number, Page, Scope, TagPattern
 
-__all__ = ["Immutability", "ImmutabilityRule", "Patterns"]
+__all__ = ["Immutability", "ImmutabilityRule", "Patterns", "SomePatterns"]
 
 Patterns = Annotated[tuple[TagPattern, ...], Meta(max_length=32)]
+
+
+SomePatterns = Annotated[tuple[TagPattern, ...], Meta(min_length=1, max_length=32)]
 
 
 class ImmutabilityRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +35,9 @@ class Immutability(Noun):
     """Rules about tags that stay what they are."""
 
     @operation("POST /immutability", who="manage", status=201)
-    def set(self, scope: Scope, *, tags: Patterns = ("*",), exceptions: Patterns = ()) -> ImmutabilityRule:
+    def set(
+        self, scope: Scope, *, tags: SomePatterns = ("*",), exceptions: Patterns = ()
+    ) -> ImmutabilityRule:
         """Make tags immutable: nobody moves or deletes one, whatever rights they have.
 
         A pattern is a glob (`v*`) or a regular expression between slashes (`/v\\d+/`), of the whole tag. Who

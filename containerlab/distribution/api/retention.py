@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from containerlab.distribution.api.immutability import Patterns
+from containerlab.distribution.api.immutability import Patterns, SomePatterns
 from containerlab.distribution.api.operation import Noun, operation
 from containerlab.distribution.api.values import Number, Page, Scope
 
@@ -84,7 +84,7 @@ class Retention(Noun):
         keep_last: _Count | None = None,
         older_than_days: _Days | None = None,
         by: Literal["pushed", "pulled"] = "pushed",
-        tags: Patterns = ("*",),
+        tags: SomePatterns = ("*",),
         exceptions: Patterns = (),
         untagged_days: _Days | None = None,
         schedule: Schedule = "manual",
@@ -109,7 +109,7 @@ class Retention(Noun):
         keep_last: _Count | None = None,
         older_than_days: _Days | None = None,
         by: Literal["pushed", "pulled"] = "pushed",
-        tags: Patterns = ("*",),
+        tags: SomePatterns = ("*",),
         exceptions: Patterns = (),
         untagged_days: _Days | None = None,
         schedule: Schedule = "manual",
@@ -129,7 +129,7 @@ class Retention(Noun):
         keep_last: _Count | None = None,
         older_than_days: _Days | None = None,
         by: Literal["pushed", "pulled"] = "pushed",
-        tags: Patterns = ("*",),
+        tags: SomePatterns = ("*",),
         exceptions: Patterns = (),
         untagged_days: _Days | None = None,
         schedule: Schedule = "manual",

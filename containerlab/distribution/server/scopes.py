@@ -35,6 +35,8 @@ def require_managed(who: Identity, scope: str, what: str) -> None:
         raise errors.InvalidInput(
             f"{scope[:100]!r} is no scope", "write an organisation as lab/, a repository as lab/base"
         )
+    if who.limits is not None:
+        raise errors.NotPermitted(f"a token for repositories cannot {what}", "log in as a user")
     require(_level(who, scope), Level.MANAGE, f"{what} for {scope or 'the whole registry'}")
 
 

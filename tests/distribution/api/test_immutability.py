@@ -12,7 +12,8 @@ from containerlab.distribution.api.registry_api import RegistryApi
 from containerlab.distribution.server import immutability
 from containerlab.distribution.server.problems import Denied
 from containerlab.distribution.server.registry import Registry, Settings
-from tests.distribution.api.serving import as_user, served
+from containerlab.distribution.server.rights import Level
+from tests.distribution.api.serving import IDENTITIES, as_user, served
 
 OLD, NEW = "sha256:" + "0" * 64, "sha256:" + "1" * 64
 
@@ -93,6 +94,20 @@ def test_a_wrong_pattern_is_refused(ann: RegistryApi, pattern: str) -> None:
 def test_a_wrong_scope_is_refused(port: int, scope: str) -> None:
     with pytest.raises(errors.InvalidInput):
         as_user(port, "root").immutability.set(scope)
+
+
+def test_a_token_for_a_repository_sets_no_rules(registry: Registry, ann: RegistryApi) -> None:
+    token = IDENTITIES["ann"].limited({"lab/base": Level.MANAGE})
+    rule = ann.immutability.set("lab/base")
+    with pytest.raises(errors.NotPermitted, match="a token for repositories cannot"):
+        immutability.set_rule(registry, token, "lab/base")
+    with pytest.raises(errors.NotPermitted, match="a token for repositories cannot"):
+        immutability.remove(registry, token, rule.id)
+
+
+def test_a_rule_about_no_tag_is_refused(ann: RegistryApi) -> None:
+    with pytest.raises(errors.InvalidInput, match="tags"):
+        ann.immutability.set("lab/base", tags=())
 
 
 def test_what_is_done_to_rules_is_in_the_audit_log(ann: RegistryApi) -> None:

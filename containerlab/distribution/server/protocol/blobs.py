@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 
+from containerlab import errors
 from containerlab.distribution.server import content
 from containerlab.distribution.server.content import Blob
 from containerlab.distribution.server.fetching import Arrival
@@ -121,7 +122,11 @@ def _present(request: Request, blob: Blob) -> Answer:
 
 async def _promise(request: Request, name: str, digest: str) -> None:
     """Note that a client which may push will not send a blob, because it is there."""
-    if not await in_thread(content.promise, request.registry, request.identity, name, digest):
+    try:
+        is_there = await in_thread(content.promise, request.registry, request.identity, name, digest)
+    except errors.Unavailable:  # the disk is full, as it may be for who only looks
+        return
+    if not is_there:
         raise BlobUnknown(f"no such blob in {name}: {digest}")
 
 
