@@ -19,6 +19,7 @@ from containerlab.distribution.server import archive_content, authentication, br
 from containerlab.distribution.server.api.app import Api
 from containerlab.distribution.server.page import sessions, site
 from containerlab.distribution.server.page.visit import cookie_name
+from containerlab.distribution.server.protocol.request import Shared
 from containerlab.distribution.server.protocol.routes import Protocol
 from containerlab.distribution.server.pulls import Pulls
 from containerlab.distribution.server.registry import Registry, Settings
@@ -47,8 +48,8 @@ class App:
 
 def create(registry: Registry) -> App:
     """Return the application of a registry; closing the registry is left to who opened it."""
-    pulls = Pulls()
-    protocol = Protocol(registry, pulls)
+    shared = Shared()
+    protocol = Protocol(registry, shared)
     routes: list[BaseRoute] = [
         archive_content.route(registry, _identify),
         Mount(PREFIX, app=Api(registry, _identify)),
@@ -59,13 +60,13 @@ def create(registry: Registry) -> App:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         worker = Worker(registry)
         worker.start()
-        counting = asyncio.create_task(_count(registry, pulls))
+        counting = asyncio.create_task(_count(registry, shared.pulls))
         try:
             yield
         finally:
             counting.cancel()
             await anyio.to_thread.run_sync(worker.stop)
-            await anyio.to_thread.run_sync(pulls.write, registry)
+            await anyio.to_thread.run_sync(shared.pulls.write, registry)
 
     return App(registry.settings, protocol, Starlette(routes=routes, lifespan=lifespan))
 

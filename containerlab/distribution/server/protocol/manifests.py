@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
+from collections.abc import Sequence
 
 from containerlab.distribution.server import catalog, documents, manifests
-from containerlab.distribution.server.problems import ManifestInvalid, Unsupported
+from containerlab.distribution.server.problems import ManifestInvalid, Unsupported, UploadTimedOut
 from containerlab.distribution.server.protocol import caching, ranges
-from containerlab.distribution.server.protocol.request import Answer, Request, in_thread
-from containerlab.distribution.server.pushing import Condition, Push, push
+from containerlab.distribution.server.protocol.request import LARGE_BYTES, Answer, Request, in_thread
+from containerlab.distribution.server.pushing import Condition, Push, Pushed, push
 
 __all__ = ["delete", "get", "put"]
 
 _MOST_TAGS = 32
+_PATIENCE_S = 120.0
 
 
 async def get(request: Request, name: str, reference: str) -> Answer:
@@ -37,7 +40,7 @@ async def get(request: Request, name: str, reference: str) -> Answer:
     raw = registry.documents.get(found.digest)
     if raw is None:
         raw = await in_thread(manifests.read, registry, found)
-    request.pulls.note(request.identity, name, reference, found.digest)
+    request.shared.pulls.note(request.identity, name, reference, found.digest)
     return Answer(200, headers, raw)
 
 
@@ -49,10 +52,11 @@ async def put(request: Request, name: str, reference: str) -> Answer:
         raise ManifestInvalid(f"{len(tags)} tags in one request", f"give {_MOST_TAGS} at most")
     with request.registry.quick.reading() as connection:  # nobody else's body is read
         catalog.require_push(connection, request.identity, name)
-    raw = await request.body(documents.MAX_BYTES)
-    document = await in_thread(documents.read, raw, request.header("content-type"))
-    wanted = Push(document, reference if is_digest else "", tags, _condition(request))
-    pushed = await in_thread(push, request.registry, request.identity, name, wanted)
+    if request.length is None or request.length > LARGE_BYTES:
+        async with request.shared.large:
+            pushed = await _push(request, name, reference if is_digest else "", tags)
+    else:
+        pushed = await _push(request, name, reference if is_digest else "", tags)
     answer = Answer(
         201, {"location": f"/v2/{name}/manifests/{pushed.digest}", "docker-content-digest": pushed.digest}
     )
@@ -63,6 +67,17 @@ async def put(request: Request, name: str, reference: str) -> Answer:
     if is_digest and tags:
         answer.headers["oci-tag"] = tags
     return answer
+
+
+async def _push(request: Request, name: str, digest: str, tags: Sequence[str]) -> Pushed:
+    try:
+        async with asyncio.timeout(_PATIENCE_S):  # others wait for their turn
+            raw = await request.body(documents.MAX_BYTES)
+    except TimeoutError:
+        raise UploadTimedOut("the manifest comes too slowly", "send it again") from None
+    document = await in_thread(documents.read, raw, request.header("content-type"))
+    wanted = Push(document, digest, tags, _condition(request))
+    return await in_thread(push, request.registry, request.identity, name, wanted)
 
 
 def _condition(request: Request) -> Condition:

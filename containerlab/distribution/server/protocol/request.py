@@ -15,10 +15,13 @@ from containerlab.distribution.server.pulls import Pulls
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
 
-__all__ = ["Answer", "Disconnected", "Request", "in_thread"]
+__all__ = ["LARGE_BYTES", "Answer", "Disconnected", "Request", "Shared", "in_thread"]
 
 PIECE_BYTES = 256 << 10
 """Bodies are hashed and written in pieces of about this size: a change of threads costs some 50 µs."""
+LARGE_BYTES = 256 << 10
+"""Documents from this size on, and of unknown size, are taken few at a time."""
+_LARGE_AT_ONCE = 2
 _LEAST_BYTES_PER_S = 256
 """A body that comes more slowly is from somebody who wants to occupy the server."""
 _LINGER_S = 2.0
@@ -70,11 +73,22 @@ class Answer:
         await request.send({"type": "http.response.body", "body": body})
 
 
+class Shared:
+    """What the requests of a process have in common."""
+
+    def __init__(self) -> None:
+        self.pulls = Pulls()
+        self.large = asyncio.Semaphore(_LARGE_AT_ONCE)
+        """Held while a large document is in the memory, with all that is made of it."""
+
+
 class Request:
     """A request; its body can be read once."""
 
-    def __init__(self, registry: Registry, pulls: Pulls, scope: Scope, receive: Receive, send: Send) -> None:
-        self.registry, self.pulls = registry, pulls
+    def __init__(
+        self, registry: Registry, shared: Shared, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        self.registry, self.shared = registry, shared
         self.scope = scope
         self.method: str = scope["method"]
         self.path: str = scope["path"]

@@ -12,8 +12,7 @@ from starlette.types import Receive, Scope, Send
 from containerlab import errors
 from containerlab.distribution.server import events, problems
 from containerlab.distribution.server.protocol import access, blobs, discovery, log, manifests, token, uploads
-from containerlab.distribution.server.protocol.request import Answer, Disconnected, Request, in_thread
-from containerlab.distribution.server.pulls import Pulls
+from containerlab.distribution.server.protocol.request import Answer, Disconnected, Request, Shared, in_thread
 from containerlab.distribution.server.registry import Registry
 from containerlab.oci.distribution import is_name, problems_document
 
@@ -46,11 +45,11 @@ _BASE: Mapping[str, _Handler] = {"GET": discovery.base, "HEAD": discovery.base}
 class Protocol:
     """The ASGI application that answers `/v2/` and `/token`."""
 
-    def __init__(self, registry: Registry, pulls: Pulls) -> None:
-        self._registry, self._pulls = registry, pulls
+    def __init__(self, registry: Registry, shared: Shared) -> None:
+        self._registry, self._shared = registry, shared
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(self._registry, self._pulls, scope, receive, send)
+        request = Request(self._registry, self._shared, scope, receive, send)
         began = time.monotonic()
         try:
             answer = await self._answer(request)
