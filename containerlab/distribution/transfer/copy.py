@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 import msgspec
@@ -11,11 +9,10 @@ import msgspec
 from containerlab import errors
 from containerlab.distribution.downloads import Download
 from containerlab.distribution.remote import ACCEPTED, Fetched, Remote
-from containerlab.distribution.transfer import platforms
+from containerlab.distribution.transfer import platforms, speaking
 from containerlab.distribution.transfer.progress import Begun, Watcher, nobody
 from containerlab.distribution.transfer.sending import Sending, parts_of
 from containerlab.oci import digest as digests
-from containerlab.oci import distribution
 from containerlab.oci.image import Descriptor
 from containerlab.oci.reference import Reference
 
@@ -25,10 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Copied", "CopyOrder", "copy"]
 
 _JOBS = 5
-_TAGGED = (".sig", ".att", ".sbom")
-"""How cosign's tags end for what speaks about an image, where it makes no referrers."""
-_MOST_DEPTH = 4
-"""Of what speaks about what speaks about an image."""
 
 
 class CopyOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +116,6 @@ class _Copying:
         self._sending = Sending(
             remote, order.jobs, watch, lambda blob: _Passing(origin, blob), lambda blob: self._sources()
         )
-        self._done: set[str] = set()
 
     def copy(self) -> Copied:
         source, target = self._origin.reference, self._remote.reference
@@ -135,12 +127,12 @@ class _Copying:
             platforms.only(self._order.platforms)
             parts = parts[-1:]
         self._send(parts, target.tag or parts[0].descriptor.digest)
-        speaking = sum(map(self._send_referrers, parts)) if self._order.referrers else 0
+        count = self._send_speaking(parts) if self._order.referrers else 0
         return Copied(
             name=target.familiar(),
             digest=parts[0].descriptor.digest,
             sent_bytes=self._sending.sent_bytes,
-            referrers=speaking,
+            referrers=count,
         )
 
     def _child(self, descriptor: Descriptor) -> Fetched:
@@ -153,7 +145,6 @@ class _Copying:
         for child in reversed(children):
             self._sending.manifest(child.descriptor.digest, child)
         self._sending.manifest(name, root)
-        self._done |= {part.descriptor.digest for part in parts}
 
     def _stop(self) -> None:
         self._origin.close()
@@ -164,26 +155,10 @@ class _Copying:
         there, here = self._origin.reference, self._remote.reference
         return [there.repository] if there.registry == here.registry else []
 
-    def _send_referrers(self, about: Fetched, depth: int = 1) -> int:
-        """Send what speaks about a manifest, and what speaks about that; return how many there are."""
-        count = 0
-        for name, fetched in self._referrers(about.descriptor.digest):
-            if fetched.descriptor.digest not in self._done:
-                self._send(list(self._with_children(fetched)), name)
-                count += 1
-                count += self._send_referrers(fetched, depth + 1) if depth < _MOST_DEPTH else 0
-        return count
-
-    def _with_children(self, fetched: Fetched) -> Iterable[Fetched]:
-        return platforms.chosen(
-            fetched, platforms.Wanted(is_all=True), self._child, fetched.descriptor.digest
-        )
-
-    def _referrers(self, digest: str) -> Iterator[tuple[str, Fetched]]:
-        """Yield what speaks about a manifest, with the name that it is to have."""
-        for descriptor in self._origin.referrers(digest):
-            yield descriptor.digest, self._child(descriptor)
-        for ending in _TAGGED:
-            tag = f"{distribution.fallback_tag(digest)}{ending}"
-            with suppress(errors.NotFound):
-                yield tag, self._origin.manifest(tag)
+    def _send_speaking(self, parts: list[Fetched]) -> int:
+        """Send what speaks about manifests; return how many there are."""
+        found = speaking.about(self._origin, [part.descriptor.digest for part in parts])
+        for name, fetched in found.items():
+            everything = platforms.Wanted(is_all=True)
+            self._send(list(platforms.chosen(fetched, everything, self._child, name)), name)
+        return len(found)

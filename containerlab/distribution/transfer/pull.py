@@ -17,7 +17,7 @@ import msgspec
 from containerlab import errors
 from containerlab.distribution.downloads import Download
 from containerlab.distribution.remote import Fetched, Remote
-from containerlab.distribution.transfer import parallel, platforms
+from containerlab.distribution.transfer import parallel, platforms, speaking
 from containerlab.distribution.transfer.arriving import arriving, document
 from containerlab.distribution.transfer.progress import Begun, Blob, Note, Status, Watcher, nobody
 from containerlab.oci import image as documents
@@ -28,6 +28,7 @@ from containerlab.store import workshop
 from containerlab.store.images import Images
 from containerlab.store.layer_processes import Unpacking
 from containerlab.store.layers import Layers
+from containerlab.store.referrers import attach
 
 __all__ = ["Policy", "PullOrder", "Pulled", "pull"]
 
@@ -43,6 +44,8 @@ class PullOrder(msgspec.Struct, frozen=True, kw_only=True):
     """always: ask the registry; missing: only when it is not in the store; never; newer: as always, but what
     is in the store will do when the registry cannot be reached."""
     all_tags: bool = False
+    referrers: bool = False
+    """Whether signatures and whatever else speaks about the image come along, and stay with it."""
     jobs: int = _JOBS
     """How many blobs at once."""
     tls_verify: bool | None = None
@@ -146,18 +149,41 @@ class _Pulling:
             now = self._remote.head(wanted)
             if now and now.digest == before:
                 self._watch(Begun("Pulling from", reference.repository, wanted))
-                return here
+                return self._with_referrers(here, [before])
         fetched, began = self._remote.manifest(wanted), self._fetched_bytes
         self._watch(Begun("Pulling from", reference.repository, wanted))
         self._count(len(fetched.raw))
-        self._receive(fetched, reference.familiar())
+        manifests = self._receive(fetched, reference.familiar())
         self._images.put(name, fetched.descriptor)
-        return Pulled(
+        pulled = Pulled(
             name=name,
             digest=fetched.descriptor.digest,
             is_new=fetched.descriptor.digest != before,
             fetched_bytes=self._fetched_bytes - began,
         )
+        return self._with_referrers(pulled, manifests)
+
+    def _with_referrers(self, pulled: Pulled, manifests: Sequence[str]) -> Pulled:
+        """Fetch what speaks about manifests, if that is asked for, and keep it with the image."""
+        if not self._order.referrers:
+            return pulled
+        began, kept = self._fetched_bytes, {}
+        for name, fetched in speaking.about(self._remote, dict.fromkeys([pulled.digest, *manifests])).items():
+            for part in platforms.chosen(fetched, platforms.Wanted(is_all=True), self._child, name):
+                is_root = part.descriptor.digest == fetched.descriptor.digest
+                kept[name if is_root else part.descriptor.digest] = part.descriptor
+                self._keep_whole(part)
+        attach(self._images, pulled.digest, kept)
+        more_bytes = self._fetched_bytes - began
+        return msgspec.structs.replace(pulled, fetched_bytes=pulled.fetched_bytes + more_bytes)
+
+    def _keep_whole(self, fetched: Fetched) -> None:
+        """Fetch a manifest that is no image, with all it names."""
+        self._blobs.copy(io.BytesIO(fetched.raw), fetched.descriptor)
+        document = fetched.document
+        if isinstance(document, Manifest):
+            layers = [_Layer(each, "") for each in (document.config, *document.layers)]
+            parallel.each(layers, self._bring_layer, self._order.jobs, self._end)
 
     def _root_of(self, reference: Reference) -> str:
         """Return the digest that the name leads to already, or nothing."""
@@ -165,11 +191,13 @@ class _Pulling:
             return self._images.get(reference.full()).descriptor.digest
         return ""
 
-    def _receive(self, root: Fetched, name: str) -> None:
-        """Fetch what an image consists of, the chosen part of an index."""
+    def _receive(self, root: Fetched, name: str) -> list[str]:
+        """Fetch what an image consists of, the chosen part of an index; return the digests of manifests."""
         found: dict[tuple[str, str], _Layer] = {}
+        manifests = []
         for fetched in platforms.chosen(root, self._order.platforms, self._child, name):
             self._blobs.copy(io.BytesIO(fetched.raw), fetched.descriptor)
+            manifests.append(fetched.descriptor.digest)
             if isinstance(fetched.document, Manifest):
                 parts = self._parts(fetched, fetched.document, name)
                 found |= {(each.descriptor.digest, each.diff_id): each for each in parts}
@@ -177,6 +205,7 @@ class _Pulling:
             self._tell(layer.descriptor, "waiting")
         largest_first = sorted(found.values(), key=lambda layer: -layer.descriptor.size)
         parallel.each(largest_first, self._bring_layer, self._order.jobs, self._end)
+        return manifests
 
     def _child(self, descriptor: Descriptor) -> Fetched:
         """Return a manifest that an index names, from the store if it is there."""

@@ -20,6 +20,7 @@ from containerlab.oci.reference import Reference
 from containerlab.store import lookup
 from containerlab.store.blobs import Blobs
 from containerlab.store.images import Images
+from containerlab.store.referrers import attached
 
 __all__ = ["PushOrder", "Pushed", "push", "push_digest", "push_manifest"]
 
@@ -32,6 +33,8 @@ class PushOrder(msgspec.Struct, frozen=True, kw_only=True):
     platforms: platforms.Wanted = platforms.Wanted(is_all=True)
     """Of an index those alone, as an image for one platform if it is one."""
     all_tags: bool = False
+    referrers: bool = False
+    """Whether what was pulled along with an image, as signatures, goes along with it too."""
     jobs: int = _JOBS
     """How many blobs at once."""
     tls_verify: bool | None = None
@@ -139,12 +142,20 @@ class _Pushing:
         for child in children:
             self._sending.manifest(child.descriptor.digest, child)
         self._sending.manifest(name, root)
+        if self._order.referrers:
+            self._send_referrers(descriptor)
         return Pushed(
             name=reference.familiar(),
             digest=root.descriptor.digest,
             size=root.descriptor.size,
             sent_bytes=self._sending.sent_bytes - began,
         )
+
+    def _send_referrers(self, image: Descriptor) -> None:
+        found = [(name, self._read(each)) for name, each in attached(self._images, image.digest)]
+        self._sending.blobs(parts_of([fetched for _, fetched in found]), self._remote.close)
+        for name, fetched in found:
+            self._sending.manifest(name, fetched)
 
     def _read(self, descriptor: Descriptor) -> Fetched:
         return Fetched(descriptor, self._images.blobs.read(descriptor.digest))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -86,7 +86,7 @@ def send(
     return Sent(blob_of(raw, documents.OCI_MANIFEST), manifest.layers, diff_ids)
 
 
-def send_index(remote: Remote, tag: str, images: dict[str, Sequence[bytes]]) -> dict[str, Sent]:
+def send_index(remote: Remote, tag: str, images: Mapping[str, Sequence[bytes]]) -> dict[str, Sent]:
     """Send an index with an image for each platform."""
     sent = {word: send(remote, "", layers, platform=Platform.parse(word)) for word, layers in images.items()}
     entries = [

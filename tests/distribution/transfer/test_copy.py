@@ -12,11 +12,15 @@ from containerlab.distribution.remote import Remote
 from containerlab.distribution.transfer import platforms
 from containerlab.distribution.transfer.copy import CopyOrder, copy
 from containerlab.distribution.transfer.progress import Blob, Event
+from containerlab.distribution.transfer.pull import PullOrder, pull
+from containerlab.distribution.transfer.push import PushOrder, push
 from containerlab.oci import distribution
 from containerlab.oci.reference import Reference
+from containerlab.store import removal
 from tests import registries
 from tests.distribution.artifacts import manifest_of, noise, send_manifest
 from tests.distribution.transfer.cable import Cable
+from tests.distribution.transfer.conftest import Store
 from tests.distribution.transfer.sent import layer_of, send, send_index
 
 _BIG = 3 << 20
@@ -114,3 +118,26 @@ def test_a_source_that_breaks_off_is_taken_up_again(remote: Remote, target: Remo
 def test_what_is_not_there_cannot_be_copied(remote: Remote, target: Remote) -> None:
     with pytest.raises(errors.NotFound):
         copy(f"{remote.name}:v1", target.name, CopyOrder())
+
+
+def test_what_speaks_about_an_image_goes_through_a_store_too(
+    store: Store, remote: Remote, target: Remote
+) -> None:
+    sent = send(remote, "v1", [layer_of("file", b"content")])
+    signature = send_manifest(remote, manifest_of(subject=sent.root, artifact_type="test/signature"))
+    about = send_manifest(remote, manifest_of(subject=signature, artifact_type="test/stamp"))
+    tag = f"{distribution.fallback_tag(sent.root.digest)}.sig"
+    cosign = send_manifest(remote, manifest_of(note="as cosign does"), tag)
+    name = f"{target.name}:v1"
+    for _ in range(2):  # the second time the image itself is there
+        pull(store.images, store.layers, f"{remote.name}:v1", PullOrder(referrers=True))
+    store.images.tag(f"{remote.name}:v1", name)
+    removal.collect(store.images)
+    push(store.images, name, PushOrder())
+    assert target.referrers(sent.root.digest) == []
+    push(store.images, name, PushOrder(referrers=True))
+    assert [each.digest for each in target.referrers(sent.root.digest)] == [signature.digest]
+    assert [each.digest for each in target.referrers(signature.digest)] == [about.digest]
+    assert target.manifest(tag).descriptor.digest == cosign.digest
+    removal.prune(store.images, lambda image_id: [], everything=True)
+    assert list(store.images.blobs.digests()) == []
