@@ -25,7 +25,7 @@ class PullOptions(TypedDict, total=False):
     policy: Annotated[str, Flag("--policy", v.choice(*POLICIES), "When to ask the registry: always (the default), missing, never, newer", "WHEN", completes=" ".join(POLICIES))]
     referrers: Annotated[bool, Flag("--referrers", units.switch, "Signatures and whatever else speaks about the image too")]
     quiet: Annotated[bool, Flag("-q --quiet", units.switch, "Show the name alone")]
-    jobs: Annotated[int, Flag("-j --jobs", v.whole(1, 64), "How many layers at once (4)", "NUMBER")]
+    jobs: Annotated[int, Flag("-j --jobs", v.whole(1, 64), "How many layers at once (3)", "NUMBER")]
     tls_verify: Annotated[bool, _TLS]
     disable_content_trust: Annotated[bool, Flag("--disable-content-trust", units.switch, "Accepted for Docker's sake")]
 

@@ -33,7 +33,8 @@ from containerlab.store.referrers import attach
 __all__ = ["Policy", "PullOrder", "Pulled", "pull"]
 
 Policy = Literal["always", "missing", "never", "newer"]
-_JOBS = 4
+_JOBS = 3
+"""As Docker; each takes some 15 MB for the process that unpacks."""
 
 
 class PullOrder(msgspec.Struct, frozen=True, kw_only=True):
