@@ -30,6 +30,7 @@ PARAMETERS: dict[str, Flag] = {
     "category": Flag("--category", v.text, "What kind of thing it is, in one word", "WORD"),
     "delete_on_source": Flag("--delete-on-source", units.switch, "Delete there what is deleted here"),
     "description": Flag("--description", v.text, "What it is, in one line", "TEXT"),
+    "discard": Flag("--discard", units.switch, "Remove damaged blobs, so that the next push brings them again"),
     "dry_run": Flag("--dry-run", units.switch, "Only say what would be done"),
     "exceptions": Flag("--except", v.text, "Pattern of tags that are left alone", "PATTERN", "", tuple),
     "force": Flag("-f --force", units.switch, "Also with all that is in it"),

@@ -65,5 +65,10 @@ class Garbage(Noun):
         """
 
     @operation("POST /garbage/verify", who="manage")
-    def verify(self, scope: Scope = "") -> Iterator[Verified]:
-        """Read every blob, hold it against its digest; say what is missing or damaged, and how far it is."""
+    def verify(self, scope: Scope = "", *, discard: bool = False) -> Iterator[Verified]:
+        """Read every blob, hold it against its digest; say what is missing or damaged, and how far it is.
+
+        With `discard` damaged ones are removed from the disk, so that the next push or pull brings them
+        again: clients do not send what they are told is there. Only administrators may, as others may have
+        them too.
+        """

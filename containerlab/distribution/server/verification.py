@@ -14,6 +14,7 @@ from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, Level
 from containerlab.distribution.server.scopes import require_managed
 from containerlab.oci.digest import Hasher
+from containerlab.store.blobs import CONTENT_LOCK
 
 __all__ = ["verify"]
 
@@ -35,20 +36,25 @@ _HOLDERS = (
 
 
 @serves(Garbage.verify)
-def verify(registry: Registry, identity: Identity, scope: str = "") -> Iterator[Verified]:
+def verify(
+    registry: Registry, identity: Identity, scope: str = "", *, discard: bool = False
+) -> Iterator[Verified]:
     """Hold the blobs of all repositories of a scope against their digests; the last line says how many.
 
     Raises: NotPermitted, InvalidInput.
     """
-    require_managed(identity, scope, "verify")
+    require_managed(identity, "" if discard else scope, "verify")
     retention.require_something(registry, scope)
-    return _verified(registry, identity, scope)
+    return _verified(registry, identity, scope, discard)
 
 
-def _verified(registry: Registry, identity: Identity, scope: str) -> Iterator[Verified]:
+def _verified(registry: Registry, identity: Identity, scope: str, discard: bool) -> Iterator[Verified]:
     blobs = count = told = 0
     for digest, size in _blobs(registry, scope):
+        before = _state(registry, digest)
         problem, read = _problem(registry, digest, size)
+        if discard and problem == "damaged":
+            _discard(registry, digest, before)
         blobs, count = blobs + 1, count + read
         if problem and (names := _holders(registry, identity, digest)):
             yield Verified(blobs=blobs, bytes=count, digest=digest, problem=problem, repositories=names)
@@ -86,6 +92,22 @@ def _problem(registry: Registry, digest: str, size: int) -> tuple[Literal["", "m
         except OSError:  # the disk says so itself
             return "damaged", hasher.size
     return ("" if hasher.digest() == digest else "damaged"), hasher.size
+
+
+def _state(registry: Registry, digest: str) -> tuple[int, int] | None:
+    """Return what tells one file of a blob from another that took its place."""
+    try:
+        found = os.lstat(registry.blobs.path(digest))
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _discard(registry: Registry, digest: str, state: tuple[int, int] | None) -> None:
+    """Remove a damaged blob, unless a push has brought another meanwhile."""
+    with registry.home.lock(CONTENT_LOCK):
+        if _state(registry, digest) == state:
+            registry.blobs.remove(digest)
 
 
 def _holders(registry: Registry, identity: Identity, digest: str) -> tuple[str, ...]:

@@ -204,8 +204,21 @@ def test_verify_finds_what_is_damaged_and_missing(registry: Registry, admin: Ide
     }
     assert found[digests.of(LAYER)].repositories == ("lab/base", "lab/copy")
     assert found[""].blobs == 6
-    push_again = push(registry, admin, "lab/base", "v1", layers=[])
-    assert _on_disk(registry, push_again)
+
+
+def test_what_is_damaged_can_be_discarded_and_comes_again(registry: Registry, admin: Identity) -> None:
+    push(registry, admin, "lab/base", "v1", layers=[LAYER, OTHER])
+    registry.blobs.path(digests.of(LAYER)).write_bytes(LAYER[:-1] + b"X")
+    ann = Identity(name="ann", rights={"lab/": Level.MANAGE})
+    with pytest.raises(errors.NotPermitted):
+        verification.verify(registry, ann, "lab/", discard=True)
+    push(registry, admin, "lab/base", "v1", layers=[LAYER, OTHER])  # which is told that it is there
+    problems = [each.problem for each in verification.verify(registry, admin, discard=True)]
+    assert problems == ["damaged", ""]
+    assert not _on_disk(registry, LAYER)
+    assert _on_disk(registry, OTHER)
+    push(registry, admin, "lab/base", "v1", layers=[LAYER, OTHER])
+    assert [each.problem for each in verification.verify(registry, admin)] == [""]
 
 
 @pytest.mark.slow
