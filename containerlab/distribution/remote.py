@@ -125,7 +125,13 @@ class Remote:
         headers = {"Accept": ", ".join(accept)}
         with exchange.request("GET", _path(exchange, "manifests", reference), headers=headers) as answer:
             raw = answer.read(MAX_DOCUMENT_BYTES)
-        return Fetched(_descriptor(reference, raw, answer), raw)
+        fetched = Fetched(_descriptor(reference, raw, answer), raw)
+        if fetched.descriptor.media_type not in accept:
+            documents.decode_document(raw)  # which knows Docker's old ones by name
+            raise errors.CorruptContent(
+                f"{answer.url} is of type {fetched.descriptor.media_type!r}, which was not asked for"
+            )
+        return fetched
 
     def head(self, reference: str, accept: Sequence[str] = ACCEPTED) -> Descriptor | None:
         """Ask what a tag or a digest leads to, without fetching it; None when there is nothing.
