@@ -6,7 +6,6 @@ does not matter, a row stands for all changes until its turn, and one that is do
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from containerlab.distribution.api.events import Event
 from containerlab.distribution.api.replications import Copy, ReplicationPolicy
 from containerlab.distribution.server import backoff, patterns
 from containerlab.distribution.server.registry import Registry
+from containerlab.oci import attached
 
 __all__ = ["Turn", "begin", "due", "enqueue", "listed", "note_done", "note_failure", "put"]
 
@@ -27,8 +27,6 @@ _TRIES = 3
 """Of what will hardly go better the next time."""
 _HOPELESS = (errors.InvalidInput, errors.NotFound, errors.Unsupported, errors.CorruptContent)
 _COLUMNS = "id, action, repository, reference, status, detail, attempts, created, tried, next"
-_SPEAKING = re.compile(r"sha(256|512)-[0-9a-f]{64}(\.[a-z]+)?")
-"""Tags of what speaks about an image; whether it is wanted is seen when it is copied."""
 _HAS_NEWS = (
     "SELECT coalesce((SELECT min(seen) FROM replications) < (SELECT seq FROM sqlite_sequence"
     " WHERE name = 'events'), 0)"
@@ -70,7 +68,8 @@ def _wanted(policy: ReplicationPolicy, event: Event) -> Copy | None:
     if not patterns.compiled(policy.repositories, of_repositories=True).matches(event.repository):
         return None
     tag = event.tag
-    if tag and not _SPEAKING.fullmatch(tag) and not patterns.compiled(policy.tags).matches(tag):
+    # Whether what is about an image is wanted is seen when it is copied.
+    if tag and not attached.subject_of(tag) and not patterns.compiled(policy.tags).matches(tag):
         return None
     return Copy(
         action="copy" if is_push else "delete", repository=event.repository, reference=tag or event.digest

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from contextlib import suppress
 
 from containerlab import errors
-from containerlab.distribution.remote import Fetched, Remote
+from containerlab.distribution.remote import Remote
 from containerlab.distribution.server import manifests
 from containerlab.distribution.server.intake import Intake
 from containerlab.distribution.server.problems import ManifestUnknown, NameUnknown
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import SYSTEM
+from containerlab.distribution.transfer import speaking
 from containerlab.distribution.transfer.arriving import arriving
-from containerlab.oci import distribution
 from containerlab.oci.image import Descriptor
 
 __all__ = ["Incoming"]
-
-_MOST_DEPTH = 4
-_TAGGED = (".sig", ".att", ".sbom")
 
 
 def _untold(count: int, is_fetched: bool) -> None:
@@ -34,7 +29,6 @@ class Incoming:
         self._registry, self._repository, self._remote = registry, repository, remote
         self._intake = Intake(registry, SYSTEM, repository, self)
         self._fetched_bytes = 0
-        self._done: set[str] = set()
 
     def copy(self, tag: str) -> str:
         """Fetch what a tag leads to there, and let it lead there here; return a sentence.
@@ -48,8 +42,8 @@ class Incoming:
             if not self._has(tag, found.digest):
                 found = self._remote.manifest(tag).descriptor
                 self._intake.take(found, [tag])
-            speaking = self._take_speaking(found.digest, _MOST_DEPTH)
-        more = f", {speaking} that speak about it" if speaking else ""
+            count = self._take_speaking(found.digest)
+        more = f", {count} that speak about it" if count else ""
         return f"{found.digest}: {self._fetched_bytes} bytes fetched{more}"
 
     def delete(self, tag: str) -> str:
@@ -84,21 +78,9 @@ class Incoming:
         except (ManifestUnknown, NameUnknown):
             return False
 
-    def _take_speaking(self, digest: str, depth: int) -> int:
-        count = 0
-        for tags, fetched in self._speaking(digest):
-            found = fetched.descriptor
-            if found.digest not in self._done and depth:
-                self._done.add(found.digest)
-                if not self._has(found.digest, found.digest):
-                    self._intake.take(found, tags)
-                count += 1 + self._take_speaking(found.digest, depth - 1)
-        return count
-
-    def _speaking(self, digest: str) -> Iterator[tuple[list[str], Fetched]]:
-        for descriptor in self._remote.referrers(digest):
-            yield [], self._remote.manifest(descriptor.digest)
-        for ending in _TAGGED:
-            tag = f"{distribution.fallback_tag(digest)}{ending}"
-            with suppress(errors.NotFound):
-                yield [tag], self._remote.manifest(tag)
+    def _take_speaking(self, digest: str) -> int:
+        found = speaking.about(self._remote, [digest])
+        for name, fetched in found.items():
+            if not self._has(name, fetched.descriptor.digest):
+                self._intake.take(fetched.descriptor, [] if ":" in name else [name])
+        return len(found)

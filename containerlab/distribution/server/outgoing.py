@@ -17,15 +17,13 @@ from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import SYSTEM
 from containerlab.distribution.transfer.progress import nobody
 from containerlab.distribution.transfer.sending import Sending, parts_of
-from containerlab.oci import distribution
+from containerlab.oci import attached
 from containerlab.oci.image import Descriptor, Index
 
 __all__ = ["Outgoing"]
 
 _JOBS = 4
 _MOST_DEPTH = 4
-_TAGGED = (".sig", ".att", ".sbom")
-"""How cosign's tags end for what speaks about an image, where it makes no referrers."""
 _GONE = "it is not here any more"
 
 
@@ -133,7 +131,6 @@ class Outgoing:
                 " WHERE r.name = ? AND subject = ?",
                 (self._repository, digest),
             ).fetchall()
-        tags = (f"{distribution.fallback_tag(digest)}{ending}" for ending in _TAGGED)
-        for name in (*(each for (each,) in rows), *tags):
+        for name in (*(each for (each,) in rows), *attached.cosign_tags(digest)):
             if found := self._find(name):
                 yield name, found

@@ -6,7 +6,6 @@ live and go with their subject, and never count as images of their own.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
@@ -15,12 +14,11 @@ import msgspec
 
 from containerlab.distribution.api.retention import Removal, Schedule, Spared
 from containerlab.distribution.server import patterns
+from containerlab.oci.attached import subject_of
 
 __all__ = ["DAY_S", "Contents", "Manifest", "Plan", "Rule", "Tag", "plan"]
 
 DAY_S = 86400.0
-_ATTACHED = re.compile(r"(sha256|sha512)-([a-f0-9]{64}(?:[a-f0-9]{64})?)(?:\.[a-z0-9.]+)?")
-"""Tags for what is attached to a manifest: cosign's (.sig, .att, .sbom), and the fall-back of referrers."""
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +88,7 @@ class Plan(NamedTuple):
 def plan(contents: Contents, rules: Rules, now: float) -> Plan:
     """Decide what goes."""
     tags = {tag.name: tag for tag in contents.tags}
-    attached = {name for name in tags if _subject(name) and not rules.is_immutable(name)}
+    attached = {name for name in tags if subject_of(name) and not rules.is_immutable(name)}
     wanted = _let_go([tag for tag in contents.tags if tag.name not in attached], contents, rules, now)
     spared = [name for name in wanted if rules.is_immutable(name)]
     going = {name: why for name, why in wanted.items() if name not in spared}
@@ -185,7 +183,7 @@ class _Tree:
         self._subjects: dict[str, str] = {
             digest: manifest.subject for digest, manifest in contents.manifests.items() if manifest.subject
         }
-        self._subjects |= {tag.digest: _subject(tag.name) for tag in contents.tags if tag.name in attached}
+        self._subjects |= {tag.digest: subject_of(tag.name) for tag in contents.tags if tag.name in attached}
         self._referrers: dict[str, list[str]] = defaultdict(list)
         for digest, subject in self._subjects.items():
             self._referrers[subject].append(digest)
@@ -214,12 +212,6 @@ class _Tree:
                 waiting += self._parts.get(digest, ())
                 waiting += self._referrers.get(digest, ())
         return seen
-
-
-def _subject(tag: str) -> str:
-    """Return the digest of what a tag's manifest is attached to, by the tag's form; empty for others."""
-    match = _ATTACHED.fullmatch(tag)
-    return f"{match[1]}:{match[2]}" if match else ""
 
 
 def _released(contents: Contents, manifests: Collection[str]) -> set[str]:

@@ -16,8 +16,8 @@ import msgspec
 
 from containerlab import errors
 from containerlab.distribution.connections import Bytes
+from containerlab.oci import attached, distribution
 from containerlab.oci import digest as digests
-from containerlab.oci import distribution
 from containerlab.oci import image as documents
 from containerlab.oci.image import Descriptor, Manifest
 
@@ -54,7 +54,7 @@ def signature_tag(digest: str) -> str:
 
     Raises: Unsupported for digests that are too long for a tag.
     """
-    tag = f"{digests.parse(digest).replace(':', '-')}.sig"
+    tag = f"{digests.parse(digest).replace(':', '-')}{attached.SIGNATURE}"
     if not distribution.is_tag(tag):
         raise errors.Unsupported(
             f"{digest[:20]}… is too long for a tag, where cosign keeps signatures", "sign with --referrer"

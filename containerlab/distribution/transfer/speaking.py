@@ -7,12 +7,10 @@ from contextlib import suppress
 
 from containerlab import errors
 from containerlab.distribution.remote import ACCEPTED, Fetched, Remote
-from containerlab.oci import distribution
+from containerlab.oci import attached
 
 __all__ = ["about"]
 
-_TAGGED = (".sig", ".att", ".sbom")
-"""How cosign's tags end, where it makes no referrers."""
 _MOST_DEPTH = 4
 
 
@@ -31,7 +29,6 @@ def _about(remote: Remote, digest: str) -> Iterator[tuple[str, Fetched]]:
     for descriptor in remote.referrers(digest):
         fetched = remote.manifest(descriptor.digest, (descriptor.media_type, *ACCEPTED))
         yield descriptor.digest, fetched
-    for ending in _TAGGED:
-        tag = f"{distribution.fallback_tag(digest)}{ending}"
+    for tag in attached.cosign_tags(digest):
         with suppress(errors.NotFound):
             yield tag, remote.manifest(tag)
