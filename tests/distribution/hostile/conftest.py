@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from tests.containers import until
 from tests.distribution import wire
 
 _NUMBERS = itertools.count()
+_REQUEST = re.compile(r'" [1-5][0-9]{2} ')
+"""What a line about a request has, and others have not."""
 
 
 @pytest.fixture(scope="package")
@@ -79,4 +82,5 @@ def _mark(registry: registries.Registry, client: wire.Client) -> list[str]:
     lines = registry.log.read_text().splitlines()
     last = max(number for number, line in enumerate(lines) if mark in line)
     marks = [number for number, line in enumerate(lines[:last]) if f"mark-{os.getpid()}-" in line]
-    return lines[marks[-1] + 1 : last] if marks else []
+    between = lines[marks[-1] + 1 : last] if marks else []
+    return [line for line in between if _REQUEST.search(line)]
