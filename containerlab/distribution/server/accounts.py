@@ -11,7 +11,7 @@ from containerlab.distribution.api.values import Page
 from containerlab.distribution.server import attempts, events, identities, logins, passwords
 from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.registry import Registry
-from containerlab.distribution.server.rights import SYSTEM, Identity, require_account, require_person
+from containerlab.distribution.server.rights import SYSTEM, Identity, require_person, require_whole
 
 __all__ = [
     "FIRST",
@@ -66,7 +66,7 @@ def create(
 @serves(Users.list)
 def list_users(registry: Registry, who: Identity, *, limit: int = 100, after: str = "") -> Page[User]:
     """Return users by name; somebody who is no administrator sees only themselves."""
-    require_account(who)
+    require_whole(who)
     with registry.reader.reading() as connection:
         found = connection.execute(
             f"SELECT {_COLUMNS} FROM accounts WHERE kind = 'user' AND (? OR name = ?) AND name > ?"
@@ -83,7 +83,7 @@ def inspect(registry: Registry, who: Identity, name: str) -> User:
 
     Raises: NotFound, also for a user that somebody else than an administrator asks for.
     """
-    require_account(who)
+    require_whole(who)
     if not who.administers and name != who.name:
         raise errors.NotFound.named("user", name)
     with registry.reader.reading() as connection:

@@ -21,7 +21,7 @@ from containerlab.distribution.api.values import Page
 from containerlab.distribution.server import catalog, quotas
 from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.registry import Registry
-from containerlab.distribution.server.rights import Identity, organization_of
+from containerlab.distribution.server.rights import Identity, Level, organization_of
 
 __all__ = ["append", "begin", "cancel", "finish", "inspect", "listed", "sweep"]
 
@@ -80,7 +80,7 @@ def listed(registry: Registry, who: Identity) -> Page[ArchiveUpload]:
         rows = connection.execute(
             f"SELECT {_COLUMNS} FROM archives WHERE account = ? ORDER BY created DESC", (who.name,)
         ).fetchall()
-    return Page(tuple(_upload(registry, row) for row in rows))
+    return Page(tuple(_upload(registry, row) for row in rows if _may_have(who, row)))
 
 
 @serves(Archives.inspect)
@@ -93,9 +93,14 @@ def inspect(registry: Registry, who: Identity, id: str) -> ArchiveUpload:
         row = connection.execute(
             f"SELECT {_COLUMNS} FROM archives WHERE id = ? AND account = ?", (id, who.name)
         ).fetchone()
-    if row is None:
+    if row is None or not _may_have(who, row):
         raise errors.NotFound("no such upload: it is too old, was given up or never begun", "begin it again")
     return _upload(registry, row)
+
+
+def _may_have(who: Identity, row: tuple[Any, ...]) -> bool:
+    """Tell whether one of somebody's uploads is for them now: they may come with a token for other places."""
+    return who.limits is None or who.level(row[1]) >= Level.WRITE
 
 
 @contextlib.contextmanager

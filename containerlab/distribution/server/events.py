@@ -14,7 +14,7 @@ from containerlab.distribution.api.events import Event, Events, Kind
 from containerlab.distribution.api.values import Page
 from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.registry import Registry
-from containerlab.distribution.server.rights import Identity, Level
+from containerlab.distribution.server.rights import Identity, Level, require_whole
 
 __all__ = ["Event", "Kind", "export", "find", "forget_old", "note", "note_denied", "since"]
 
@@ -67,6 +67,7 @@ def find(
     registry: Registry, identity: Identity, *, limit: int = 100, after: str = "", **wanted: Any
 ) -> Page[Event]:
     """Return what happened and `identity` may know, newest first."""
+    require_whole(identity)
     if after and not after.isdecimal():
         raise errors.InvalidInput(f"no event has the number {after!r}", "give `next` of the page before")
     where, values = _condition(identity, wanted)

@@ -35,7 +35,12 @@ __all__ = ["Examining", "audit", "forget_lost", "listed", "run", "sbom"]
 
 _ONE_AT_A_TIME = threading.Lock()
 _PATIENCE_S = 60.0
-_IMAGES = f"artifact_type IN ('{OCI_CONFIG}', '{DOCKER_CONFIG}')"
+_IMAGES = f"""artifact_type IN ('{OCI_CONFIG}', '{DOCKER_CONFIG}') AND NOT EXISTS (
+    SELECT 1 FROM parts p WHERE p.repository = manifests.repository AND p.manifest = manifests.digest
+        AND p.kind != 'manifest' AND NOT EXISTS (
+            SELECT 1 FROM links l WHERE l.repository = p.repository AND l.digest = p.digest))"""
+"""Those of which the repository has all. Of what an image says that it is got elsewhere, the store may have
+what is private in another repository: to name its digest is no right to what an examiner finds in it."""
 _BELOW = """
 WITH RECURSIVE below (digest) AS (
     SELECT digest FROM manifests WHERE repository = :repository AND digest = :root
@@ -93,7 +98,7 @@ def _images(registry: Registry, identity: Identity, repository: str, reference: 
             {"repository": found.id, "root": row[0]},
         ).fetchall()
     if not rows:
-        raise errors.Unsupported(f"{repository}:{reference} is not an image, but another artifact")
+        raise errors.Unsupported(f"{repository}:{reference} is no image, or not here as a whole")
     return [digest for (digest,) in rows]
 
 
@@ -200,7 +205,7 @@ def _found(
         here = catalog.allowed(connection, identity, repository, Level.READ)
         rows = connection.execute(
             "SELECT digest, kind, made, counts, problem FROM examinations"
-            " WHERE digest IN (SELECT digest FROM manifests WHERE repository = ?1)"
+            f" WHERE digest IN (SELECT digest FROM manifests WHERE repository = ?1 AND {_IMAGES})"
             " AND (?2 IS NULL OR digest IN (SELECT value FROM json_each(?2))) AND (?3 IS NULL OR kind = ?3)"
             " ORDER BY made DESC, digest, kind LIMIT ?4",
             (here.id, wanted, kind, _MOST_LISTED),
@@ -301,10 +306,10 @@ class Examining:
         with self._registry.reader.reading() as connection:
             for kind in self._registry.examiners:
                 row = connection.execute(
-                    "SELECT r.name, m.digest FROM manifests m JOIN repositories r ON r.id = m.repository"
-                    f" WHERE {_IMAGES} AND m.pushed BETWEEN ? AND ? AND NOT EXISTS"
-                    " (SELECT 1 FROM examinations e WHERE e.digest = m.digest AND e.kind = ?)"
-                    " ORDER BY m.pushed DESC LIMIT 1",
+                    "SELECT r.name, digest FROM manifests JOIN repositories r ON r.id = repository"
+                    f" WHERE {_IMAGES} AND pushed BETWEEN ? AND ? AND NOT EXISTS"
+                    " (SELECT 1 FROM examinations e WHERE e.digest = manifests.digest AND e.kind = ?)"
+                    " ORDER BY pushed DESC LIMIT 1",
                     (now - self.YOUNG_S, now - self.LATER_S, kind),
                 ).fetchone()
                 if row:

@@ -15,8 +15,8 @@ from containerlab.distribution.server.rights import (
     Identity,
     Level,
     organization_of,
-    require_account,
     require_person,
+    require_whole,
 )
 from containerlab.distribution.server.scopes import manages, require_managed
 
@@ -121,7 +121,7 @@ def list_rights(
     registry: Registry, who: Identity, *, scope: str | None = None, account: str | None = None
 ) -> Page[Right]:
     """Return rights that have not ended: one's own, and those on what one manages."""
-    require_account(who)
+    require_whole(who)
     with registry.reader.reading() as connection:
         rows = connection.execute(
             "SELECT account, scope, level, until FROM rights WHERE (until IS NULL OR until > ?)"

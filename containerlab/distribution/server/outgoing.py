@@ -6,17 +6,19 @@ no second copy in memory, and goes on while the server does not answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
 from containerlab import errors
 from containerlab.distribution.remote import Fetched, Remote
 from containerlab.distribution.server import manifests
+from containerlab.distribution.server.documents import read
 from containerlab.distribution.server.problems import ManifestUnknown, NameUnknown
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import SYSTEM
 from containerlab.distribution.transfer.progress import nobody
-from containerlab.distribution.transfer.sending import Sending, parts_of
+from containerlab.distribution.transfer.sending import Sending
 from containerlab.oci import attached
 from containerlab.oci.image import Descriptor, Index
 
@@ -94,11 +96,38 @@ class Outgoing:
             self._done.add(root.descriptor.digest)
             return
         parts = list(self._parts(root))
-        self._sending.blobs(parts_of(parts), self._remote.close)
+        self._sending.blobs(self._blobs(parts), self._remote.close)
         for each in parts[:-1]:
             self._sending.manifest(each.descriptor.digest, each)
         self._sending.manifest(name, root)
         self._done |= {each.descriptor.digest for each in parts}
+
+    def _blobs(self, found: Sequence[Fetched]) -> list[Descriptor]:
+        """Return the blobs of manifests that are the repository's.
+
+        Of what is got elsewhere the store may have what is private in another one: its digest is no right.
+        """
+        parts = [part for each in found for part in read(each.raw, each.descriptor.media_type).parts]
+        blobs = {part.digest: part for part in parts if part.kind != "manifest"}
+        here = self._here(blobs)
+        for part in blobs.values():
+            if part.digest not in here and not part.is_elsewhere:
+                raise errors.NotFound(
+                    f"{self._repository} lacks the {part.kind} {part.digest}",
+                    "pull it through this registry, or push it",
+                )
+        return [
+            Descriptor(media_type="", digest=each, size=blobs[each].size) for each in blobs if each in here
+        ]
+
+    def _here(self, digests: Iterable[str]) -> set[str]:
+        with self._registry.reader.reading() as connection:
+            rows = connection.execute(
+                "SELECT digest FROM links WHERE digest IN (SELECT value FROM json_each(?))"
+                " AND repository = (SELECT id FROM repositories WHERE name = ?)",
+                (json.dumps(list(digests)), self._repository),
+            )
+            return {digest for (digest,) in rows}
 
     def _parts(self, root: Fetched, depth: int = 0) -> Iterator[Fetched]:
         """Yield all manifests below one, and then itself."""

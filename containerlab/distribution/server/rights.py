@@ -24,6 +24,7 @@ __all__ = [
     "require",
     "require_account",
     "require_person",
+    "require_whole",
 ]
 
 DEFAULT_ORGANIZATION = "library"
@@ -151,6 +152,13 @@ def require_account(who: Identity) -> None:
     """Raise NotPermitted for somebody who did not say who they are, where there are accounts."""
     if not who.name and not who.is_admin:
         raise errors.NotPermitted("this needs an account", "log in")
+
+
+def require_whole(who: Identity) -> None:
+    """Raise NotPermitted for nobody, and for a token for repositories: it is for nothing else."""
+    require_account(who)
+    if who.limits is not None:
+        raise errors.NotPermitted("a token for repositories is for nothing else", "log in as a user")
 
 
 def require_person(who: Identity, what: str) -> None:

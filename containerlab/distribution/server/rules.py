@@ -95,8 +95,12 @@ def find(connection: sqlite3.Connection, kind: str, number: int) -> Kept:
     """
     row = connection.execute(f"{COLUMNS} WHERE kind = ? AND id = ?", (kind, number)).fetchone()
     if row is None:
-        raise errors.NotFound(f"no such rule of {kind}: {number}", f"`registry {kind} ls` shows all")
+        raise _unknown(kind, number)
     return Kept(*row)
+
+
+def _unknown(kind: str, number: int) -> errors.NotFound:
+    return errors.NotFound(f"no such rule of {kind}: {number}", f"`registry {kind} ls` shows all")
 
 
 def listed(registry: Registry, who: Identity, kind: str, scope: str | None) -> list[Kept]:
@@ -117,7 +121,7 @@ def about(connection: sqlite3.Connection, kind: str, repository: str) -> list[Ke
 def _managed(connection: sqlite3.Connection, who: Identity, kind: str, number: int) -> Kept:
     found = find(connection, kind, number)
     if not _may_see(who, found.scope):
-        raise errors.NotFound(f"no such rule of {kind}: {number}")
+        raise _unknown(kind, number)
     require_managed(who, found.scope, f"change {kind} rule {number}")
     return found
 

@@ -13,7 +13,7 @@ from containerlab.distribution.server.accounts import check_text
 from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.grants import check_end
 from containerlab.distribution.server.registry import Registry
-from containerlab.distribution.server.rights import Identity, Level, require, require_account, require_person
+from containerlab.distribution.server.rights import Identity, Level, require, require_person, require_whole
 
 __all__ = ["list_shares", "remove", "share"]
 
@@ -66,7 +66,7 @@ def list_shares(
 
     Raises: NotPermitted, NotFound for a repository that they do not manage.
     """
-    require_account(who)
+    require_whole(who)
     where, values = f"{'account' if direction == 'received' else 'given_by'} = ?", (who.name,)
     if repository is not None and direction == "given":
         where, values = "repositories.name = ?", (repository,)
@@ -89,12 +89,12 @@ def remove(registry: Registry, who: Identity, repository: str, account: str) -> 
     """
     require_person(who, "end a share")
     with registry.database.writing() as connection:
-        if account == who.name:
-            number = _number(connection, repository)
-        else:
-            number = _managed(connection, who, repository)
+        if account != who.name:
+            _managed(connection, who, repository)
         gone = connection.execute(
-            "DELETE FROM shares WHERE repository = ? AND account = ?", (number, account)
+            "DELETE FROM shares WHERE account = ?"
+            " AND repository = (SELECT id FROM repositories WHERE name = ?)",
+            (account, repository),
         )
         if not gone.rowcount:
             raise errors.NotFound(f"{repository} is not shared with {account}", "see share ls")
