@@ -22,6 +22,7 @@ from containerlab.distribution import realms
 from containerlab.distribution.credentials import ANONYMOUS, Credentials
 from containerlab.distribution.refusals import plain
 from containerlab.oci.distribution import Challenge, challenges, problems
+from containerlab.oci.untrusted import UNREADABLE
 
 __all__ = ["CLIENT", "Ask", "Authorization", "Reply", "Scopes", "scopes_of"]
 
@@ -211,7 +212,7 @@ class Authorization:
         try:
             issued = msgspec.json.decode(reply.body, type=_Issued, strict=False)
             lasts_s = _LIFETIME_S if issued.expires_in is None else float(issued.expires_in)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        except (*UNREADABLE, ValueError) as error:
             raise errors.Unavailable(
                 f"the token server of {self._registry} gave no token: {error}"
             ) from error
@@ -271,6 +272,6 @@ def _said(body: bytes) -> str:
         return plain(problem.message or problem.code)
     try:
         said = msgspec.json.decode(body, type=_Complaint)
-    except (msgspec.MsgspecError, RecursionError):
+    except UNREADABLE:
         return ""
     return plain(said.details or said.error_description or said.message or said.error)

@@ -11,6 +11,7 @@ import re
 import msgspec
 
 from containerlab import errors
+from containerlab.oci.untrusted import UNREADABLE
 
 __all__ = ["erase", "get", "store"]
 
@@ -37,7 +38,7 @@ def get(helper: str, server: str) -> tuple[str, str]:
     _check(code, said, helper, f"get credentials for {server}")
     try:
         kept = msgspec.json.decode(said, type=_Kept)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise errors.Unavailable(
             f"docker-credential-{helper} gave no credentials for {server} but: {_shown(said)}"
         ) from error

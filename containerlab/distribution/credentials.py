@@ -24,6 +24,7 @@ import msgspec
 from containerlab import errors
 from containerlab.distribution import credential_helpers
 from containerlab.oci.reference import DEFAULT_REGISTRY
+from containerlab.oci.untrusted import UNREADABLE
 
 __all__ = [
     "ANONYMOUS",
@@ -173,7 +174,7 @@ def read(path: str) -> File | None:
         document = _without_nulls(msgspec.json.decode(content))
         is_old = os.path.basename(path) == ".dockercfg"
         return msgspec.convert({"auths": document} if is_old else document, File)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNREADABLE as error:
         raise errors.InvalidInput(
             f"cannot read the credentials in {path}: {error}",
             "mend the file, or move it away and log in again",

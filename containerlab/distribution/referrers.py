@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from containerlab import errors
 from containerlab.oci import digest as digests
 from containerlab.oci import image as documents
+from containerlab.oci import untrusted
 from containerlab.oci.image import Descriptor, Index
 
 __all__ = ["entry", "media_type_of", "read", "subject_of", "write"]
@@ -36,10 +36,7 @@ class _Said(msgspec.Struct, rename="camel"):
 
 
 def _said(raw: bytes) -> _Said:
-    try:
-        return msgspec.json.decode(raw, type=_Said)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise errors.CorruptContent(f"a manifest is not valid: {error}") from error
+    return untrusted.decode(raw, _Said, "a manifest")
 
 
 def subject_of(raw: bytes) -> str:

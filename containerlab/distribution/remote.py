@@ -20,7 +20,7 @@ from containerlab.distribution.downloads import Download
 from containerlab.distribution.endpoints import endpoints
 from containerlab.distribution.exchange import Answer, Body, Exchange
 from containerlab.oci import digest as digests
-from containerlab.oci import distribution
+from containerlab.oci import distribution, untrusted
 from containerlab.oci import image as documents
 from containerlab.oci.image import MAX_DOCUMENT_BYTES, Descriptor, Index, Manifest
 from containerlab.oci.reference import Reference
@@ -167,9 +167,8 @@ class Remote:
             raise errors.CorruptContent(f"document {descriptor.digest} has {descriptor.size} bytes")
         with self.blob(descriptor) as download:
             raw = b"".join(iter(lambda: download.read(MAX_DOCUMENT_BYTES), b""))
-        found = digests.of(raw, descriptor.digest.partition(":")[0])
-        if found != descriptor.digest:
-            raise errors.DigestMismatch(f"document {descriptor.digest} turned out to be {found}")
+        if not digests.is_of(descriptor.digest, raw):
+            raise errors.DigestMismatch(f"document {descriptor.digest} has another digest")
         return raw
 
     def has_blob(self, descriptor: Descriptor) -> bool:
@@ -315,10 +314,7 @@ def _path(exchange: Exchange, kind: str, name: str) -> str:
 
 
 def _names(raw: bytes) -> _Names:
-    try:
-        return msgspec.json.decode(raw, type=_Names)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise errors.CorruptContent(f"the registry's list is not valid: {error}") from error
+    return untrusted.decode(raw, _Names, "the registry's list")
 
 
 def _page_query(most: int, last: str) -> list[tuple[str, str]]:
@@ -329,7 +325,7 @@ def _descriptor(reference: str, raw: bytes, answer: Answer) -> Descriptor:
     """Describe a manifest by its bytes; what was asked for and what the answer says must agree with them."""
     asked = reference if ":" in reference else ""
     for wanted in filter(None, (asked, answer.digest)):
-        if digests.of(raw, wanted.partition(":")[0]) != wanted:
+        if not digests.is_of(wanted, raw):
             raise errors.DigestMismatch(f"manifest {wanted} from {answer.url} has another digest")
     media_type, own = answer.media_type, referrers.media_type_of(raw)
     if media_type in _UNTYPED:

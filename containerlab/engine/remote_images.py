@@ -15,7 +15,8 @@ from containerlab.engine.inspection import Inspection
 from containerlab.errors import InvalidInput, LabError, NotFound, Unsupported
 from containerlab.oci import image as documents
 from containerlab.oci.image import Descriptor, ImageConfig, Index, Manifest
-from containerlab.oci.reference import DEFAULT_REGISTRY, Reference
+from containerlab.oci.reference import DEFAULT_REGISTRY, Reference, names_one
+from containerlab.oci.untrusted import UNREADABLE
 from containerlab.views.table import Column, Table
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def _by_search(registry: str, text: str, limit: int, verify: bool | None) -> lis
             raw = answer.read(_MOST_ANSWER_BYTES)
     try:
         return msgspec.json.decode(raw, type=_Answer).results
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return None  # a page for people: this registry has a path of that name, but no search
 
 
@@ -301,7 +302,7 @@ def copy(source: str, target: str, options: Options) -> str:
 def delete(name: str, options: Options) -> tuple[str, ...]:
     """Delete a tag, or a manifest with all its tags; return what is gone."""
     reference = Reference.parse(name)
-    if not (reference.digest or ":" in name.rpartition("/")[2]):
+    if not names_one(name):
         raise InvalidInput(
             f"{name} names neither a tag nor a digest", f"write which: {name}:latest, or {name}@sha256:…"
         )

@@ -10,7 +10,7 @@ import re
 from containerlab import errors
 from containerlab.hashes import sha256
 
-__all__ = ["Hasher", "of", "parse", "path"]
+__all__ = ["Hasher", "algorithm", "is_of", "of", "parse", "path"]
 
 _DIGITS = {"sha256": 64, "sha512": 128}
 _PATTERN = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
@@ -52,6 +52,24 @@ def of(data: bytes, algorithm: str = "sha256") -> str:
     return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
 
 
+def algorithm(digest: str) -> str:
+    """Return what a digest was computed with.
+
+    >>> algorithm("sha256:e3b0c442")
+    'sha256'
+    """
+    return digest.partition(":")[0]
+
+
+def is_of(digest: str, data: bytes) -> bool:
+    """Tell whether a document has a digest.
+
+    >>> is_of("sha256:" + "0" * 64, b"")
+    False
+    """
+    return of(data, algorithm(digest)) == digest
+
+
 def path(digest: str) -> str:
     """Return where an OCI image layout keeps the blob, below `blobs/`.
 
@@ -74,6 +92,11 @@ class Hasher:
         self.algorithm = algorithm
         self._hash = hashlib.new(algorithm)
         self.size = 0
+
+    @staticmethod
+    def like(digest: str) -> Hasher:
+        """Return what computes a digest that can be held against another one."""
+        return Hasher(algorithm(digest))
 
     def update(self, data: bytes | memoryview) -> None:
         self._hash.update(data)

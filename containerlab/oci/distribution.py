@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 import msgspec
 
 from containerlab.oci import digest as digests
+from containerlab.oci.untrusted import UNREADABLE
 
 __all__ = [
     "MAX_NAME",
@@ -122,7 +123,7 @@ def problems(body: bytes) -> tuple[Problem, ...]:
     """Read the body of an answer that refused; nothing when it is something else, as a proxy's page."""
     try:
         return tuple(msgspec.json.decode(body, type=_Problems).errors)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return ()
 
 

@@ -113,6 +113,19 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         if self.size < 0:
             raise errors.InvalidInput(f"descriptor of {self.digest} has the size {self.size}")
 
+    @staticmethod
+    def of(raw: bytes, media_type: str) -> Descriptor:
+        """Describe a document.
+
+        >>> Descriptor.of(b"{}", OCI_CONFIG).size
+        2
+        """
+        return Descriptor(media_type=media_type, digest=digests.of(raw), size=len(raw))
+
+    def bare(self) -> Descriptor:
+        """Leave out what is said of it in the document that names it: platform, annotations, …"""
+        return Descriptor(media_type=self.media_type, digest=self.digest, size=self.size)
+
 
 def is_attestation(descriptor: Descriptor) -> bool:
     """Tell whether an entry of an index leads to statements about an image, not to an image."""

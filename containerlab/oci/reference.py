@@ -13,7 +13,7 @@ import msgspec
 from containerlab import errors
 from containerlab.oci import digest as digests
 
-__all__ = ["DEFAULT_REGISTRY", "DEFAULT_TAG", "Reference"]
+__all__ = ["DEFAULT_REGISTRY", "DEFAULT_TAG", "Reference", "names_one"]
 
 DEFAULT_REGISTRY = "docker.io"
 DEFAULT_TAG = "latest"
@@ -73,6 +73,15 @@ class Reference(msgspec.Struct, frozen=True):
 
     def _suffix(self) -> str:
         return (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+
+def names_one(text: str) -> bool:
+    """Tell whether a name says which image of a repository it means, by a tag or a digest of its own.
+
+    >>> names_one("localhost:5000/app"), names_one("localhost:5000/app:1")
+    (False, True)
+    """
+    return "@" in text or ":" in text.rpartition("/")[2]
 
 
 @functools.lru_cache(maxsize=256)

@@ -107,7 +107,7 @@ class Blobs:
             raw = file.read(MAX_DOCUMENT_BYTES + 1)
         if len(raw) > MAX_DOCUMENT_BYTES:
             raise errors.CorruptContent(f"document {digest} has more than {MAX_DOCUMENT_BYTES} bytes")
-        if digests.of(raw, digest.partition(":")[0]) != digest:
+        if not digests.is_of(digest, raw):
             raise _damaged(digest)
         return raw
 
@@ -257,7 +257,7 @@ class Writer:
 
     def __init__(self, home: Home, root: Path, expected: Descriptor | None, fd: int, path: str) -> None:
         self.home, self._root, self._expected = home, root, expected
-        self._hasher = digests.Hasher(expected.digest.partition(":")[0] if expected else "sha256")
+        self._hasher = digests.Hasher.like(expected.digest) if expected else digests.Hasher()
         self._path = path
         self._file = os.fdopen(fd, "r+b", buffering=0)
         self._committed = False
@@ -357,7 +357,7 @@ class _Verified(io.RawIOBase):
         self._file = os.fdopen(fd, "rb", buffering=0)
         self._moved = moved
         self._expected = expected
-        self._hasher = digests.Hasher(expected.digest.partition(":")[0])
+        self._hasher = digests.Hasher.like(expected.digest)
 
     def readable(self) -> bool:
         return True

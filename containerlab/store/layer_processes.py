@@ -49,7 +49,7 @@ class Unpacking:
         with process, trees.killed_on_error(process):
             assert process.stdin is not None
             pieces = compression.pieces(blob, descriptor.media_type)
-            hasher = digests.Hasher(diff_id.partition(":")[0])
+            hasher = digests.Hasher.like(diff_id)
             self._feed(pieces, process.stdin, hasher, descriptor.size)
             answer, complaint = process.communicate()
             if process.returncode > 0:

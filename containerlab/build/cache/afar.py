@@ -15,6 +15,7 @@ from containerlab.distribution.remote import Remote
 from containerlab.distribution.transfer import push
 from containerlab.errors import CorruptContent, NotFound
 from containerlab.oci import image as documents
+from containerlab.oci import untrusted
 from containerlab.oci.image import Descriptor, Manifest
 from containerlab.oci.reference import Reference
 from containerlab.store.blobs import Blobs
@@ -60,10 +61,7 @@ def read(remote: Remote, reference: Reference) -> Afar:
     if not isinstance(document, Manifest) or document.config.media_type != STEPS:
         raise CorruptContent(f"{reference.familiar()} is no build cache of this builder", "name another")
     raw = remote.small_blob(document.config)
-    try:
-        steps = msgspec.json.decode(raw, type=list[Cached])
-    except msgspec.MsgspecError as error:
-        raise CorruptContent(f"the build cache {reference.familiar()} cannot be read: {error}") from error
+    steps = untrusted.decode(raw, list[Cached], f"the build cache {reference.familiar()}")
     return Afar(remote, {step.key: step for step in steps})
 
 

@@ -103,7 +103,7 @@ def write_document(
     for layer in layers:
         _write_layer(root, layer, blobs)
     media_type, raw = document
-    descriptor = Descriptor(media_type=media_type, digest=digests.of(raw), size=len(raw))
+    descriptor = Descriptor.of(raw, media_type)
     write_atomically(str(root / "blobs" / digests.path(descriptor.digest)), raw, 0o644)
     index = Index(schema_version=2, media_type=documents.OCI_INDEX, manifests=(descriptor,))
     write_atomically(str(root / "oci-layout"), documents.OCI_LAYOUT, 0o644)

@@ -12,6 +12,7 @@ import msgspec
 from containerlab import errors
 from containerlab.distribution.api import problem
 from containerlab.distribution.api.operation import PREFIX, Operation
+from containerlab.oci.untrusted import UNREADABLE
 
 __all__ = ["SCOPE", "Client"]
 
@@ -112,7 +113,7 @@ def _whole(answer: _Answer) -> bytes:
 def _decoded(body: bytes, kind: Any) -> Any:
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise errors.CorruptContent(
             f"the registry's answer cannot be read: {error}", "is this a registry of containerlab's?"
         ) from error

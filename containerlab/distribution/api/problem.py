@@ -6,6 +6,7 @@ import msgspec
 
 from containerlab import errors
 from containerlab.errors import LabError
+from containerlab.oci.untrusted import UNREADABLE
 
 __all__ = ["MEDIA_TYPE", "STATUSES", "Problem", "error_of", "problem_of", "status_of"]
 
@@ -73,7 +74,7 @@ def error_of(status: int, body: bytes) -> LabError:
     """
     try:
         problem = msgspec.json.decode(body, type=Problem)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         problem = Problem(title="", status=status, detail=f"the server answered with status {status}")
     kind = getattr(errors, problem.type.removeprefix(_TYPE), None)
     if not (isinstance(kind, type) and issubclass(kind, LabError) and kind.__name__ in errors.__all__):

@@ -105,7 +105,7 @@ def is_genuine(fd: int, blob: Blob) -> bool:
     """
     if os.fstat(fd).st_nlink == 1:
         return True
-    hasher = digests.Hasher(blob.digest.partition(":")[0])
+    hasher = digests.Hasher.like(blob.digest)
     while piece := os.pread(fd, _PIECE_BYTES, hasher.size):
         hasher.update(piece)
     return hasher.digest() == blob.digest

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import BinaryIO, NamedTuple
 
 from containerlab import errors
 from containerlab.distribution.remote import Fetched, Remote
@@ -18,7 +17,7 @@ from containerlab.distribution.server.problems import ManifestUnknown, NameUnkno
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import SYSTEM
 from containerlab.distribution.transfer.progress import nobody
-from containerlab.distribution.transfer.sending import Sending
+from containerlab.distribution.transfer.sending import Sending, StoredBlob
 from containerlab.oci import attached
 from containerlab.oci.image import Descriptor, Index
 
@@ -29,26 +28,14 @@ _MOST_DEPTH = 4
 _GONE = "it is not here any more"
 
 
-class _Stored(NamedTuple):
-    """A blob of the store as a body; what is read is verified."""
-
-    registry: Registry
-    descriptor: Descriptor
-
-    @property
-    def size(self) -> int | None:
-        return self.descriptor.size
-
-    def open(self) -> BinaryIO:
-        return self.registry.blobs.open(self.descriptor)
-
-
 class Outgoing:
     """From one repository to one there."""
 
     def __init__(self, registry: Registry, repository: str, remote: Remote) -> None:
         self._registry, self._repository, self._remote = registry, repository, remote
-        self._sending = Sending(remote, _JOBS, nobody, lambda blob: _Stored(registry, blob), lambda blob: ())
+        self._sending = Sending(
+            remote, _JOBS, nobody, lambda blob: StoredBlob(registry.blobs, blob), lambda blob: ()
+        )
         self._done: set[str] = set()
 
     def copy(self, reference: str) -> str:

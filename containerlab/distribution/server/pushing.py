@@ -90,7 +90,7 @@ def _digest(wanted: Push) -> str:
     """
     if wanted.digest:
         content.checked_digest(wanted.digest)
-    found = digests.of(wanted.document.raw, wanted.digest.partition(":")[0] or "sha256")
+    found = digests.of(wanted.document.raw, digests.algorithm(wanted.digest) or "sha256")
     if wanted.digest not in ("", found):
         raise DigestInvalid(f"the manifest has the digest {found}, not {wanted.digest}")
     return found

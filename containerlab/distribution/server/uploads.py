@@ -30,6 +30,7 @@ from containerlab.distribution.server.problems import (
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, organization_of
 from containerlab.linux.files import is_full
+from containerlab.oci import digest as digests
 from containerlab.oci.digest import Hasher
 from containerlab.store.blobs import CONTENT_LOCK
 
@@ -286,7 +287,7 @@ class Session:
         Raises: DigestInvalid when it is not what the digest says.
         """
         with self._lock, _full_disk_told():
-            found = self._hash(digest.partition(":")[0]).digest()
+            found = self._hash(digests.algorithm(digest)).digest()
             self._hasher = None
             if found != digest:
                 _forget(self._registry, self.id)

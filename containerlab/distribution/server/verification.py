@@ -83,7 +83,7 @@ def _problem(registry: Registry, digest: str, size: int) -> tuple[Literal["", "m
         return "missing", 0
     except errors.CorruptContent:
         return "damaged", 0
-    hasher = Hasher(digest.partition(":")[0])
+    hasher = Hasher.like(digest)
     buffer = bytearray(_PIECE)
     with os.fdopen(fd, "rb", buffering=0) as file:
         try:

@@ -15,6 +15,7 @@ import msgspec
 from containerlab import errors
 from containerlab.distribution.signatures.payload import Statement
 from containerlab.oci import image as documents
+from containerlab.oci import untrusted
 from containerlab.oci.image import Manifest
 
 if TYPE_CHECKING:
@@ -66,10 +67,7 @@ class Bundle(msgspec.Struct, frozen=True):
 
         Raises: NotPermitted when it has signed nothing; CorruptContent when it is about something else.
         """
-        try:
-            envelope = msgspec.json.decode(self.raw, type=_Document).dsse_envelope
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise errors.CorruptContent(f"it is no bundle: {error}") from error
+        envelope = untrusted.decode(self.raw, _Document, "the bundle").dsse_envelope
         if envelope is None or envelope.payload_type != _STATEMENT:
             raise errors.CorruptContent("it has no statement in an envelope")
         message = _encoded(envelope)
@@ -85,10 +83,7 @@ def _encoded(envelope: _Envelope) -> bytes:
 
 
 def _about(raw: bytes, digest: str) -> Statement:
-    try:
-        said = msgspec.json.decode(raw, type=_InToto)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise errors.CorruptContent(f"what was signed is no statement of in-toto: {error}") from error
+    said = untrusted.decode(raw, _InToto, "the signed statement of in-toto")
     if said.predicate_type != _SIGNED:
         raise errors.CorruptContent(f"it attests a {said.predicate_type[:100]!r}, which is no signature")
     algorithm, _, value = digest.partition(":")

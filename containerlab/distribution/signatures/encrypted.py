@@ -11,6 +11,7 @@ import os
 import msgspec
 
 from containerlab import errors
+from containerlab.oci.untrusted import UNREADABLE
 
 __all__ = ["open_sealed", "seal"]
 
@@ -67,7 +68,7 @@ def open_sealed(document: bytes, password: bytes) -> bytes:
 
     try:
         sealed = msgspec.json.decode(document, type=_Sealed)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise errors.InvalidInput(f"the private key is damaged: {error}") from error
     params = sealed.kdf.params
     if (sealed.kdf.name, sealed.cipher.name) != ("scrypt", "nacl/secretbox"):

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from containerlab import errors
+from containerlab.oci import untrusted
 from containerlab.oci.reference import DEFAULT_REGISTRY, Reference
 
 __all__ = ["Statement", "identity_of", "read", "write"]
@@ -75,10 +76,7 @@ def read(raw: bytes) -> Statement:
 
     Raises: CorruptContent.
     """
-    try:
-        simple = msgspec.json.decode(raw, type=_Simple)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise errors.CorruptContent(f"what was signed is no statement about an image: {error}") from error
+    simple = untrusted.decode(raw, _Simple, "the signed statement about an image")
     if simple.critical.type != _TYPE:
         raise errors.CorruptContent(f"what was signed is a {simple.critical.type[:100]!r}, not a {_TYPE!r}")
     image, identity = simple.critical.image, simple.critical.identity

@@ -112,7 +112,7 @@ def add(remote: Remote, digest: str, payload: bytes, signature: bytes) -> str:
     away, as with cosign. Referrers are for those who sign at once.
     """
     tag, layer = signature_tag(digest), _layer(payload, signature)
-    remote.upload(_plain(layer), Bytes(payload))
+    remote.upload(layer.bare(), Bytes(payload))
     for _ in range(_TRIES):
         layers = tuple(kept for _, kept in _under_tag(remote, digest))
         if layer in layers:
@@ -124,17 +124,13 @@ def add(remote: Remote, digest: str, payload: bytes, signature: bytes) -> str:
 def add_as_referrer(remote: Remote, subject: Descriptor, payload: bytes, signature: bytes) -> str:
     """Add a signature as a manifest that refers to its subject, and return its digest."""
     layer = _layer(payload, signature)
-    remote.upload(_plain(layer), Bytes(payload))
+    remote.upload(layer.bare(), Bytes(payload))
     return _put(remote, "", (layer,), subject)
 
 
 def _put(remote: Remote, tag: str, layers: tuple[Descriptor, ...], subject: Descriptor | None = None) -> str:
     raw_config = _config(layers)
-    config = Descriptor(
-        media_type=ARTIFACT_TYPE if subject else documents.OCI_CONFIG,
-        digest=digests.of(raw_config),
-        size=len(raw_config),
-    )
+    config = Descriptor.of(raw_config, ARTIFACT_TYPE if subject else documents.OCI_CONFIG)
     remote.upload(config, Bytes(raw_config))
     manifest = Manifest(
         schema_version=2,
@@ -142,7 +138,7 @@ def _put(remote: Remote, tag: str, layers: tuple[Descriptor, ...], subject: Desc
         artifact_type=ARTIFACT_TYPE if subject else "",
         config=config,
         layers=layers,
-        subject=_plain(subject) if subject else None,
+        subject=subject.bare() if subject else None,
     )
     raw = documents.encode(manifest)
     return remote.put_manifest(tag or digests.of(raw), raw, documents.OCI_MANIFEST)
@@ -155,10 +151,6 @@ def _layer(payload: bytes, signature: bytes) -> Descriptor:
         size=len(payload),
         annotations={_SIGNATURE: base64.b64encode(signature).decode()},
     )
-
-
-def _plain(descriptor: Descriptor) -> Descriptor:
-    return Descriptor(media_type=descriptor.media_type, digest=descriptor.digest, size=descriptor.size)
 
 
 def _config(layers: tuple[Descriptor, ...]) -> bytes:

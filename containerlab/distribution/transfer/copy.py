@@ -14,7 +14,7 @@ from containerlab.distribution.transfer.progress import Begun, Watcher, nobody
 from containerlab.distribution.transfer.sending import Sending, parts_of
 from containerlab.oci import digest as digests
 from containerlab.oci.image import Descriptor
-from containerlab.oci.reference import Reference
+from containerlab.oci.reference import Reference, names_one
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -60,8 +60,9 @@ def copy(source: str, target: str, order: CopyOrder, watch: Watcher = nobody) ->
 
 def _target(source: Reference, text: str) -> Reference:
     target = Reference.parse(text)
-    has_own = "@" in text or ":" in text.rpartition("/")[2]
-    return target if has_own else msgspec.structs.replace(target, tag=source.tag, digest=source.digest)
+    if names_one(text):
+        return target
+    return msgspec.structs.replace(target, tag=source.tag, digest=source.digest)
 
 
 class _Passing(NamedTuple):
@@ -83,7 +84,7 @@ class _Verified:
 
     def __init__(self, download: Download, expected: Descriptor) -> None:
         self._download, self._expected = download, expected
-        self._hasher = digests.Hasher(expected.digest.partition(":")[0])
+        self._hasher = digests.Hasher.like(expected.digest)
 
     def __enter__(self) -> _Verified:
         return self

@@ -41,12 +41,8 @@ def _stored(images: Images, match: lookup.Match) -> Iterator[Entry]:
         if not isinstance(document, Manifest) or match.manifest not in ("", descriptor.digest):
             continue
         if not documents.is_attestation(descriptor):
-            platform = images.at(_bare(descriptor)).config.platform
+            platform = images.at(descriptor.bare()).config.platform
             yield _entry(match.name, descriptor, platform, is_local=True)
-
-
-def _bare(descriptor: Descriptor) -> Descriptor:
-    return Descriptor(media_type=descriptor.media_type, digest=descriptor.digest, size=descriptor.size)
 
 
 def _entry(name: str, descriptor: Descriptor, platform: Platform | None, *, is_local: bool) -> Entry:
@@ -54,7 +50,7 @@ def _entry(name: str, descriptor: Descriptor, platform: Platform | None, *, is_l
     place = f"{reference.registry}/{reference.repository}@" if reference else ""
     return Entry(
         source=f"{place}{descriptor.digest}",
-        descriptor=msgspec.structs.replace(_bare(descriptor), platform=descriptor.platform or platform),
+        descriptor=msgspec.structs.replace(descriptor.bare(), platform=descriptor.platform or platform),
         is_local=is_local,
     )
 
@@ -107,7 +103,7 @@ def push_list(images: Images, draft: Draft, tls_verify: bool | None = None, watc
         place = f"{target.registry}/{target.repository}@{entry.descriptor.digest}"
         if entry.is_local:
             order = push.PushOrder(tls_verify=tls_verify)
-            push.push_digest(images, Reference.parse(place), _bare(entry.descriptor), order, watch)
+            push.push_digest(images, Reference.parse(place), entry.descriptor.bare(), order, watch)
         else:
             copy.copy(entry.source, place, copy.CopyOrder(target_tls_verify=tls_verify), watch)
     with Remote(target, for_push=True, tls_verify=tls_verify) as remote:

@@ -23,7 +23,7 @@ from containerlab.distribution.transfer.progress import Begun, Blob, Note, Statu
 from containerlab.oci import image as documents
 from containerlab.oci.image import MAX_DOCUMENT_BYTES, Descriptor, ImageConfig, Manifest
 from containerlab.oci.platform import Platform
-from containerlab.oci.reference import Reference
+from containerlab.oci.reference import Reference, names_one
 from containerlab.store import workshop
 from containerlab.store.images import Images
 from containerlab.store.layer_processes import Unpacking
@@ -73,7 +73,7 @@ def pull(
         what it should be; Unsupported for what is no image.
     """
     reference = Reference.parse(name)
-    if order.all_tags and (reference.digest or ":" in name.rpartition("/")[2]):
+    if order.all_tags and names_one(name):
         raise errors.InvalidInput(f"{name} names one image where all tags are asked for", "leave the tag out")
     if not order.all_tags and (found := _sufficient(images, reference, order)):
         return [found]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import BinaryIO, NamedTuple
 
 import msgspec
 
@@ -11,14 +10,12 @@ from containerlab import errors
 from containerlab.distribution.remote import Fetched, Remote
 from containerlab.distribution.transfer import platforms
 from containerlab.distribution.transfer.progress import Begun, Note, Watcher, nobody
-from containerlab.distribution.transfer.sending import Sending, parts_of
-from containerlab.oci import digest as digests
+from containerlab.distribution.transfer.sending import Sending, StoredBlob, parts_of
 from containerlab.oci import image as documents
 from containerlab.oci.image import Descriptor, Index, Manifest
 from containerlab.oci.platform import Platform
-from containerlab.oci.reference import Reference
+from containerlab.oci.reference import Reference, names_one
 from containerlab.store import lookup
-from containerlab.store.blobs import Blobs
 from containerlab.store.images import Images
 from containerlab.store.referrers import attached
 
@@ -59,7 +56,7 @@ def push(images: Images, name: str, order: PushOrder, watch: Watcher = nobody) -
     reference = Reference.parse(name)
     if reference.digest:
         raise errors.InvalidInput(f"{name} names an image by its digest", "push it by a tag")
-    if order.all_tags and ":" in name.rpartition("/")[2]:
+    if order.all_tags and names_one(name):
         raise errors.InvalidInput(f"{name} names one image where all tags are asked for", "leave the tag out")
     references = _tagged(images, reference) if order.all_tags else [reference]
     with (
@@ -87,10 +84,10 @@ def push_manifest(images: Images, place: Reference, raw: bytes, tls_verify: bool
     The caller holds a lease.
     """
     document = documents.decode_document(raw)
-    descriptor = Descriptor(media_type=document.media_type, digest=digests.of(raw), size=len(raw))
+    descriptor = Descriptor.of(raw, document.media_type)
     fetched = Fetched(descriptor, raw)
     with Remote(place, for_push=True, tls_verify=tls_verify) as remote:
-        sending = Sending(remote, _JOBS, nobody, lambda blob: _Stored(images.blobs, blob), lambda blob: ())
+        sending = Sending(remote, _JOBS, nobody, lambda blob: StoredBlob(images.blobs, blob), lambda blob: ())
         sending.blobs(parts_of([fetched]), remote.close)
         sending.manifest(place.tag, fetched)
 
@@ -104,27 +101,13 @@ def _tagged(images: Images, reference: Reference) -> list[Reference]:
     return found
 
 
-class _Stored(NamedTuple):
-    """A blob of the store as a body; what is read is verified."""
-
-    blobs: Blobs
-    descriptor: Descriptor
-
-    @property
-    def size(self) -> int | None:
-        return self.descriptor.size
-
-    def open(self) -> BinaryIO:
-        return self.blobs.open(self.descriptor)
-
-
 class _Pushing:
     """Images of one repository on their way; the caller holds a lease."""
 
     def __init__(self, images: Images, remote: Remote, order: PushOrder, watch: Watcher) -> None:
         self._images, self._remote, self._order, self._watch = images, remote, order, watch
         self._sending = Sending(
-            remote, order.jobs, watch, lambda blob: _Stored(images.blobs, blob), self._sources
+            remote, order.jobs, watch, lambda blob: StoredBlob(images.blobs, blob), self._sources
         )
 
     def send(self, reference: Reference) -> Pushed:

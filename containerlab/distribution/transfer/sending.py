@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import BinaryIO, NamedTuple
 
 from containerlab.distribution.exchange import Body
 from containerlab.distribution.remote import Fetched, Remote
@@ -11,13 +12,28 @@ from containerlab.distribution.transfer import parallel
 from containerlab.distribution.transfer.progress import Blob, Status, Watcher
 from containerlab.distribution.uploads import Session
 from containerlab.oci.image import Descriptor, Manifest
+from containerlab.store.blobs import Blobs
 
-__all__ = ["Sending", "parts_of"]
+__all__ = ["Sending", "StoredBlob", "parts_of"]
 
 _QUESTIONS = 10
 """How many blobs are asked for at once: that costs nobody anything."""
 _MOST_SOURCES = 2
 """Repositories that a blob may be in, of which it is tried to take it over."""
+
+
+class StoredBlob(NamedTuple):
+    """A blob of the store as a body; what is read is verified."""
+
+    blobs: Blobs
+    descriptor: Descriptor
+
+    @property
+    def size(self) -> int | None:
+        return self.descriptor.size
+
+    def open(self) -> BinaryIO:
+        return self.blobs.open(self.descriptor)
 
 
 class Sending:

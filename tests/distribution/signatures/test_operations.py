@@ -223,7 +223,7 @@ def test_what_is_no_signature_stands_beside_one_that_is(image: Reference) -> Non
     operations.sign(image, KEY, {})
     found = operations.verify(image, KEY.public, {})
     assert [bool(each.problem) for each in found.findings] == [True, True, True, True, False]
-    assert "no statement about an image" in found.findings[3].problem
+    assert "signed statement about an image is not valid" in found.findings[3].problem
 
 
 def test_signers_at_once_lose_nothing_as_referrers(image: Reference, registry: registries.Registry) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from containerlab import errors
 from containerlab.distribution.api.operation import Operation
+from containerlab.oci.untrusted import UNREADABLE
 
 __all__ = ["MAX_BODY", "arguments", "segments"]
 
@@ -87,7 +88,7 @@ def _document(body: bytes, kind: type[msgspec.Struct]) -> msgspec.Struct:
         raise errors.InvalidInput("the body has a zero byte", _NO_ZERO)
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise errors.InvalidInput(f"body: {_sentence(error, kind)}") from error
 
 

@@ -19,6 +19,7 @@ from containerlab.distribution.server.protocol.request import (
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
 from containerlab.distribution.server.uploads import Session
+from containerlab.oci import digest as digests
 from containerlab.oci.distribution import content_range
 
 __all__ = ["begin", "cancel", "patch", "position", "put", "status"]
@@ -44,7 +45,7 @@ async def begin(request: Request, name: str, _: str) -> Answer:
         if mounted:
             return _created(name, mounted)
     digest = request.query("digest")
-    algorithm = digest.partition(":")[0] if digest else request.query("digest-algorithm") or "sha256"
+    algorithm = digests.algorithm(digest) if digest else request.query("digest-algorithm") or "sha256"
     if digest:
         content.checked_digest(digest)
     upload_id = await in_thread(uploads.begin, registry, identity, name, algorithm)
