@@ -184,6 +184,7 @@ def test_a_helper_for_one_registry_counts_before_that_for_all(
         ("echo on stderr >&2; exit 1", "on stderr"),
         ("exit 3", "exit code 3"),
         ("echo no json", "gave no credentials for r but: no json"),
+        ("""printf '{"Secret":"\\377"}'""", "gave no credentials for r but: "),
         ("printf 'a\\033[31mb'; exit 1", "a [31mb"),
     ],
 )
