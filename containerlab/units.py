@@ -115,10 +115,13 @@ def format_seconds(duration_s: float) -> str:
 def format_count(number: int, noun: str) -> str:
     """Write how many there are of something.
 
-    >>> format_count(1, "layer"), format_count(3, "layer")
-    ('1 layer', '3 layers')
+    >>> format_count(1, "layer"), format_count(3, "layer"), format_count(0, "copy")
+    ('1 layer', '3 layers', '0 copies')
     """
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    if number == 1:
+        return f"1 {noun}"
+    is_y = noun.endswith("y") and noun[-2] not in "aeiou"
+    return f"{number} {noun[:-1]}ies" if is_y else f"{number} {noun}s"
 
 
 def format_age(then: float, now: float | None = None) -> str:

@@ -11,6 +11,7 @@ import re
 import msgspec
 
 from containerlab import errors
+from containerlab.distribution.refusals import plain
 from containerlab.oci.untrusted import UNREADABLE
 
 __all__ = ["erase", "get", "store"]
@@ -94,5 +95,4 @@ def _check(code: int, said: bytes, helper: str, what: str) -> None:
 
 
 def _shown(said: bytes) -> str:
-    text = "".join(sign if sign.isprintable() else " " for sign in said.decode(errors="replace"))
-    return text.strip()[:200]
+    return plain(said.decode(errors="replace"), 200)

@@ -93,6 +93,6 @@ def _meaning(status: int) -> str:
         return f"status {status}"
 
 
-def plain(text: str) -> str:
-    """Make what a registry says fit to be shown: on one line, without control characters, not endless."""
-    return "".join(sign if sign.isprintable() else " " for sign in text[:_SHOWN]).strip()
+def plain(text: str, most: int = _SHOWN) -> str:
+    """Make what somebody else says fit to be shown: on one line, without control characters, not endless."""
+    return "".join(sign if sign.isprintable() else " " for sign in text[:most]).strip()

@@ -126,7 +126,7 @@ def _perform(engine: Engine, operation: Operation, *words: Any, **options: Any) 
         if typing.get_origin(operation.answer_type) is Page:
             return _listed(operation, call, given)
         answer = call(**_whole(operation, given))
-        return _shown(operation, answer, registry.host, words)
+        return _shown(answer, registry.host, words)
 
 
 def _whole(operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def _listed(operation: Operation, call: Callable[..., Any], given: dict[str, Any
     return table_of(builtins.list(islice(every(call, **given, **size), most)), kind)
 
 
-def _shown(operation: Operation, answer: Any, host: str, words: tuple[Any, ...]) -> Any:
+def _shown(answer: Any, host: str, words: tuple[Any, ...]) -> Any:
     from containerlab.engine.told import told
 
     if answer is None:

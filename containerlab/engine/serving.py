@@ -17,7 +17,7 @@ import msgspec
 
 from containerlab import errors
 from containerlab.distribution.credentials import Credentials
-from containerlab.distribution.endpoints import Endpoint, TlsFiles, endpoint
+from containerlab.distribution.endpoints import Endpoint, TlsFiles, endpoint, is_loopback
 from containerlab.distribution.server import listening
 from containerlab.distribution.server.process import ADMIN_PASSWORD, Order, Started
 from containerlab.distribution.server.registry import Settings
@@ -100,7 +100,7 @@ class RegistryServer(html.Shown, RemoteRegistry):
 
     def _warning(self) -> str:
         settings = self.settings
-        if settings.tls_certificate or settings.public_url or listening.is_loopback(settings.host):
+        if settings.tls_certificate or settings.public_url or is_loopback(settings.host):
             return ""
         return "\nwhat is sent to it can be read on the way: give --tls-cert and --tls-key"
 

@@ -28,7 +28,6 @@ PARAMETERS: dict[str, Flag] = {
     "again": Flag("--again", units.switch, "Also if it was done already"),
     "by": Flag("--by", v.choice("pushed", "pulled"), "What age counts from: pushed, or pulled for the last push or pull", "WORD", completes="pushed pulled"),
     "category": Flag("--category", v.text, "What kind of thing it is, in one word", "WORD"),
-    "delete_on_source": Flag("--delete-on-source", units.switch, "Delete there what is deleted here"),
     "description": Flag("--description", v.text, "What it is, in one line", "TEXT"),
     "discard": Flag("--discard", units.switch, "Remove damaged blobs, so that the next push brings them again"),
     "dry_run": Flag("--dry-run", units.switch, "Only say what would be done"),

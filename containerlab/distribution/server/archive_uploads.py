@@ -114,7 +114,7 @@ def append(registry: Registry, who: Identity, id: str, offset: int) -> Iterator[
         size = os.fstat(fd).st_size
         if upload.status != "receiving" or offset != size:
             raise WrongOffset(f"the next piece belongs at {size}, not at {offset}", received=size)
-        yield Appending(registry, upload, fd)
+        yield Appending(upload, fd)
     with registry.database.writing() as connection:
         connection.execute("UPDATE archives SET touched = ? WHERE id = ?", (registry.now(), id))
 
@@ -130,7 +130,7 @@ class WrongOffset(errors.Conflict):
 class Appending:
     """Takes bytes of a piece; made by `append`."""
 
-    def __init__(self, registry: Registry, upload: ArchiveUpload, fd: int) -> None:
+    def __init__(self, upload: ArchiveUpload, fd: int) -> None:
         self._upload, self._fd = upload, fd
         self.received = os.lseek(fd, 0, os.SEEK_END)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import socket
 
 from containerlab import errors
+from containerlab.distribution.endpoints import is_loopback
 from containerlab.distribution.server.registry import Settings
 
-__all__ = ["check", "is_loopback", "listen", "url"]
+__all__ = ["check", "listen", "url"]
 
 _BACKLOG = 2048
 _PUBLIC = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+/?")
@@ -50,18 +50,6 @@ def _check_pair(settings: Settings) -> None:
             f" {error.strerror or error}",
             "both have to be PEM, and belong together",
         ) from error
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches an address.
-
-    >>> is_loopback("localhost"), is_loopback("127.0.0.2"), is_loopback("0.0.0.0")
-    (True, True, False)
-    """
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def listen(settings: Settings) -> socket.socket:

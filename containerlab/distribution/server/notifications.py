@@ -6,7 +6,7 @@ that alone in its envelope, for receivers that know nothing else. The signature 
     X-Containerlab-Signature: sha256=<HMAC-SHA256 of "<timestamp>.<body>" with the secret, hexadecimal>
 
 and the timestamp, in seconds since the epoch, in X-Containerlab-Timestamp: a receiver refuses old ones, so
-that nobody can send a recorded event again. See docs/webhooks.md for how to verify it.
+that nobody can send a recorded event again. See docs/registry-partners.md for how to verify it.
 
 Source: CloudEvents 1.0, JSON format; distribution, docs/about/notifications.md.
 """

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import http.client
 import socket
-import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from containerlab import errors
+from containerlab.distribution import pools, refusals
 from containerlab.distribution.server import targets
+from containerlab.distribution.tries import retry_after_s
 
 __all__ = ["Outcome", "Post", "Poster"]
 
@@ -90,7 +90,9 @@ class Poster:
             self._note(plain)
             if target.is_tls:
                 # A TLS socket takes the descriptor over; the timer and `close` keep one of their own.
-                connection.sock = _context(tls_verify).wrap_socket(plain.dup(), server_hostname=target.host)
+                connection.sock = pools.context(None, tls_verify).wrap_socket(
+                    plain.dup(), server_hostname=target.host
+                )
             yield connection
         finally:
             timer.cancel()
@@ -111,16 +113,6 @@ def _end(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_RDWR)
 
 
-@functools.cache
-def _context(tls_verify: bool) -> ssl.SSLContext:
-    """Return what TLS is spoken with; to read the system's authorities takes 20 ms."""
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if not tls_verify:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
-
-
 def _exchange(connection: http.client.HTTPConnection, target: targets.Target, post: Post) -> Outcome:
     # The class for plain HTTP would write the port of https into the Host header.
     default = 443 if target.is_tls else 80
@@ -129,7 +121,7 @@ def _exchange(connection: http.client.HTTPConnection, target: targets.Target, po
     headers = {"Host": host, "Connection": "close", **post.headers}
     connection.request("POST", target.path, post.body, headers)
     with connection.getresponse() as answer:
-        return Outcome(answer.status, _start_of(answer), _retry_after(answer.getheader("Retry-After", "")))
+        return Outcome(answer.status, _start_of(answer), _retry_after_s(answer))
 
 
 def _start_of(answer: http.client.HTTPResponse) -> str:
@@ -138,8 +130,8 @@ def _start_of(answer: http.client.HTTPResponse) -> str:
         text = answer.read(_ANSWER_BYTES).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException, ValueError):
         return ""
-    return "".join(each if each.isprintable() else " " for each in text)
+    return refusals.plain(text, _ANSWER_BYTES)
 
 
-def _retry_after(text: str) -> float:
-    return min(float(text), _MOST_RETRY_AFTER_S) if text.isascii() and text.isdigit() else 0.0
+def _retry_after_s(answer: http.client.HTTPResponse) -> float:
+    return min(retry_after_s(answer.getheader("Retry-After", "")) or 0.0, _MOST_RETRY_AFTER_S)

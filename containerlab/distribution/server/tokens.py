@@ -25,6 +25,7 @@ from containerlab.distribution.server.logins import Refused
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import ANONYMOUS, Identity, Level
 from containerlab.oci.distribution import is_name
+from containerlab.oci.image import format_time
 
 __all__ = ["ALL", "CATALOG", "Access", "Answer", "issue", "service", "verify"]
 
@@ -101,16 +102,10 @@ def issue(
         token=token,
         access_token=token,
         expires_in=max(1, int(expires - now)),
-        issued_at=_rfc3339(now),
+        issued_at=format_time(int(now)),
         scope=" ".join(f"{each.type}:{each.name}:{','.join(each.actions)}" for each in access),
         refresh_token=proofs.refresh_token(registry, who, client) if is_offline else "",
     )
-
-
-def _rfc3339(moment: float) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(int(moment), UTC).isoformat().replace("+00:00", "Z")
 
 
 def _sign(registry: Registry, who: Identity, access: Sequence[Access], times: tuple[float, float]) -> str:

@@ -40,10 +40,6 @@ class Blob(msgspec.Struct, frozen=True):
     detail: str = ""
     """Of a blob that was mounted, the repository that it is from."""
 
-    @property
-    def has_ended(self) -> bool:
-        return self.status in ("pulled", "pushed", "mounted", "exists")
-
 
 class Note(msgspec.Struct, frozen=True):
     """A sentence about something that was done in another way."""

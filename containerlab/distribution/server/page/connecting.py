@@ -57,7 +57,7 @@ def _replicate(visit: Visit, scope: str) -> str:
 
 def _run_replication(visit: Visit, scope: str) -> str:
     planned = visit.api.replications.run(visit.id()).items
-    return f"{units.format_count(len(planned), 'copy').replace('copys', 'copies')} to be made."
+    return f"{units.format_count(len(planned), 'copy')} to be made."
 
 
 def _remove_replication(visit: Visit, scope: str) -> str:

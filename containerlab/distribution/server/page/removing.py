@@ -52,10 +52,6 @@ def remove(visit: Visit) -> Response:
     return visit.go(addresses.HOME, f"{repository.name} is deleted.")
 
 
-def _named(reference: str) -> str:
-    return f"@{reference[:19]}" if ":" in reference else f":{reference}" if reference else ""
-
-
 def _wanted(visit: Visit, reference: str) -> tuple[Repository, str]:
     if not visit.registry.settings.deletes:
         raise errors.NotPermitted("this registry deletes nothing", "it was started with --no-delete")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from containerlab import errors
+from containerlab.distribution.api.problem import status_of
 from containerlab.distribution.server import authentication
 from containerlab.distribution.server.page import addresses, rendering, sessions
 from containerlab.distribution.server.page.visit import Visit, cookie_name
@@ -111,7 +112,7 @@ def _answer(
     try:
         visit = Visit(registry, request, *_visitor(registry, request), form or {})
     except errors.LabError as error:  # as a damaged database: no page can be made
-        return PlainTextResponse(f"{error}\n", _status(error))
+        return PlainTextResponse(f"{error}\n", status_of(error))
     try:
         if form is None:
             raise errors.InvalidInput("the form is too long, or not one of this page")
@@ -165,7 +166,7 @@ def _refused(visit: Visit) -> Response:
 
 
 def _failed(visit: Visit, error: errors.LabError) -> Response:
-    status = _status(error)
+    status = status_of(error)
     if status in (401, 403, 404) and visit.session is None and not visit.is_open and _wants_page(visit):
         return visit.go(addresses.with_query("/ui/login", next=visit.here))
     back = visit.request.url.path if visit.request.method == "POST" else ""
@@ -188,22 +189,3 @@ _TITLES = {
     429: "Too many tries",
     503: "Not available now",
 }
-_STATUSES: tuple[tuple[type[errors.LabError], int], ...] = (
-    (errors.InvalidInput, 400),
-    (errors.NotFound, 404),
-    (errors.NotPermitted, 403),
-    (errors.AlreadyExists, 409),
-    (errors.Conflict, 409),
-    (errors.Unsupported, 400),
-    (errors.CorruptContent, 400),
-    (errors.Unavailable, 503),
-    (errors.TimedOut, 503),
-)
-
-
-def _status(error: errors.LabError) -> int:
-    """Return the status of an answer that tells of an error; those of the protocol bring their own."""
-    own = getattr(error, "status", None)
-    if isinstance(own, int):
-        return own
-    return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)

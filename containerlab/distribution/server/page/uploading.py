@@ -1,4 +1,4 @@
-"""Uploads of archives: the page, and what its script calls. The pieces themselves go to `ArchiveContent`."""
+"""Uploads of archives: the page, and what its script calls. The pieces themselves go to `archive_content`."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ def begin(visit: Visit) -> Response:
         raise errors.InvalidInput("an upload needs a size")
     for each in visit.api.archives.list().items:
         if (each.repository, each.size, each.tag, each.status) == (repository, size, tag, "receiving"):
-            return _told(visit, each)
-    return _told(visit, visit.api.archives.begin(repository, size, tag or None))
+            return _told(each)
+    return _told(visit.api.archives.begin(repository, size, tag or None))
 
 
 def inspect(visit: Visit) -> Response:
     """Say how far an upload is."""
-    return _told(visit, visit.api.archives.inspect(visit.path("id")))
+    return _told(visit.api.archives.inspect(visit.path("id")))
 
 
 def finish(visit: Visit) -> Response:
     """Take the images out of a complete archive."""
-    return _told(visit, visit.api.archives.finish(visit.path("id")))
+    return _told(visit.api.archives.finish(visit.path("id")))
 
 
 def cancel(visit: Visit) -> Response:
@@ -56,7 +56,7 @@ def cancel(visit: Visit) -> Response:
     return visit.go("/ui/upload", "The upload was given up; what had arrived is gone.")
 
 
-def _told(visit: Visit, upload: ArchiveUpload) -> Response:
+def _told(upload: ArchiveUpload) -> Response:
     from starlette.responses import Response
 
     return Response(msgspec.json.encode(upload), media_type="application/json")
