@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 
 from containerlab import errors
@@ -10,14 +9,13 @@ from containerlab.distribution.api.users import User, Users
 from containerlab.distribution.api.values import Page
 from containerlab.distribution.server import attempts, events, identities, logins, passwords
 from containerlab.distribution.server.api.binding import serves
+from containerlab.distribution.server.naming import check_account, check_text
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import SYSTEM, Identity, require_person, require_whole
 
 __all__ = [
     "FIRST",
     "change_password",
-    "check_name",
-    "check_text",
     "create",
     "end_logins",
     "ensure_administrator",
@@ -29,8 +27,6 @@ __all__ = [
 ]
 
 FIRST = "admin"
-_NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
-_MOST_NAME, _MOST_TEXT = 64, 255
 
 
 @serves(Users.create)
@@ -48,7 +44,7 @@ def create(
     Raises: NotPermitted, InvalidInput, AlreadyExists.
     """
     _require_administrator(who, "create a user")
-    check_name(name)
+    check_account(name)
     values = (registry.passwords.hash(passwords.check_password(password)), is_admin, check_text(description))
     with registry.database.writing() as connection:
         if connection.execute("SELECT 1 FROM accounts WHERE name = ?", (name,)).fetchone():
@@ -246,36 +242,6 @@ def reset_password(registry: Registry, name: str = FIRST, password: str = "") ->
             detail=f"user {name} has a new password, set on the storage",
         )
     return chosen
-
-
-# rules
-
-
-def check_name(name: str) -> str:
-    """Return a name that may be given to an account or an organisation.
-
-    >>> check_name("alice")
-    'alice'
-    """
-    if len(name) > _MOST_NAME or not _NAME.fullmatch(name) or name == SYSTEM.name:
-        raise errors.InvalidInput(
-            f"{name[:_MOST_NAME]!r} is not a name",
-            f"use small letters and digits, with one of . _ - between them, {_MOST_NAME} at most",
-        )
-    return name
-
-
-def check_text(text: str) -> str:
-    """Return a description: one line of at most 255 bytes, whatever the characters.
-
-    Raises: InvalidInput.
-    """
-    is_line = text.isprintable()  # no control characters, no surrogates
-    if not is_line or len(text.encode()) > _MOST_TEXT:
-        raise errors.InvalidInput(
-            f"a description is one line of at most {_MOST_TEXT} bytes", "leave control characters out"
-        )
-    return text
 
 
 def _require_administrator(who: Identity, what: str) -> None:

@@ -15,18 +15,25 @@ from containerlab.oci.distribution import is_name
 
 __all__ = [
     "MOST_ENTRIES",
+    "WITHIN",
     "Page",
     "Repository",
     "allowed",
     "find",
     "provide",
     "repositories",
+    "require_organization",
     "require_push",
+    "require_read",
     "tags",
+    "within",
 ]
 
 MOST_ENTRIES = 10_000
 """Of one page of tags or repositories; more come with the next."""
+WITHIN = "(?1 = '' OR name = ?1 OR organization || '/' = ?1)"
+"""What a WHERE says of the repositories of a scope, which is the first value."""
+_SELECT = "SELECT id, name, organization, is_public FROM repositories"
 
 
 class Repository(msgspec.Struct, frozen=True):
@@ -52,10 +59,8 @@ def find(connection: sqlite3.Connection, name: str) -> Repository | None:
     """
     if not is_name(name):
         raise NameInvalid(f"{name[:100]!r} is not the name of a repository", "write lower case: lab/base")
-    row = connection.execute(
-        "SELECT id, name, organization, is_public FROM repositories WHERE name = ?", (name,)
-    ).fetchone()
-    return Repository(row[0], row[1], row[2], bool(row[3])) if row else None
+    row = connection.execute(f"{_SELECT} WHERE name = ?", (name,)).fetchone()
+    return _repository(row) if row else None
 
 
 def allowed(connection: sqlite3.Connection, identity: Identity, name: str, needed: Level) -> Repository:
@@ -64,6 +69,23 @@ def allowed(connection: sqlite3.Connection, identity: Identity, name: str, neede
     Raises: NameInvalid, NotPermitted, NameUnknown.
     """
     return _required(identity, name, find(connection, name), needed)
+
+
+def within(registry: Registry, scope: str) -> list[Repository]:
+    """Return the repositories of a scope, by name."""
+    with registry.reader.reading() as connection:
+        rows = connection.execute(f"{_SELECT} WHERE {WITHIN} ORDER BY name", (scope,)).fetchall()
+    return [_repository(row) for row in rows]
+
+
+def _repository(row: tuple[int, str, str, int]) -> Repository:
+    return Repository(row[0], row[1], row[2], bool(row[3]))
+
+
+def require_organization(connection: sqlite3.Connection, name: str) -> None:
+    """Raise NotFound for an organisation that is not there."""
+    if not _organization(connection, name):
+        raise errors.NotFound.named("organisation", name)
 
 
 def require_read(identity: Identity, name: str, found: Repository | None) -> Repository:

@@ -30,6 +30,7 @@ __all__ = [
     "is_genuine",
     "keep_promises",
     "link",
+    "linked_size",
     "mount",
     "open_file",
     "promise",
@@ -66,13 +67,14 @@ def find(registry: Registry, identity: Identity, name: str, digest: str) -> Blob
     checked_digest(digest)
     with registry.quick.reading() as connection:
         repository = catalog.allowed(connection, identity, name, Level.READ)
-        size = _linked(connection, repository, digest)
+        size = linked_size(connection, repository, digest)
     if size is None or not _is_whole(registry, digest, size):
         raise BlobUnknown(f"no such blob in {name}: {digest}")
     return Blob(digest, size)
 
 
-def _linked(connection: sqlite3.Connection, repository: Repository, digest: str) -> int | None:
+def linked_size(connection: sqlite3.Connection, repository: Repository, digest: str) -> int | None:
+    """Return the bytes of a blob that a repository has; None when it has it not."""
     row = connection.execute(
         "SELECT size FROM links WHERE repository = ? AND digest = ?", (repository.id, digest)
     ).fetchone()
@@ -135,7 +137,7 @@ def promise(registry: Registry, identity: Identity, name: str, digest: str) -> b
     """
     with registry.notes.writing() as connection:
         repository = catalog.find(connection, name)
-        if repository is None or _linked(connection, repository, digest) is None:
+        if repository is None or linked_size(connection, repository, digest) is None:
             return False
         _promise(registry, connection, identity, repository.id, digest)
         return True
@@ -198,7 +200,7 @@ def delete(registry: Registry, identity: Identity, name: str, digest: str) -> No
     checked_digest(digest)
     with registry.database.writing() as connection:
         repository = catalog.allowed(connection, identity, name, Level.MANAGE)
-        if _linked(connection, repository, digest) is None:
+        if linked_size(connection, repository, digest) is None:
             raise BlobUnknown(f"no such blob in {name}: {digest}")
         user = connection.execute(
             "SELECT manifest FROM parts WHERE repository = ? AND digest = ? LIMIT 1", (repository.id, digest)

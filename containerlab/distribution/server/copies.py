@@ -14,7 +14,7 @@ import msgspec
 from containerlab import errors
 from containerlab.distribution.api.events import Event
 from containerlab.distribution.api.replications import Copy, ReplicationPolicy
-from containerlab.distribution.server import backoff, patterns
+from containerlab.distribution.server import backoff, events, patterns
 from containerlab.distribution.server.registry import Registry
 from containerlab.oci import attached
 
@@ -27,10 +27,6 @@ _TRIES = 3
 """Of what will hardly go better the next time."""
 _HOPELESS = (errors.InvalidInput, errors.NotFound, errors.Unsupported, errors.CorruptContent)
 _COLUMNS = "id, action, repository, reference, status, detail, attempts, created, tried, next"
-_HAS_NEWS = (
-    "SELECT coalesce((SELECT min(seen) FROM replications) < (SELECT seq FROM sqlite_sequence"
-    " WHERE name = 'events'), 0)"
-)
 
 
 class Turn(NamedTuple):
@@ -42,21 +38,17 @@ class Turn(NamedTuple):
 
 def enqueue(registry: Registry) -> None:
     """Queue what was pushed and deleted since that was looked at last."""
-    with registry.reader.reading() as connection:
-        if not connection.execute(_HAS_NEWS).fetchone()[0]:
-            return
+    if not events.has_news(registry, "replications"):
+        return
     with registry.database.writing() as connection:
         for number, raw, seen in connection.execute("SELECT id, document, seen FROM replications").fetchall():
             policy = msgspec.json.decode(raw, type=ReplicationPolicy)
-            rows = connection.execute(
-                "SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?", (seen, _AT_ONCE)
-            ).fetchall()
-            events = [Event(**dict(zip(Event.__struct_fields__, row, strict=True))) for row in rows]
-            for event in events:
+            new = events.since(connection, seen, _AT_ONCE)
+            for event in new:
                 if wanted := _wanted(policy, event):
                     put(registry, connection, number, wanted)
-            if events:
-                connection.execute("UPDATE replications SET seen = ? WHERE id = ?", (events[-1].id, number))
+            if new:
+                connection.execute("UPDATE replications SET seen = ? WHERE id = ?", (new[-1].id, number))
 
 
 def _wanted(policy: ReplicationPolicy, event: Event) -> Copy | None:

@@ -15,7 +15,7 @@ import msgspec
 from containerlab import errors
 from containerlab.distribution.api.events import Event
 from containerlab.distribution.api.webhooks import Delivery, Format
-from containerlab.distribution.server import backoff, listening, notifications
+from containerlab.distribution.server import backoff, events, listening, notifications
 from containerlab.distribution.server.posting import Outcome, Post, Poster
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.scopes import covers
@@ -32,10 +32,6 @@ _MOST_WAITING = 10_000
 _AT_ONCE = 500
 _SHOWN = 1000
 _HINT = "the last hundred are kept"
-_HAS_NEWS = (
-    "SELECT coalesce((SELECT min(seen) FROM webhooks) < (SELECT seq FROM sqlite_sequence"
-    " WHERE name = 'events'), 0)"
-)
 _COLUMNS = "id, webhook, event, kind, status, attempts, code, answer, created, tried, next"
 
 
@@ -51,23 +47,19 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
 
 def enqueue(registry: Registry) -> None:
     """Give every webhook what has happened since it was looked at last."""
-    with registry.reader.reading() as connection:
-        if not connection.execute(_HAS_NEWS).fetchone()[0]:
-            return
+    if not events.has_news(registry, "webhooks"):
+        return
     with registry.database.writing() as connection:
         hooks = connection.execute("SELECT id, scope, document, seen FROM webhooks").fetchall()
         for webhook, scope, raw, seen in hooks:
             # Written in one transaction with what was seen, so that nothing is sent twice or not at all.
-            rows = connection.execute(
-                "SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?", (seen, _AT_ONCE)
-            ).fetchall()
-            events = [Event(**dict(zip(Event.__struct_fields__, row, strict=True))) for row in rows]
+            new = events.since(connection, seen, _AT_ONCE)
             wishes = msgspec.json.decode(raw, type=Wishes)
-            for event in events:
+            for event in new:
                 if wishes.is_enabled and event.kind in wishes.kinds and covers(scope, event.repository):
                     put(registry, connection, webhook, event, wishes.format)
-            if events:
-                connection.execute("UPDATE webhooks SET seen = ? WHERE id = ?", (events[-1].id, webhook))
+            if new:
+                connection.execute("UPDATE webhooks SET seen = ? WHERE id = ?", (new[-1].id, webhook))
 
 
 def put(registry: Registry, connection: sqlite3.Connection, webhook: int, event: Event, form: str) -> int:

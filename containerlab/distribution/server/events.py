@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from containerlab import errors
 from containerlab.distribution.api.events import Event, Events, Kind
@@ -16,7 +16,7 @@ from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, Level, require_whole
 
-__all__ = ["Event", "Kind", "export", "find", "forget_old", "note", "note_denied", "since"]
+__all__ = ["Event", "Kind", "export", "find", "forget_old", "has_news", "note", "note_denied", "since"]
 
 _BATCH = 1000
 _SAME_S = 60.0
@@ -57,9 +57,19 @@ def forget_old(registry: Registry) -> None:
             ).rowcount
 
 
-def since(registry: Registry, last: int, most: int = 1000) -> list[Event]:
-    """Return what happened after the event with the number `last`, oldest first."""
-    return _events(registry, "id > ? ORDER BY id LIMIT ?", (last, most))
+def has_news(registry: Registry, follower: Literal["webhooks", "replications"]) -> bool:
+    """Tell whether something has happened that one of those who follow events has not seen. Microseconds."""
+    with registry.reader.reading() as connection:
+        found = connection.execute(
+            f"SELECT (SELECT min(seen) FROM {follower}) < (SELECT seq FROM sqlite_sequence"
+            " WHERE name = 'events')"
+        ).fetchone()
+    return bool(found[0])
+
+
+def since(connection: sqlite3.Connection, seen: int, most: int = _BATCH) -> list[Event]:
+    """Return what happened after the event with the number `seen`, oldest first."""
+    return _events(connection, "id > ? ORDER BY id LIMIT ?", (seen, most))
 
 
 @serves(Events.list)
@@ -73,7 +83,8 @@ def find(
     where, values = _condition(identity, wanted)
     if after:
         where, values = f"{where} AND id < ?", [*values, min(int(after), 2**62)]
-    found = _events(registry, f"{where} ORDER BY id DESC LIMIT ?", [*values, limit + 1])
+    with registry.reader.reading() as connection:
+        found = _events(connection, f"{where} ORDER BY id DESC LIMIT ?", [*values, limit + 1])
     items = tuple(found[:limit])
     return Page(items, str(items[-1].id) if len(found) > limit else "")
 
@@ -133,8 +144,7 @@ def _visible(identity: Identity) -> tuple[str, list[Any]]:
     return f"({' OR '.join(clauses)})", values
 
 
-def _events(registry: Registry, where: str, values: Any) -> list[Event]:
-    with registry.reader.reading() as connection:
-        rows = connection.execute(f"SELECT * FROM events WHERE {where}", values).fetchall()
+def _events(connection: sqlite3.Connection, where: str, values: Any) -> list[Event]:
+    rows = connection.execute(f"SELECT * FROM events WHERE {where}", values).fetchall()
     fields = Event.__struct_fields__
     return [Event(**dict(zip(fields, row, strict=True))) for row in rows]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from containerlab.distribution.api.garbage import Collection, Garbage
-from containerlab.distribution.server import events, examinations, releasing, retention, uploads
+from containerlab.distribution.server import catalog, events, examinations, releasing, retention, uploads
 from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.releasing import Release
 from containerlab.distribution.server.retention_plan import DAY_S, Rule
 from containerlab.distribution.server.rights import SYSTEM, Identity
-from containerlab.distribution.server.scopes import require_managed
+from containerlab.distribution.server.scopes import repository_of, require_managed
 
 __all__ = ["Deletions", "collect", "sweep"]
 
@@ -37,7 +37,7 @@ def collect(
     grace_s = registry.settings.grace_s if grace_s is None else grace_s
     release = Release(registry, is_dry_run=dry_run)
     manifests = links = 0
-    for repository in retention.repositories_in(registry, scope):
+    for repository in catalog.within(registry, scope):
         with release.changing(repository.id) as connection:
             if untagged:
                 rule = {0: Rule(untagged_days=grace_s / DAY_S)}
@@ -105,5 +105,5 @@ def _note(registry: Registry, who: Identity, scope: str, done: Collection) -> No
         f" {done.freed_bytes} bytes freed"
     )
     with registry.database.writing() as connection:
-        repository = "" if scope.endswith("/") else scope
+        repository = repository_of(scope)
         events.note(registry, connection, who, "collection", repository=repository, detail=said)

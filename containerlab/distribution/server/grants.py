@@ -8,7 +8,7 @@ from containerlab import errors
 from containerlab.distribution.api.organizations import LevelName
 from containerlab.distribution.api.rights import Right, Rights
 from containerlab.distribution.api.values import Page
-from containerlab.distribution.server import events
+from containerlab.distribution.server import catalog, events
 from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import (
@@ -18,7 +18,7 @@ from containerlab.distribution.server.rights import (
     require_person,
     require_whole,
 )
-from containerlab.distribution.server.scopes import manages, require_managed
+from containerlab.distribution.server.scopes import manages, repository_of, require_managed
 
 __all__ = ["check_end", "grant", "list_rights", "revoke"]
 
@@ -43,7 +43,8 @@ def grant(
     require_managed(who, scope, "give rights")
     with registry.database.writing() as connection:
         check_end(registry, connection, who, scope, until)
-        _check_organization(connection, scope)
+        # A right on what is not there would be somebody's when somebody else makes it.
+        catalog.require_organization(connection, organization_of(scope))
         _check_account(connection, account, scope)
         connection.execute(
             "INSERT OR REPLACE INTO rights (account, scope, level, until) VALUES (?, ?, ?, ?)",
@@ -81,13 +82,6 @@ def _own_end(registry: Registry, connection: sqlite3.Connection, who: Identity, 
         )
     ]
     return None if None in ends else max(ends, default=registry.now())
-
-
-def _check_organization(connection: sqlite3.Connection, scope: str) -> None:
-    """A right on what is not there would be somebody's when somebody else makes it."""
-    name = organization_of(scope)
-    if not connection.execute("SELECT 1 FROM organizations WHERE name = ?", (name,)).fetchone():
-        raise errors.NotFound.named("organisation", name)
 
 
 def _check_account(connection: sqlite3.Connection, account: str, scope: str) -> None:
@@ -138,5 +132,4 @@ def list_rights(
 
 
 def _note(registry: Registry, connection: sqlite3.Connection, who: Identity, scope: str, said: str) -> None:
-    repository = "" if scope.endswith("/") else scope
-    events.note(registry, connection, who, "rights", repository=repository, detail=said)
+    events.note(registry, connection, who, "rights", repository=repository_of(scope), detail=said)

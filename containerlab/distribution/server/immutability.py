@@ -8,12 +8,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
-import msgspec
-
 from containerlab.distribution.api.immutability import Immutability, ImmutabilityRule
 from containerlab.distribution.api.values import Page
-from containerlab.distribution.server import patterns, rules
+from containerlab.distribution.server import rules
 from containerlab.distribution.server.api.binding import serves
+from containerlab.distribution.server.patterns import Selection
 from containerlab.distribution.server.problems import Denied
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
@@ -21,14 +20,6 @@ from containerlab.distribution.server.rights import Identity
 __all__ = ["check", "is_immutable", "listed", "remove", "set_rule", "tester"]
 
 _KIND = "immutability"
-
-
-class _Rule(msgspec.Struct, frozen=True):
-    tags: tuple[str, ...] = ("*",)
-    exceptions: tuple[str, ...] = ()
-
-    def is_about(self, tag: str) -> bool:
-        return patterns.matches_any(self.tags, tag) and not patterns.matches_any(self.exceptions, tag)
 
 
 @serves(Immutability.set)
@@ -41,8 +32,9 @@ def set_rule(
     exceptions: tuple[str, ...] = (),
 ) -> ImmutabilityRule:
     """Make a rule."""
-    rules.check_patterns(tags, exceptions)
-    return _shown(rules.add(registry, identity, _KIND, scope, _Rule(tags, exceptions)))
+    wanted = Selection(tags=tags, exceptions=exceptions)
+    wanted.check()
+    return _shown(rules.add(registry, identity, _KIND, scope, wanted))
 
 
 @serves(Immutability.list)
@@ -59,8 +51,8 @@ def remove(registry: Registry, identity: Identity, id: int) -> None:
 
 def tester(connection: sqlite3.Connection, repository: str) -> Callable[[str], bool]:
     """Return what tells of a repository's tags whether they have to stay what they are."""
-    known = [kept.read(_Rule) for kept in rules.about(connection, _KIND, repository)]
-    return lambda tag: any(rule.is_about(tag) for rule in known)
+    known = [kept.read(Selection) for kept in rules.about(connection, _KIND, repository)]
+    return lambda tag: any(rule.has(tag) for rule in known)
 
 
 def is_immutable(connection: sqlite3.Connection, repository: str, tag: str) -> bool:
@@ -89,11 +81,11 @@ def check(
 
 def _rule_about(connection: sqlite3.Connection, repository: str, tag: str) -> rules.Kept | None:
     kept = rules.about(connection, _KIND, repository)
-    return next((rule for rule in kept if rule.read(_Rule).is_about(tag)), None)
+    return next((rule for rule in kept if rule.read(Selection).has(tag)), None)
 
 
 def _shown(kept: rules.Kept) -> ImmutabilityRule:
-    rule = kept.read(_Rule)
+    rule = kept.read(Selection)
     return ImmutabilityRule(
         id=kept.id, scope=kept.scope, tags=rule.tags, exceptions=rule.exceptions, created=kept.created
     )

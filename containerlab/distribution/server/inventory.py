@@ -6,15 +6,13 @@ repository has it.
 
 from __future__ import annotations
 
-import json
-import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 import msgspec
 
 from containerlab import errors
-from containerlab.distribution.server import catalog
+from containerlab.distribution.server import catalog, content
 from containerlab.distribution.server.catalog import Repository
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, Level
@@ -268,24 +266,16 @@ def _child(registry: Registry, repository: Repository, child: Descriptor) -> Ima
 def _document(registry: Registry, descriptor: Descriptor) -> Manifest | Index | None:
     """Read a manifest; None for one that is no image or artifact of a kind that is known."""
     try:
-        return documents.decode_document(_read(registry, descriptor.digest), descriptor.media_type)
+        return documents.decode_document(registry.document(descriptor.digest), descriptor.media_type)
     except (errors.CorruptContent, errors.Unsupported):
         return None
-
-
-def _read(registry: Registry, digest: str) -> bytes:
-    raw = registry.documents.get(digest)
-    if raw is None:
-        raw = registry.blobs.read(digest)
-        registry.documents.keep(digest, raw)
-    return raw
 
 
 def _image(registry: Registry, repository: Repository, descriptor: Descriptor, manifest: Manifest) -> Image:
     config = None
     if documents.is_config(manifest.config.media_type) and _has(registry, repository, manifest.config.digest):
         try:
-            config = documents.decode_config(_read(registry, manifest.config.digest))
+            config = documents.decode_config(registry.document(manifest.config.digest))
         except (errors.CorruptContent, errors.NotFound):
             config = None
     return Image(descriptor=descriptor, manifest=manifest, config=config)
@@ -293,12 +283,4 @@ def _image(registry: Registry, repository: Repository, descriptor: Descriptor, m
 
 def _has(registry: Registry, repository: Repository, digest: str) -> bool:
     with registry.reader.reading() as connection:
-        return _linked(connection, repository.id, [digest]) == {digest}
-
-
-def _linked(connection: sqlite3.Connection, repository: int, digests: Iterable[str]) -> set[str]:
-    rows = connection.execute(
-        "SELECT digest FROM links WHERE repository = ? AND digest IN (SELECT value FROM json_each(?))",
-        (repository, json.dumps(list(digests))),
-    )
-    return {row[0] for row in rows}
+        return content.linked_size(connection, repository, digest) is not None

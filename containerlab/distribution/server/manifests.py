@@ -99,14 +99,10 @@ def read(registry: Registry, manifest: Manifest) -> bytes:
 
     Raises: ManifestUnknown when they are lost or damaged.
     """
-    raw = registry.documents.get(manifest.digest)
-    if raw is None:
-        try:
-            raw = registry.blobs.read(manifest.digest)
-        except (errors.NotFound, errors.CorruptContent) as error:
-            raise ManifestUnknown(error.message, "push it again") from error
-        registry.documents.keep(manifest.digest, raw)
-    return raw
+    try:
+        return registry.document(manifest.digest)
+    except (errors.NotFound, errors.CorruptContent) as error:
+        raise ManifestUnknown(error.message, "push it again") from error
 
 
 def delete(

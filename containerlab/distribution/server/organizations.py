@@ -8,11 +8,10 @@ from containerlab import errors
 from containerlab.distribution.api.organizations import Organization, Organizations
 from containerlab.distribution.api.values import Page
 from containerlab.distribution.server import events, repositories
-from containerlab.distribution.server.accounts import check_text
 from containerlab.distribution.server.api.binding import serves
+from containerlab.distribution.server.naming import check_organization, check_text
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, Level, organization_of, require, require_person
-from containerlab.oci.distribution import is_name
 from containerlab.store import removal
 
 __all__ = ["create", "inspect", "list_organizations", "remove", "update"]
@@ -29,7 +28,7 @@ def create(
     require_person(who, "create an organisation")
     if not who.is_admin and not registry.settings.users_create_organizations:
         raise errors.NotPermitted("only an administrator can create an organisation here", "ask one")
-    _check_name(name)
+    check_organization(name)
     check_text(description)
     with registry.database.writing() as connection:
         if connection.execute("SELECT 1 FROM organizations WHERE name = ?", (name,)).fetchone():
@@ -127,14 +126,6 @@ def remove(registry: Registry, who: Identity, name: str, *, force: bool = False)
         connection.execute("DELETE FROM organizations WHERE name = ?", (name,))
         events.note(registry, connection, who, "organization", detail=f"organisation {name} removed")
     removal.collect(registry.images)
-
-
-def _check_name(name: str) -> None:
-    if not is_name(name) or "/" in name:
-        raise errors.InvalidInput(
-            f"{name[:64]!r} is not the name of an organisation",
-            "use small letters and digits, with one of . _ - between them",
-        )
 
 
 def _require_managed(who: Identity, name: str, verb: str) -> None:

@@ -17,7 +17,7 @@ from containerlab.distribution.remote import Remote
 from containerlab.distribution.server.registry import Registry
 from containerlab.oci.reference import Reference
 
-__all__ = ["Partner", "changed"]
+__all__ = ["Partner", "changed", "document"]
 
 _PORT = 443
 _Policy = TypeVar("_Policy", ReplicationPolicy, UpstreamPolicy)
@@ -31,6 +31,16 @@ class Partner(msgspec.Struct, frozen=True, kw_only=True):
     username: str = ""
     password: str = ""
     tls_verify: bool = True
+
+    @staticmethod
+    def of(policy: ReplicationPolicy | UpstreamPolicy, password: str | None) -> Partner:
+        """Return the registry that a policy names."""
+        return Partner(
+            registry=policy.registry,
+            username=policy.username,
+            password=password or "",
+            tls_verify=policy.tls_verify,
+        )
 
     def check(self, registry: Registry) -> None:
         """Refuse one that nothing would ever be sent to.
@@ -67,6 +77,11 @@ class Partner(msgspec.Struct, frozen=True, kw_only=True):
 
     def _reference(self, repository: str) -> Reference:
         return Reference.parse(f"{self.registry}/{repository}:latest")
+
+
+def document(policy: ReplicationPolicy | UpstreamPolicy) -> str:
+    """Write a policy as it is kept and shown: the password stands elsewhere."""
+    return msgspec.json.encode(msgspec.structs.replace(policy, password=None)).decode()
 
 
 def changed(policy: _Policy, change: ReplicationChange | UpstreamChange) -> tuple[_Policy, str | None]:

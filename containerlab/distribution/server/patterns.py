@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
+import msgspec
+
 from containerlab import errors
 
-__all__ = ["Pattern", "compiled", "matches_any"]
+__all__ = ["Pattern", "Selection", "compiled"]
 
 _MOST_LENGTH = 200
 _MOST_STATES = 1000
@@ -75,15 +77,6 @@ class Pattern:
                 if self._states[number].test is None:
                     waiting += self._states[number].next
         return frozenset(seen)
-
-
-def matches_any(patterns: Iterable[str], tag: str) -> bool:
-    """Tell whether a tag is what one of the patterns says.
-
-    >>> matches_any(("v*", "/[0-9]+/"), "2024"), matches_any(("v*",), "latest")
-    (True, False)
-    """
-    return any(compiled(pattern).matches(tag) for pattern in patterns)
 
 
 @lru_cache(_MOST_KEPT)
@@ -302,3 +295,27 @@ _CLASSES: dict[str, _Test] = {
     "s": str.isspace,
     "S": lambda sign: not sign.isspace(),
 }
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Tags that one of some patterns fits and none of others: what every rule about tags begins with."""
+
+    tags: tuple[str, ...] = ("*",)
+    exceptions: tuple[str, ...] = ()
+
+    def has(self, tag: str) -> bool:
+        """Tell whether a tag is one of them.
+
+        >>> Selection(tags=("v*", "/[0-9]+/"), exceptions=("v0",)).has("2024")
+        True
+        """
+        return _fits(self.tags, tag) and not _fits(self.exceptions, tag)
+
+    def check(self) -> None:
+        """Raise InvalidInput unless all are patterns of tags."""
+        for pattern in (*self.tags, *self.exceptions):
+            compiled(pattern)
+
+
+def _fits(patterns: Iterable[str], tag: str) -> bool:
+    return any(compiled(pattern).matches(tag) for pattern in patterns)

@@ -117,8 +117,7 @@ def _require_parts(connection: sqlite3.Connection, repository: Repository | None
 def _has(connection: sqlite3.Connection, repository: Repository, kind: str, digest: str) -> bool:
     if kind == "manifest":
         return manifests.has(connection, repository, digest)
-    query = "SELECT 1 FROM links WHERE repository = ? AND digest = ?"
-    return connection.execute(query, (repository.id, digest)).fetchone() is not None
+    return content.linked_size(connection, repository, digest) is not None
 
 
 class _Entry(NamedTuple):

@@ -7,7 +7,7 @@ import sqlite3
 from containerlab import errors, units
 from containerlab.distribution.api.quotas import Quota, Quotas, RepositoryUse
 from containerlab.distribution.api.values import Page
-from containerlab.distribution.server import events
+from containerlab.distribution.server import catalog, events
 from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.problems import Denied
 from containerlab.distribution.server.registry import Registry
@@ -131,7 +131,7 @@ def repositories(
     """
     require(identity.level_in(organization), Level.READ, f"see what {organization} keeps")
     with registry.reader.reading() as connection:
-        _exists(connection, organization)
+        catalog.require_organization(connection, organization)
         rows = connection.execute(_OF_REPOSITORIES, (organization, after, limit + 1)).fetchall()
     names = ("repository", "used_bytes", "unique_bytes", "manifests", "tags")
     items = tuple(RepositoryUse(**dict(zip(names, row, strict=True))) for row in rows[:limit])
@@ -149,7 +149,7 @@ def _has(connection: sqlite3.Connection, organization: str, digest: str) -> bool
 
 
 def _quota(connection: sqlite3.Connection, organization: str) -> Quota:
-    _exists(connection, organization)
+    catalog.require_organization(connection, organization)
     own = f"SELECT sum(size) FROM ({_OF_ORGANIZATION}) x WHERE {_ONLY_ITS_OWN}"
     counts = (
         "SELECT quota_bytes, (SELECT count(*) FROM repositories WHERE organization = o.name),"
@@ -170,8 +170,3 @@ def _quota(connection: sqlite3.Connection, organization: str) -> Quota:
 def _used(connection: sqlite3.Connection, organization: str) -> int:
     found = connection.execute(f"SELECT sum(size) FROM ({_OF_ORGANIZATION})", (organization,)).fetchone()[0]
     return int(found or 0)
-
-
-def _exists(connection: sqlite3.Connection, organization: str) -> None:
-    if not connection.execute("SELECT 1 FROM organizations WHERE name = ?", (organization,)).fetchone():
-        raise errors.NotFound(f"no such organisation: {organization}")

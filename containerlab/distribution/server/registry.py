@@ -114,6 +114,17 @@ class Registry:
         self.passwords = Passwords(now)
         self.keys = Keys(self.directory / "keys")
 
+    def document(self, digest: str) -> bytes:
+        """Return a manifest or a configuration, verified; from memory when it was asked for lately.
+
+        Raises: NotFound, CorruptContent.
+        """
+        raw = self.documents.get(digest)
+        if raw is None:
+            raw = self.blobs.read(digest)
+            self.documents.keep(digest, raw)
+        return raw
+
     def close(self) -> None:
         """Close the databases and directories, end what computes passwords."""
         self.passwords.close()

@@ -19,7 +19,7 @@ from containerlab.distribution.api.replications import (
 from containerlab.distribution.api.values import Page
 from containerlab.distribution.server import copies, events, patterns, planning
 from containerlab.distribution.server.api.binding import serves
-from containerlab.distribution.server.partners import Partner, changed
+from containerlab.distribution.server.partners import Partner, changed, document
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
 from containerlab.distribution.server.scopes import require_managed
@@ -67,7 +67,7 @@ def create(registry: Registry, who: Identity, policy: ReplicationPolicy) -> Repl
         number = connection.execute(
             "INSERT INTO replications (document, secret, seen, next, created)"
             " VALUES (?, ?, (SELECT coalesce(max(id), 0) FROM events), ?, ?)",
-            (_document(policy), policy.password or "", next_run(policy, now), now),
+            (document(policy), policy.password or "", next_run(policy, now), now),
         ).lastrowid
         assert number is not None
         _note(registry, connection, who, f"replication {number} with {policy.registry} was made")
@@ -104,7 +104,7 @@ def update(registry: Registry, who: Identity, id: int, change: ReplicationChange
     with registry.database.writing() as connection:
         connection.execute(
             "UPDATE replications SET document = ?, secret = coalesce(?, secret), next = ? WHERE id = ?",
-            (_document(policy), password, next_run(policy, registry.now()), id),
+            (document(policy), password, next_run(policy, registry.now()), id),
         )
         _note(registry, connection, who, f"replication {id} with {policy.registry} was changed")
         return _find(connection, id)
@@ -160,7 +160,7 @@ def partner(registry: Registry, number: int) -> Partner:
     with registry.reader.reading() as connection:
         policy = _find(connection, number).policy
         row = connection.execute("SELECT secret FROM replications WHERE id = ?", (number,)).fetchone()
-    return _partner(policy, row[0])
+    return Partner.of(policy, row[0])
 
 
 def due(registry: Registry) -> list[int]:
@@ -207,20 +207,7 @@ def _check(registry: Registry, policy: ReplicationPolicy) -> None:
         raise errors.InvalidInput(
             f"{policy.prefix[:100]!r} cannot come before names", "write it like the name of a repository"
         )
-    _partner(policy, policy.password or "").check(registry)
-
-
-def _partner(policy: ReplicationPolicy, password: str) -> Partner:
-    return Partner(
-        registry=policy.registry,
-        username=policy.username,
-        password=password,
-        tls_verify=policy.tls_verify,
-    )
-
-
-def _document(policy: ReplicationPolicy) -> str:
-    return msgspec.json.encode(msgspec.structs.replace(policy, password=None)).decode()
+    Partner.of(policy, policy.password).check(registry)
 
 
 def _find(connection: sqlite3.Connection, number: int) -> Replication:

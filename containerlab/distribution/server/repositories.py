@@ -10,8 +10,8 @@ from containerlab import errors
 from containerlab.distribution.api.repositories import Repositories, Repository
 from containerlab.distribution.api.values import Page
 from containerlab.distribution.server import events, immutability
-from containerlab.distribution.server.accounts import check_text
 from containerlab.distribution.server.api.binding import serves
+from containerlab.distribution.server.naming import check_text
 from containerlab.distribution.server.problems import Denied
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import (

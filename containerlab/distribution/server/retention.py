@@ -13,7 +13,7 @@ from typing import Any
 from containerlab import errors
 from containerlab.distribution.api.retention import Retention, RetentionReport, RetentionRule
 from containerlab.distribution.api.values import Page
-from containerlab.distribution.server import events, immutability, manifests, releasing, rules
+from containerlab.distribution.server import catalog, events, immutability, manifests, releasing, rules
 from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.catalog import Repository
 from containerlab.distribution.server.registry import Registry
@@ -36,7 +36,6 @@ __all__ = [
     "listed",
     "preview",
     "remove",
-    "repositories_in",
     "require_something",
     "run",
     "run_due",
@@ -69,7 +68,7 @@ def update(registry: Registry, identity: Identity, id: int, **wishes: Any) -> Re
 
 
 def _checked(rule: Rule) -> Rule:
-    rules.check_patterns(rule.tags, rule.exceptions)
+    rule.check()
     if not rule.has_limit and rule.untagged_days is None:
         raise errors.InvalidInput(
             "the rule lets nothing go", "give keep_last, older_than_days or untagged_days"
@@ -110,7 +109,7 @@ def run(registry: Registry, identity: Identity, scope: str = "", *, dry_run: boo
     require_something(registry, scope)
     release = Release(registry, is_dry_run=dry_run)
     plans = []
-    for repository in repositories_in(registry, scope):
+    for repository in catalog.within(registry, scope):
         with release.changing(repository.id) as connection:
             known = _about(connection, repository.name)
             plans.append(apply(registry, connection, identity, repository, known, known.keys()))
@@ -129,7 +128,7 @@ def preview(
     number, rule = replacing or _NEW, _checked(Rule(**wishes))
     release = Release(registry, is_dry_run=True)
     plans = []
-    for repository in repositories_in(registry, scope):
+    for repository in catalog.within(registry, scope):
         with release.changing(repository.id) as connection:
             known = {**_about(connection, repository.name), number: rule}
             plans.append(apply(registry, connection, identity, repository, known, [number]))
@@ -171,7 +170,7 @@ def _is_due(kept: rules.Kept, now: float) -> bool:
 
 
 def _distinct(registry: Registry, scopes: Collection[str]) -> list[Repository]:
-    found = {each.id: each for scope in scopes for each in repositories_in(registry, scope)}
+    found = {each.id: each for scope in scopes for each in catalog.within(registry, scope)}
     return list(found.values())
 
 
@@ -183,17 +182,6 @@ def require_something(registry: Registry, scope: str) -> None:
         is_there = connection.execute(f"SELECT 1 FROM {table} WHERE name = ?", (name,)).fetchone()
     if scope and not is_there:
         raise errors.NotFound(f"no such {kind}: {name}")
-
-
-def repositories_in(registry: Registry, scope: str) -> list[Repository]:
-    """Return the repositories of a scope, by name."""
-    with registry.reader.reading() as connection:
-        rows = connection.execute(
-            "SELECT id, name, organization, is_public FROM repositories"
-            " WHERE ?1 = '' OR name = ?1 OR organization || '/' = ?1 ORDER BY name",
-            (scope,),
-        ).fetchall()
-    return [Repository(row[0], row[1], row[2], bool(row[3])) for row in rows]
 
 
 def apply(

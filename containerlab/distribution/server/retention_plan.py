@@ -10,10 +10,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-import msgspec
-
 from containerlab.distribution.api.retention import Removal, Schedule, Spared
-from containerlab.distribution.server import patterns
+from containerlab.distribution.server.patterns import Selection
 from containerlab.oci.attached import subject_of
 
 __all__ = ["DAY_S", "Contents", "Manifest", "Plan", "Rule", "Tag", "plan"]
@@ -21,11 +19,9 @@ __all__ = ["DAY_S", "Contents", "Manifest", "Plan", "Rule", "Tag", "plan"]
 DAY_S = 86400.0
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True):
+class Rule(Selection, frozen=True, kw_only=True):
     """A rule as it is kept; see `api.retention.RetentionRule`."""
 
-    tags: tuple[str, ...] = ("*",)
-    exceptions: tuple[str, ...] = ()
     keep_last: int | None = None
     older_than_days: float | None = None
     by: Literal["pushed", "pulled"] = "pushed"
@@ -36,9 +32,6 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     def has_limit(self) -> bool:
         """Whether it lets tags go at all."""
         return self.keep_last is not None or self.older_than_days is not None
-
-    def is_about(self, tag: str) -> bool:
-        return patterns.matches_any(self.tags, tag) and not patterns.matches_any(self.exceptions, tag)
 
 
 class Tag(NamedTuple):
@@ -116,7 +109,7 @@ def _let_go(tags: Sequence[Tag], contents: Contents, rules: Rules, now: float) -
     reasons: dict[str, str] = {}
     for number, rule in rules.rules.items():
         if rule.has_limit:
-            let_go = dict(_judge([tag for tag in tags if rule.is_about(tag.name)], rule, contents, now))
+            let_go = dict(_judge([tag for tag in tags if rule.has(tag.name)], rule, contents, now))
             kept |= {name for name, why in let_go.items() if not why}
             if number in rules.running:
                 reasons |= {name: f"rule {number}: {why}" for name, why in let_go.items() if why}

@@ -11,10 +11,10 @@ from containerlab import errors
 from containerlab.distribution.api.organizations import LevelName
 from containerlab.distribution.api.robots import ROBOT_S, CreatedRobot, Robot, Robots
 from containerlab.distribution.api.values import Page
-from containerlab.distribution.server import events, identities, passwords
-from containerlab.distribution.server.accounts import check_name, check_text
+from containerlab.distribution.server import catalog, events, identities, passwords
 from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.grants import check_end
+from containerlab.distribution.server.naming import check_account, check_text
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import (
     Identity,
@@ -49,7 +49,7 @@ def create(
     Raises: NotPermitted, InvalidInput, AlreadyExists, NotFound, Conflict when there are too many.
     """
     _require_managed(who, organization)
-    full = f"{organization}+{check_name(name)}"
+    full = f"{organization}+{check_account(name)}"
     check_text(description)
     scopes = _scopes(organization, repositories)
     expires = registry.now() + _checked(valid_s)
@@ -84,8 +84,7 @@ def _scopes(organization: str, repositories: tuple[str, ...]) -> list[str]:
 
 
 def _check_room(connection: sqlite3.Connection, organization: str, name: str) -> None:
-    if not connection.execute("SELECT 1 FROM organizations WHERE name = ?", (organization,)).fetchone():
-        raise errors.NotFound.named("organisation", organization)
+    catalog.require_organization(connection, organization)
     if connection.execute("SELECT 1 FROM accounts WHERE name = ?", (name,)).fetchone():
         raise errors.AlreadyExists(f"there is a robot {name} already", "choose another name, or renew it")
     count = connection.execute(

@@ -8,12 +8,12 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from containerlab import errors
-from containerlab.distribution.server import events, patterns
+from containerlab.distribution.server import events
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, Level, organization_of
-from containerlab.distribution.server.scopes import manages, require_managed
+from containerlab.distribution.server.scopes import manages, repository_of, require_managed
 
-__all__ = ["COLUMNS", "Kept", "about", "add", "change", "check_patterns", "find", "listed", "remove"]
+__all__ = ["COLUMNS", "Kept", "about", "add", "change", "find", "listed", "remove"]
 
 _MOST = 100
 """Rules of one kind and scope: each is held against every tag."""
@@ -32,12 +32,6 @@ class Kept(NamedTuple):
 
     def read(self, kind: type[Document]) -> Document:
         return msgspec.json.decode(self.document, type=kind)
-
-
-def check_patterns(*lists: tuple[str, ...]) -> None:
-    """Raise InvalidInput unless all are patterns of tags."""
-    for pattern in (each for found in lists for each in found):
-        patterns.compiled(pattern)
 
 
 def add(registry: Registry, who: Identity, kind: str, scope: str, document: msgspec.Struct) -> Kept:
@@ -134,6 +128,7 @@ def _may_see(who: Identity, scope: str) -> bool:
 
 
 def _note(registry: Registry, connection: sqlite3.Connection, who: Identity, scope: str, text: str) -> None:
-    repository = "" if scope.endswith("/") else scope
     about_scope = f" (organisation {scope[:-1]})" if scope.endswith("/") else ""
-    events.note(registry, connection, who, "rule", repository=repository, detail=f"{text}{about_scope}")
+    events.note(
+        registry, connection, who, "rule", repository=repository_of(scope), detail=f"{text}{about_scope}"
+    )

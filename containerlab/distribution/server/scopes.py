@@ -6,7 +6,7 @@ from containerlab import errors
 from containerlab.distribution.server.rights import Identity, Level, organization_of, require
 from containerlab.oci import distribution
 
-__all__ = ["covers", "manages", "require_managed"]
+__all__ = ["covers", "manages", "repository_of", "require_managed"]
 
 
 def covers(scope: str, repository: str) -> bool:
@@ -18,6 +18,11 @@ def covers(scope: str, repository: str) -> bool:
     if scope.endswith("/"):
         return bool(repository) and organization_of(repository) == scope[:-1]
     return scope in ("", repository)
+
+
+def repository_of(scope: str) -> str:
+    """Return the repository that a scope is, for the audit log; empty for what is more than one."""
+    return "" if scope.endswith("/") else scope
 
 
 def manages(who: Identity, scope: str) -> bool:

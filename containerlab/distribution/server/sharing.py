@@ -9,9 +9,9 @@ from containerlab import errors
 from containerlab.distribution.api.shares import Share, Shares
 from containerlab.distribution.api.values import Page
 from containerlab.distribution.server import events
-from containerlab.distribution.server.accounts import check_text
 from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.grants import check_end
+from containerlab.distribution.server.naming import check_text
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, Level, require, require_person, require_whole
 

@@ -12,7 +12,7 @@ from containerlab.distribution.api.upstreams import Upstream, UpstreamChange, Up
 from containerlab.distribution.api.values import Page
 from containerlab.distribution.server import catalog, events
 from containerlab.distribution.server.api.binding import serves
-from containerlab.distribution.server.partners import Partner, changed
+from containerlab.distribution.server.partners import Partner, changed, document
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, organization_of
 from containerlab.distribution.server.scopes import require_managed
@@ -60,7 +60,7 @@ def create(registry: Registry, who: Identity, policy: UpstreamPolicy) -> Upstrea
         _require_free(connection, policy.prefix, 0)
         number = connection.execute(
             "INSERT INTO upstreams (prefix, document, secret, created) VALUES (?, ?, ?, ?)",
-            (policy.prefix, _document(policy), policy.password or "", registry.now()),
+            (policy.prefix, document(policy), policy.password or "", registry.now()),
         ).lastrowid
         assert number is not None
         _provide_organization(registry, connection, policy)
@@ -98,7 +98,7 @@ def update(registry: Registry, who: Identity, id: int, change: UpstreamChange) -
         _require_free(connection, policy.prefix, id)
         connection.execute(
             "UPDATE upstreams SET prefix = ?, document = ?, secret = coalesce(?, secret) WHERE id = ?",
-            (policy.prefix, _document(policy), password, id),
+            (policy.prefix, document(policy), password, id),
         )
         _provide_organization(registry, connection, policy)
         _note(registry, connection, who, f"upstream {id}, {policy.registry}, was changed")
@@ -194,7 +194,7 @@ def _known(registry: Registry) -> list[_Known]:
         rows = connection.execute(f"SELECT {_COLUMNS} FROM upstreams").fetchall()
         policies = [(row[0], msgspec.json.decode(row[1], type=UpstreamPolicy), row[2]) for row in rows]
         policies.sort(key=lambda each: -len(each[1].prefix))
-        return [(each.prefix, number, each, _partner(each, secret)) for number, each, secret in policies]
+        return [(each.prefix, number, each, Partner.of(each, secret)) for number, each, secret in policies]
 
     return registry.remembered.look("upstreams", look)
 
@@ -205,7 +205,7 @@ def _check(registry: Registry, policy: UpstreamPolicy) -> None:
             raise errors.InvalidInput(
                 f"{text[:100]!r} cannot come before names", "write it like the name of a repository"
             )
-    _partner(policy, policy.password or "").check(registry)
+    Partner.of(policy, policy.password).check(registry)
 
 
 def _require_free(connection: sqlite3.Connection, prefix: str, number: int) -> None:
@@ -223,19 +223,6 @@ def _provide_organization(registry: Registry, connection: sqlite3.Connection, po
             "INSERT OR IGNORE INTO organizations (name, is_public, created) VALUES (?, ?, ?)",
             (name, policy.is_public, registry.now()),
         )
-
-
-def _partner(policy: UpstreamPolicy, password: str) -> Partner:
-    return Partner(
-        registry=policy.registry,
-        username=policy.username,
-        password=password,
-        tls_verify=policy.tls_verify,
-    )
-
-
-def _document(policy: UpstreamPolicy) -> str:
-    return msgspec.json.encode(msgspec.structs.replace(policy, password=None)).decode()
 
 
 def _rows(registry: Registry) -> list[tuple[Any, ...]]:

@@ -10,6 +10,7 @@ from containerlab import errors
 from containerlab.distribution.api.garbage import Garbage, Verified
 from containerlab.distribution.server import retention
 from containerlab.distribution.server.api.binding import serves
+from containerlab.distribution.server.catalog import WITHIN
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, Level
 from containerlab.distribution.server.scopes import require_managed
@@ -22,7 +23,7 @@ _PIECE = 1 << 20
 _BETWEEN_BYTES = 256 << 20
 """Between two lines that say how far it is."""
 _MOST_NAMES = 10
-_IN_SCOPE = "SELECT id FROM repositories WHERE ?1 = '' OR name = ?1 OR organization || '/' = ?1"
+_IN_SCOPE = f"SELECT id FROM repositories WHERE {WITHIN}"
 _NEXT = f"""
 SELECT digest, max(size) FROM (
     SELECT digest, size FROM links WHERE repository IN ({_IN_SCOPE}) AND digest > ?2

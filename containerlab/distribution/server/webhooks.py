@@ -25,7 +25,7 @@ from containerlab.distribution.server.deliveries import Wishes
 from containerlab.distribution.server.posting import Poster
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
-from containerlab.distribution.server.scopes import manages, require_managed
+from containerlab.distribution.server.scopes import manages, repository_of, require_managed
 
 __all__ = ["create", "delivery_history", "inspect", "listed", "redeliver", "remove", "test", "update"]
 
@@ -211,5 +211,4 @@ def _webhook(row: tuple[int, str, str, float, int, str | None]) -> Webhook:
 
 
 def _note(registry: Registry, connection: sqlite3.Connection, who: Identity, scope: str, detail: str) -> None:
-    repository = "" if scope.endswith("/") else scope
-    events.note(registry, connection, who, "webhook", repository=repository, detail=detail)
+    events.note(registry, connection, who, "webhook", repository=repository_of(scope), detail=detail)

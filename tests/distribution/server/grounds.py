@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from containerlab.distribution.server import accounts, logins
+from containerlab.distribution.api.events import Event
+from containerlab.distribution.server import accounts, events, logins
 from containerlab.distribution.server.passwords import Passwords
 from containerlab.distribution.server.registry import Registry, Settings
 from containerlab.distribution.server.rights import Identity
@@ -45,6 +46,12 @@ def opened(home: Path, clock: Callable[[], float], **settings: Any) -> Iterator[
 def logged_in(registry: Registry, name: str = "admin", password: str = PASSWORD) -> Identity:
     """Return an account that has said its password."""
     return logins.log_in(registry, name, password, ADDRESS)
+
+
+def events_of(registry: Registry) -> list[Event]:
+    """Return what the audit log has, oldest first."""
+    with registry.reader.reading() as connection:
+        return events.since(connection, 0)
 
 
 def basic(name: str, password: str) -> str:

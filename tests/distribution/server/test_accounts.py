@@ -13,7 +13,6 @@ import pytest
 from containerlab import errors
 from containerlab.distribution.server import (
     accounts,
-    events,
     grants,
     identities,
     organizations,
@@ -223,7 +222,7 @@ def test_what_is_done_to_accounts_is_in_the_audit_log(registry: Registry, admin:
     accounts.create(registry, admin, "alice", PASSWORD)
     accounts.update(registry, admin, "alice", is_admin=True, is_disabled=True)
     accounts.remove(registry, admin, "alice")
-    said = [(event.account, event.address, event.detail) for event in events.since(registry, 0)]
+    said = [(event.account, event.address, event.detail) for event in grounds.events_of(registry)]
     assert said[-3:] == [
         ("admin", ADDRESS, "user alice created"),
         ("admin", ADDRESS, "user alice is an administrator, is disabled"),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from containerlab.distribution.server import accounts, events, identities, logins, passwords, proofs
+from containerlab.distribution.server import accounts, identities, logins, passwords, proofs
 from containerlab.distribution.server.authentication import (
     Refused,
     TooMany,
@@ -30,7 +30,7 @@ WRONG = basic("admin", "wrong password")
 
 
 def _kinds(registry: Registry) -> list[str]:
-    return [event.kind for event in events.since(registry, 0)]
+    return [event.kind for event in grounds.events_of(registry)]
 
 
 def _fail(registry: Registry, times: int, name: str = "admin", address: str = ADDRESS) -> None:
@@ -208,7 +208,7 @@ def test_guesses_that_are_refused_cost_no_hash_and_no_write(
 
 def test_refused_logins_are_in_the_audit_log(registry: Registry) -> None:
     _fail(registry, 2, name="ev\nil")
-    found = [event for event in events.since(registry, 0) if event.kind == "login.refused"]
+    found = [event for event in grounds.events_of(registry) if event.kind == "login.refused"]
     assert [(event.account, event.address) for event in found] == [("ev?il", ADDRESS)] * 2
 
 

@@ -11,7 +11,6 @@ from containerlab import errors
 from containerlab.distribution.server import (
     accounts,
     catalog,
-    events,
     grants,
     organizations,
     repositories,
@@ -272,7 +271,7 @@ def test_a_removed_repository_leaves_no_rights(registry: Registry, admin: Identi
         "lab/base2",
         "lab/open",
     ]
-    last = [event for event in events.since(registry, 0) if event.kind == "repository"][-1]
+    last = [event for event in grounds.events_of(registry) if event.kind == "repository"][-1]
     assert (last.kind, last.repository, last.detail) == ("repository", "lab/base", "removed")
 
 
@@ -381,7 +380,7 @@ def test_changes_of_rights_are_in_the_audit_log(registry: Registry, admin: Ident
     user("bob")
     grants.grant(registry, admin, "bob", "lab/base", "write")
     grants.revoke(registry, admin, "bob", "lab/base")
-    said = [(e.account, e.repository, e.detail) for e in events.since(registry, 0) if e.kind == "rights"]
+    said = [(e.account, e.repository, e.detail) for e in grounds.events_of(registry) if e.kind == "rights"]
     assert said == [
         ("admin", "lab/base", "bob may write lab/base"),
         ("admin", "lab/base", "bob has no right on lab/base any more"),

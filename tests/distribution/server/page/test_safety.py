@@ -144,7 +144,7 @@ def test_a_layer_that_is_a_bomb_is_refused_in_a_sentence(root: Visitor, site: st
         attributes["href"] for _, attributes in page.elements if "/layers/" in attributes.get("href", "")
     )
     answer = root.get(link)
-    assert answer.status == 400
+    assert answer.status == 422
     assert "bomb" in answer.words
 
 
