@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from containerlab import errors
 
-__all__ = ["ask", "ask_secret", "check_somebody_is_there"]
+__all__ = ["ask", "ask_new_secret", "ask_secret", "check_somebody_is_there", "read_line"]
 
 
 def check_somebody_is_there(face: str, what: str, instead: str) -> None:
@@ -33,6 +33,19 @@ def ask_secret(question: str) -> str:
 
     with _answered(question):
         return getpass.getpass(question)
+
+
+def ask_new_secret(question: str) -> str:
+    """Return what is typed twice, because nobody sees it. Raises: InvalidInput when that is not the same."""
+    first = ask_secret(question)
+    if ask_secret(f"{question.rstrip(' :')} again: ") != first:
+        raise errors.InvalidInput("the two are not the same", "try again")
+    return first
+
+
+def read_line() -> str:
+    """Return a line of standard input, where a secret comes from that no option may show."""
+    return sys.stdin.readline().removesuffix("\n").removesuffix("\r")
 
 
 @contextlib.contextmanager

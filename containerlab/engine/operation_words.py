@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
-import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -14,6 +12,7 @@ import msgspec
 
 from containerlab import errors, units
 from containerlab.distribution.api.operation import Operation
+from containerlab.engine import asking
 from containerlab.options import values as v
 from containerlab.options.flag import Flag
 from containerlab.options.operations import PARAMETERS
@@ -163,7 +162,7 @@ def _number(value: float | str) -> float:
         raise errors.InvalidInput(f"not a number: {value!r}") from None
 
 
-def secrets(operation: Operation, options: Mapping[str, Any]) -> dict[str, str]:
+def secrets(operation: Operation, options: Mapping[str, Any], face: str) -> dict[str, str]:
     """Read the secrets that an operation takes: a line of standard input each, or from who sits there.
 
     Raises: InvalidInput when nobody can be asked for one that is needed.
@@ -172,26 +171,13 @@ def secrets(operation: Operation, options: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in _SECRETS:
         if name in known and options.get(name):
-            found[name] = _line()
+            found[name] = asking.read_line()
         elif name in known and known[name].is_required:
-            found |= _asked(name, wants_old="old" in known)
+            found |= _asked(name, face, wants_old="old" in known)
     return found
 
 
-def _line() -> str:
-    return sys.stdin.readline().removesuffix("\n").removesuffix("\r")
-
-
-def _asked(name: str, wants_old: bool) -> dict[str, str]:
-    """Ask twice for a new one, because nobody sees what is typed."""
-    if not os.isatty(0):
-        raise errors.InvalidInput(
-            f"cannot ask for a {name}: this is no terminal", f"give --{name}-stdin, and it there"
-        )
-    from getpass import getpass
-
-    old = {"old": getpass(f"Old {name} (nothing if it is not yours): ")} if wants_old else {}
-    first = getpass(f"New {name}: ")
-    if getpass("Again: ") != first:
-        raise errors.InvalidInput(f"the two {name}s are not the same", "try again")
-    return {**old, name: first}
+def _asked(name: str, face: str, *, wants_old: bool) -> dict[str, str]:
+    asking.check_somebody_is_there(face, f"a {name}", f"give --{name}-stdin, and it there")
+    old = {"old": asking.ask_secret(f"Old {name} (nothing if it is not yours): ")} if wants_old else {}
+    return {**old, name: asking.ask_new_secret(f"New {name}: ")}

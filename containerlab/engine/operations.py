@@ -113,7 +113,7 @@ def _perform(engine: Engine, operation: Operation, *words: Any, **options: Any) 
     known = parameters(operation)
     positional = [each for each in known if each.is_positional]
     given = {each.name: each.read(word) for each, word in zip(positional, words, strict=False)}
-    given |= secrets(operation, options) | {
+    given |= secrets(operation, options, engine.face) | {
         name: value for name, value in options.items() if name not in ("password", "old", "secret")
     }
     with engine.registry.at(host, tls_verify=tls_verify) as registry:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from containerlab.engine import asking
 from containerlab.views import html
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def reset(engine: Engine, user: str, given: Mapping[str, Any]) -> NewPassword:
     from containerlab.distribution.server import accounts
     from containerlab.distribution.server.registry import Registry, Settings
 
-    chosen = sys.stdin.readline().removesuffix("\n").removesuffix("\r") if given.get("password_stdin") else ""
+    chosen = asking.read_line() if given.get("password_stdin") else ""
     registry = Registry(Settings(storage=given.get("storage", engine.home)))
     try:
         password = accounts.reset_password(registry, user, chosen)

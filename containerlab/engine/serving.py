@@ -7,7 +7,6 @@ import os
 import select
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from containerlab.distribution.endpoints import Endpoint, TlsFiles, endpoint, is
 from containerlab.distribution.server import listening
 from containerlab.distribution.server.process import ADMIN_PASSWORD, Order, Started
 from containerlab.distribution.server.registry import Settings
+from containerlab.engine import asking
 from containerlab.engine.registry_process import command
 from containerlab.engine.remote_registry import RemoteRegistry
 from containerlab.store.holdings import registry_database
@@ -126,7 +126,7 @@ def serve(engine: Engine, given: dict[str, Any]) -> RegistryServer:
     """
     password = ""
     if given.pop("admin_password_stdin", False):
-        password = sys.stdin.readline().removesuffix("\n").removesuffix("\r")
+        password = asking.read_line()
     settings = _settings(engine, given)
     listening.check(settings)
     if engine.face == "terminal":

@@ -154,7 +154,5 @@ def _password(face: str, *, is_new: bool = False) -> str:
     if (given := os.environ.get(_PASSWORD)) is not None:
         return given
     asking.check_somebody_is_there(face, "the password of the key", f"set {_PASSWORD}; it may be empty")
-    password = asking.ask_secret("Enter password for private key: ")
-    if is_new and asking.ask_secret("Enter password for private key again: ") != password:
-        raise errors.InvalidInput("the passwords are not the same", "try again")
-    return password
+    ask = asking.ask_new_secret if is_new else asking.ask_secret
+    return ask("Enter password for private key: ")

@@ -17,6 +17,8 @@ from containerlab.oci.untrusted import UNREADABLE
 
 __all__ = [
     "MAX_NAME",
+    "NAME_PART",
+    "TAG",
     "Challenge",
     "Code",
     "Problem",
@@ -50,8 +52,11 @@ Code = Literal[
 
 MAX_NAME = 255
 """Of registry, slash and name together, by Docker's rule; here of the name alone."""
-_NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
-_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+NAME_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+"""What stands between the slashes of a name."""
+TAG = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
+_NAME = re.compile(rf"{NAME_PART}(?:/{NAME_PART})*")
+_TAG = re.compile(TAG)
 _CONTENT_RANGE = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 _ALGORITHM_LENGTH, _VALUE_LENGTH = 32, 64
 

@@ -12,6 +12,7 @@ import msgspec
 
 from containerlab import errors
 from containerlab.oci import digest as digests
+from containerlab.oci.distribution import NAME_PART, TAG
 
 __all__ = ["DEFAULT_REGISTRY", "DEFAULT_TAG", "Reference", "names_one"]
 
@@ -22,9 +23,7 @@ _MAX_NAME = 255
 
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _REGISTRY = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
-_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-_REPOSITORY = rf"{_PART}(?:/{_PART})*"
-_TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_REPOSITORY = rf"{NAME_PART}(?:/{NAME_PART})*"
 _HEX = r"[0-9a-f]{64}"
 
 
@@ -126,7 +125,7 @@ def _check(text: str, registry: str, repository: str, tag: str) -> None:
         raise errors.InvalidInput(f"{shown} is not an image name", _name_hint(text, repository))
     if len(registry) + 1 + len(repository) > _MAX_NAME:
         raise errors.InvalidInput(f"image name {shown} is too long", f"use at most {_MAX_NAME} characters")
-    if tag and not re.fullmatch(_TAG, tag):
+    if tag and not re.fullmatch(TAG, tag):
         raise errors.InvalidInput(
             f"{tag!r} in {shown} is not a tag",
             "use up to 128 letters, digits, '.', '_' and '-', not beginning with '.' or '-'",

@@ -6,6 +6,7 @@ from typing import Annotated, TypedDict
 from containerlab import units
 from containerlab.options import values as v
 from containerlab.options.flag import Flag
+from containerlab.options.tls import TLS_VERIFY
 
 __all__ = ["LoginOptions", "LogoutOptions"]
 
@@ -15,7 +16,7 @@ class LoginOptions(TypedDict, total=False):
     username: Annotated[str, Flag("-u --username", v.text, "Who; asked for if not given", "NAME")]
     password: Annotated[str, Flag("-p --password", v.text, "Password or token; others on this machine can see it", "PASSWORD")]
     password_stdin: Annotated[bool, Flag("--password-stdin", units.switch, "Read the password from standard input")]
-    tls_verify: Annotated[bool, Flag("--tls-verify", units.switch, "Insist on TLS; =false does without checks, and without TLS")]
+    tls_verify: Annotated[bool, TLS_VERIFY]
 
 
 class LogoutOptions(TypedDict, total=False):

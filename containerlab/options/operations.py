@@ -9,6 +9,7 @@ from typing import Annotated, TypedDict
 from containerlab import units
 from containerlab.options import values as v
 from containerlab.options.flag import Flag
+from containerlab.options.tls import TLS_VERIFY
 
 __all__ = ["PARAMETERS", "WhereOptions"]
 
@@ -20,7 +21,7 @@ def _days(value: float | str) -> float:
 # fmt: off
 class WhereOptions(TypedDict, total=False):
     at: Annotated[str, Flag("--registry", v.text, "Where: $CONTAINERLAB_REGISTRY, else localhost:5000", "HOST[:PORT]")]
-    at_tls_verify: Annotated[bool, Flag("--tls-verify", units.switch, "Insist on TLS; =false does without checks, and without TLS")]
+    at_tls_verify: Annotated[bool, TLS_VERIFY]
 
 
 PARAMETERS: dict[str, Flag] = {

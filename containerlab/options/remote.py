@@ -7,6 +7,7 @@ from containerlab import units
 from containerlab.options import values as v
 from containerlab.options.container import Pairs, Words
 from containerlab.options.flag import Flag
+from containerlab.options.tls import TLS_VERIFY
 
 __all__ = [
     "AnnotateOptions",
@@ -25,7 +26,7 @@ __all__ = [
 
 # fmt: off
 class RemoteOptions(TypedDict, total=False):
-    tls_verify: Annotated[bool, Flag("--tls-verify", units.switch, "Insist on TLS; =false does without checks, and without TLS")]
+    tls_verify: Annotated[bool, TLS_VERIFY]
 
 
 class SearchOptions(RemoteOptions, total=False):

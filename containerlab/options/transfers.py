@@ -6,16 +6,11 @@ from typing import Annotated, TypedDict
 from containerlab import units
 from containerlab.options import values as v
 from containerlab.options.flag import Flag
+from containerlab.options.tls import TLS_VERIFY
 
 __all__ = ["POLICIES", "PullOptions", "PushOptions"]
 
 POLICIES = ("always", "missing", "never", "newer")
-
-_TLS = Flag(
-    "--tls-verify",
-    units.switch,
-    "Insist on HTTPS and a certificate that can be trusted; false: do without both",
-)
 
 
 # fmt: off
@@ -26,7 +21,7 @@ class PullOptions(TypedDict, total=False):
     referrers: Annotated[bool, Flag("--referrers", units.switch, "Signatures and whatever else speaks about the image too")]
     quiet: Annotated[bool, Flag("-q --quiet", units.switch, "Show the name alone")]
     jobs: Annotated[int, Flag("-j --jobs", v.whole(1, 64), "How many layers at once (3)", "NUMBER")]
-    tls_verify: Annotated[bool, _TLS]
+    tls_verify: Annotated[bool, TLS_VERIFY]
     disable_content_trust: Annotated[bool, Flag("--disable-content-trust", units.switch, "Accepted for Docker's sake")]
 
 
@@ -36,6 +31,6 @@ class PushOptions(TypedDict, total=False):
     referrers: Annotated[bool, Flag("--referrers", units.switch, "What was pulled with --referrers too")]
     quiet: Annotated[bool, Flag("-q --quiet", units.switch, "Show the name alone")]
     jobs: Annotated[int, Flag("-j --jobs", v.whole(1, 64), "How many layers at once (5)", "NUMBER")]
-    tls_verify: Annotated[bool, _TLS]
+    tls_verify: Annotated[bool, TLS_VERIFY]
     disable_content_trust: Annotated[bool, Flag("--disable-content-trust", units.switch, "Accepted for Docker's sake")]
 # fmt: on

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from containerlab.distribution.api.operation import Noun, operation
-from containerlab.distribution.api.organizations import LevelOrNone
+from containerlab.distribution.api.rights import LevelOrNone
 from containerlab.distribution.api.values import Page
 
 __all__ = ["LOGIN_S", "Login", "Logins", "Myself", "TemporaryLogin"]

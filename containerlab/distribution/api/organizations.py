@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
 import msgspec
-from msgspec import Meta
 
 from containerlab.distribution.api.operation import Noun, operation
-from containerlab.distribution.api.users import Text
-from containerlab.distribution.api.values import After, Limit, OrganizationName, Page
+from containerlab.distribution.api.rights import LevelOrNone
+from containerlab.distribution.api.values import After, Limit, OrganizationName, Page, Text
 
-__all__ = ["LevelName", "LevelOrNone", "Organization", "Organizations"]
-
-LevelName = Annotated[
-    Literal["read", "write", "manage"],
-    Meta(description="read: pull. write: push and delete tags, too. manage: everything, also give rights."),
-]
-LevelOrNone = Literal["none", "read", "write", "manage"]
+__all__ = ["Organization", "Organizations"]
 
 
 class Organization(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,15 +8,12 @@ import msgspec
 from msgspec import Meta
 
 from containerlab.distribution.api.operation import Noun, operation
+from containerlab.distribution.api.partners import Host, PartnerPassword, PartnerUser, Prefix
 from containerlab.distribution.api.values import Number, Page, TagPattern
 
 __all__ = ["Copy", "Replication", "ReplicationChange", "ReplicationPolicy", "Replications"]
 
-Host = Annotated[str, Meta(min_length=1, max_length=255, examples=["registry.example:5000"])]
-RepositoryPattern = Annotated[str, Meta(min_length=1, max_length=200, examples=["lab/*"])]
-Prefix = Annotated[str, Meta(max_length=200, examples=["mirror"])]
-UserName = Annotated[str, Meta(max_length=255)]
-Password = Annotated[str, Meta(max_length=4096)]
+_RepositoryPattern = Annotated[str, Meta(min_length=1, max_length=200, examples=["lab/*"])]
 _Time = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)", examples=["03:30"])]
 _Interval = Annotated[float, Meta(ge=60, le=366 * 86400)]
 _Direction = Literal["push", "pull"]
@@ -29,13 +26,13 @@ class ReplicationPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """The other registry."""
     direction: _Direction = "push"
     """push: from here to there; pull: from there to here."""
-    repositories: RepositoryPattern = "*"
+    repositories: _RepositoryPattern = "*"
     """Of where it comes from: a name, a glob, or a regular expression between slashes."""
     tags: TagPattern = "*"
     prefix: Prefix = ""
     """What comes before names where they are copied to: with `mirror`, lab/base becomes mirror/lab/base."""
-    username: UserName = ""
-    password: Password | None = None
+    username: PartnerUser = ""
+    password: PartnerPassword | None = None
     """Never shown."""
     tls_verify: bool = True
     """Without, any certificate is taken, and plain HTTP too."""
@@ -55,11 +52,11 @@ class ReplicationChange(msgspec.Struct, frozen=True, kw_only=True):
 
     registry: Host | None = None
     direction: _Direction | None = None
-    repositories: RepositoryPattern | None = None
+    repositories: _RepositoryPattern | None = None
     tags: TagPattern | None = None
     prefix: Prefix | None = None
-    username: UserName | None = None
-    password: Password | None = None
+    username: PartnerUser | None = None
+    password: PartnerPassword | None = None
     """Goes when the registry or the user name becomes another, unless a new one is given."""
     tls_verify: bool | None = None
     on_push: bool | None = None

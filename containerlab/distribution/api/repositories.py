@@ -8,22 +8,23 @@ import msgspec
 from msgspec import Meta
 
 from containerlab.distribution.api.operation import Noun, operation
-from containerlab.distribution.api.organizations import LevelOrNone
-from containerlab.distribution.api.users import Text
+from containerlab.distribution.api.rights import LevelOrNone
 from containerlab.distribution.api.values import (
-    PART,
     After,
     Limit,
     OrganizationName,
     Page,
     RepositoryName,
+    Text,
     exactly,
 )
+from containerlab.oci.distribution import NAME_PART
 
 __all__ = ["Category", "Repositories", "Repository"]
 
 Category = Annotated[
-    str, Meta(pattern=exactly(f"(?:{PART})?"), max_length=64, examples=["database"], description="One word.")
+    str,
+    Meta(pattern=exactly(f"(?:{NAME_PART})?"), max_length=64, examples=["database"], description="One word."),
 ]
 
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from containerlab.distribution.api.operation import Noun, operation
-from containerlab.distribution.api.organizations import LevelName
-from containerlab.distribution.api.values import PART, Moment, Page, exactly
+from containerlab.distribution.api.values import Moment, Page, exactly
+from containerlab.oci.distribution import NAME_PART
 
-__all__ = ["AccountName", "Right", "Rights"]
+__all__ = ["AccountName", "LevelName", "LevelOrNone", "Right", "Rights"]
 
+LevelName = Annotated[
+    Literal["read", "write", "manage"],
+    Meta(description="read: pull. write: push and delete tags, too. manage: everything, also give rights."),
+]
+LevelOrNone = Literal["none", "read", "write", "manage"]
 AccountName = Annotated[
     str,
     Meta(
-        pattern=exactly(rf"{PART}(?:\+{PART})?"),
+        pattern=exactly(rf"{NAME_PART}(?:\+{NAME_PART})?"),
         min_length=1,
         max_length=320,
         examples=["alice", "lab+ci"],
@@ -26,7 +31,7 @@ AccountName = Annotated[
 _Scope = Annotated[
     str,
     Meta(
-        pattern=exactly(f"{PART}(?:/{PART})*/?"),
+        pattern=exactly(f"{NAME_PART}(?:/{NAME_PART})*/?"),
         min_length=1,
         max_length=255,
         examples=["lab/", "lab/base"],

@@ -8,19 +8,25 @@ import msgspec
 from msgspec import Meta
 
 from containerlab.distribution.api.operation import Noun, operation
-from containerlab.distribution.api.organizations import LevelName, LevelOrNone
-from containerlab.distribution.api.users import Text
-from containerlab.distribution.api.values import PART, OrganizationName, Page, RepositoryName, exactly
+from containerlab.distribution.api.rights import LevelName, LevelOrNone
+from containerlab.distribution.api.values import OrganizationName, Page, RepositoryName, Text, exactly
+from containerlab.oci.distribution import NAME_PART
 
 __all__ = ["ROBOT_S", "CreatedRobot", "Robot", "RobotName", "Robots"]
 
 ROBOT_S = 30 * 86400.0
 _ShortName = Annotated[
-    str, Meta(pattern=exactly(PART), min_length=1, max_length=64, examples=["ci"], description="A robot.")
+    str,
+    Meta(pattern=exactly(NAME_PART), min_length=1, max_length=64, examples=["ci"], description="A robot."),
 ]
 RobotName = Annotated[
     str,
-    Meta(pattern=exactly(rf"{PART}\+{PART}"), max_length=320, examples=["lab+ci"], description="A robot."),
+    Meta(
+        pattern=exactly(rf"{NAME_PART}\+{NAME_PART}"),
+        max_length=320,
+        examples=["lab+ci"],
+        description="A robot.",
+    ),
 ]
 _Valid = Annotated[float, Meta(ge=60, le=366 * 86400, description="Seconds; a year at most.")]
 _Repositories = Annotated[tuple[RepositoryName, ...], Meta(max_length=100)]

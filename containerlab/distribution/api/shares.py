@@ -7,8 +7,8 @@ from typing import Literal
 import msgspec
 
 from containerlab.distribution.api.operation import Noun, operation
-from containerlab.distribution.api.users import Text, UserName
-from containerlab.distribution.api.values import Moment, Page, RepositoryName
+from containerlab.distribution.api.users import UserName
+from containerlab.distribution.api.values import Moment, Page, RepositoryName, Text
 
 __all__ = ["Share", "Shares"]
 

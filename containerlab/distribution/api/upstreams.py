@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from containerlab.distribution.api.operation import Noun, operation
-from containerlab.distribution.api.replications import Host, Password, Prefix, UserName
+from containerlab.distribution.api.partners import Host, PartnerPassword, PartnerUser, Prefix
 from containerlab.distribution.api.values import Number, Page
 
 __all__ = ["Upstream", "UpstreamChange", "UpstreamPolicy", "Upstreams"]
@@ -25,8 +25,8 @@ class UpstreamPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Where they are looked for: docker.io, or host:port."""
     path: Prefix = ""
     """What comes before their names there in the place of the prefix."""
-    username: UserName = ""
-    password: Password | None = None
+    username: PartnerUser = ""
+    password: PartnerPassword | None = None
     """Never shown."""
     tls_verify: bool = True
     """Without, any certificate is taken, and plain HTTP too."""
@@ -44,8 +44,8 @@ class UpstreamChange(msgspec.Struct, frozen=True, kw_only=True):
     prefix: Prefix | None = None
     registry: Host | None = None
     path: Prefix | None = None
-    username: UserName | None = None
-    password: Password | None = None
+    username: PartnerUser | None = None
+    password: PartnerPassword | None = None
     """Goes when the registry or the user name becomes another, unless a new one is given."""
     tls_verify: bool | None = None
     fresh_s: _Seconds | None = None

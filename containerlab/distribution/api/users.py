@@ -8,15 +8,16 @@ import msgspec
 from msgspec import Meta
 
 from containerlab.distribution.api.operation import Noun, operation
-from containerlab.distribution.api.values import PART, After, Limit, Page, exactly
+from containerlab.distribution.api.values import After, Limit, Page, Text, exactly
+from containerlab.oci.distribution import NAME_PART
 
-__all__ = ["Password", "Text", "User", "UserName", "Users"]
+__all__ = ["Password", "User", "UserName", "Users"]
 
 UserName = Annotated[
-    str, Meta(pattern=exactly(PART), min_length=1, max_length=64, examples=["alice"], description="A user.")
+    str,
+    Meta(pattern=exactly(NAME_PART), min_length=1, max_length=64, examples=["alice"], description="A user."),
 ]
 Password = Annotated[str, Meta(min_length=8, max_length=1024, description="8 characters or more.")]
-Text = Annotated[str, Meta(max_length=255, description="One line of at most 255 bytes.")]
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):

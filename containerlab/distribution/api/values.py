@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 import msgspec
 from msgspec import Meta
 
+from containerlab.oci.distribution import NAME_PART, TAG
 from containerlab.views import html
 from containerlab.views.fields import table_of
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from containerlab.views.table import Table
 
 __all__ = [
-    "PART",
     "After",
     "Digest",
     "Limit",
@@ -27,16 +27,12 @@ __all__ = [
     "Scope",
     "TagName",
     "TagPattern",
+    "Text",
     "every",
     "exactly",
 ]
 
 Item = TypeVar("Item")
-
-# `$` alone would let a line feed at the end pass.
-_END = r"$(?!\n)"
-PART = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*"
-"""One part of a name, as the specification has it."""
 
 
 def exactly(pattern: str) -> str:
@@ -45,34 +41,39 @@ def exactly(pattern: str) -> str:
     >>> exactly("a")
     '^a$(?!\\n)'
     """
-    return f"^{pattern}{_END}"
+    return f"^{pattern}$(?!\\n)"  # `$` alone would let a line feed at the end pass
 
 
 RepositoryName = Annotated[
     str,
-    Meta(pattern=f"^{PART}(?:/{PART})*{_END}", min_length=1, max_length=255, examples=["lab/base"]),
+    Meta(
+        pattern=exactly(f"{NAME_PART}(?:/{NAME_PART})*"), min_length=1, max_length=255, examples=["lab/base"]
+    ),
 ]
 """A repository; in a path its slashes are written %2F."""
 OrganizationName = Annotated[
-    str, Meta(pattern=f"^{PART}{_END}", min_length=1, max_length=255, examples=["lab"])
+    str, Meta(pattern=exactly(NAME_PART), min_length=1, max_length=255, examples=["lab"])
 ]
 """The first part of the names of its repositories; `library` for those that have no slash."""
-TagName = Annotated[str, Meta(pattern="^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}" + _END, examples=["v1"])]
+TagName = Annotated[str, Meta(pattern=exactly(TAG), examples=["v1"])]
 Digest = Annotated[
     str,
-    Meta(pattern="^(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})" + _END, examples=["sha256:" + "0" * 64]),
+    Meta(pattern=exactly("(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})"), examples=["sha256:" + "0" * 64]),
 ]
 Number = Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
 """What a thing without a name is called by."""
 Scope = Annotated[
     str,
     Meta(
-        pattern=exactly(f"(?:{PART}/|{PART}(?:/{PART})*)?"), max_length=256, examples=["lab/", "lab/base", ""]
+        pattern=exactly(f"(?:{NAME_PART}/|{NAME_PART}(?:/{NAME_PART})*)?"),
+        max_length=256,
+        examples=["lab/", "lab/base", ""],
     ),
 ]
 """An organisation with a slash at the end, a repository, or empty for the whole registry."""
 TagPattern = Annotated[str, Meta(min_length=1, max_length=200, examples=["v*", r"/v\d+/"])]
 """Tags: a glob, or a regular expression between slashes, of the whole tag."""
+Text = Annotated[str, Meta(max_length=255, description="One line of at most 255 bytes.")]
 Moment = Annotated[float, Meta(ge=0, le=1e11, description="Seconds since 1970.")]
 Limit = Annotated[int, Meta(ge=1, le=1000, description="The most that a page has.")]
 After = Annotated[str, Meta(max_length=1024, description="`next` of the page before.")]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from containerlab import errors
-from containerlab.distribution.api.organizations import LevelName
-from containerlab.distribution.api.rights import Right, Rights
+from containerlab.distribution.api.rights import LevelName, Right, Rights
 from containerlab.distribution.api.values import Page
 from containerlab.distribution.server import catalog, events
 from containerlab.distribution.server.api.binding import serves

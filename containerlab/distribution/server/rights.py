@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from containerlab import errors
-from containerlab.distribution.api.organizations import LevelName, LevelOrNone
+from containerlab.distribution.api.rights import LevelName, LevelOrNone
 
 __all__ = [
     "ANONYMOUS",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 
 from containerlab import errors
-from containerlab.distribution.api.organizations import LevelName
+from containerlab.distribution.api.rights import LevelName
 from containerlab.distribution.api.robots import ROBOT_S, CreatedRobot, Robot, Robots
 from containerlab.distribution.api.values import Page
 from containerlab.distribution.server import catalog, events, identities, passwords
