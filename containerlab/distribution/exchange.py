@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from containerlab import errors
 from containerlab.distribution import credentials as kept
-from containerlab.distribution import targets
+from containerlab.distribution import locations
 from containerlab.distribution.answer import Answer
 from containerlab.distribution.auth import CLIENT, Ask, Authorization, Reply, Scopes, scopes_of
 from containerlab.distribution.connections import Body, Connections
@@ -137,7 +137,7 @@ class Exchange:
             )
         call = _Call(
             method,
-            targets.with_query(targets.resolve(self.url, path), query),
+            locations.with_query(locations.resolve(self.url, path), query),
             {"User-Agent": _user_agent(), "Accept-Encoding": "identity", **headers},
             body,
             scopes_of([scope, *extra_scopes]),
@@ -156,14 +156,14 @@ class Exchange:
             if answer.status not in _REDIRECTS or not location:
                 return answer
             answer.discard()
-            call = call._replace(url=targets.redirected(self.url, call.method, call.url, location))
+            call = call._replace(url=locations.redirected(self.url, call.method, call.url, location))
         raise errors.Unavailable(f"{self.endpoint.registry} redirects again and again: {plain(call.url)}")
 
     # who asks
 
     def _authorized(self, call: _Call) -> Answer:
         """Send a call with what shows who asks; once more with what a 401 asks for."""
-        if not targets.is_same_origin(self.url, call.url):
+        if not locations.is_same_origin(self.url, call.url):
             return self._patient(call, "")
         sent = self._drive(lambda authorization: authorization.header(call.scopes))
         answer = self._patient(call, sent)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 import email.utils
-import random
 from typing import TYPE_CHECKING
+
+from containerlab.distribution import backoff
 
 if TYPE_CHECKING:
     from containerlab.distribution.answer import Answer
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["TRIES", "delay_s", "retry_after_s"]
 
 TRIES = 5
-_DROP_S, _BUSY_S, _MOST_S = 0.2, 2.0, 60.0
+_DROP_S, _BUSY_S, _MOST_S = 0.3, 3.0, 60.0
 """The first wait after a lost connection, and where the registry is busy; and what one waits for at most."""
 _NOT_DONE = (429, 503)
 """The registry says that it did nothing: anything may be sent again."""
@@ -25,14 +26,13 @@ def delay_s(count: int, answer: Answer | None = None, is_repeatable: bool = True
 
     answer: what came; None when the connection was lost.
     """
-    spread = random.uniform(0.8, 1.2)  # those who were turned away together should not come back together
     if answer is None:
-        return _DROP_S * float(2 ** (count - 1)) * spread
+        return backoff.delay_s(count, _DROP_S, _MOST_S)
     if not (answer.status in _NOT_DONE or (answer.status in _PERHAPS_DONE and is_repeatable)):
         return None
     asked_s = retry_after_s(answer.headers.get("Retry-After", ""))
     if asked_s is None:
-        return min(_BUSY_S * float(2 ** (count - 1)) * spread, _MOST_S)
+        return backoff.delay_s(count, _BUSY_S, _MOST_S)
     return asked_s if asked_s <= _MOST_S else None
 
 

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import msgspec
 
 from containerlab import errors
+from containerlab.distribution import backoff
 from containerlab.distribution.api.events import Event
 from containerlab.distribution.api.replications import Copy, ReplicationPolicy
-from containerlab.distribution.server import backoff, events, patterns
+from containerlab.distribution.server import events, patterns
 from containerlab.distribution.server.registry import Registry
 from containerlab.oci import attached
 
@@ -23,6 +24,7 @@ __all__ = ["Turn", "begin", "due", "enqueue", "listed", "note_done", "note_failu
 _AT_ONCE = 500
 _KEPT = 1000
 _AWAY_S = 86400.0
+_FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 300.0
 _TRIES = 3
 """Of what will hardly go better the next time."""
 _HOPELESS = (errors.InvalidInput, errors.NotFound, errors.Unsupported, errors.CorruptContent)
@@ -130,7 +132,7 @@ def note_failure(registry: Registry, replication: int, copy: Copy, error: errors
         if is_over:
             _finish(connection, copy, "failed", str(error))
             return
-        later = now + backoff.delay_s(copy.attempts)
+        later = now + backoff.delay_s(copy.attempts, _FIRST_PAUSE_S, _MOST_PAUSE_S)
         connection.execute(
             "UPDATE copies SET status = 'waiting', detail = ?, next = ? WHERE id = ?",
             (str(error), later, copy.id),

@@ -13,9 +13,10 @@ from typing import Any, Literal
 import msgspec
 
 from containerlab import errors
+from containerlab.distribution import backoff
 from containerlab.distribution.api.events import Event
 from containerlab.distribution.api.webhooks import Delivery, Format
-from containerlab.distribution.server import backoff, events, listening, notifications
+from containerlab.distribution.server import events, listening, notifications
 from containerlab.distribution.server.posting import Outcome, Post, Poster
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.scopes import covers
@@ -24,6 +25,7 @@ __all__ = ["Wishes", "attempt", "due", "enqueue", "find", "listed", "put", "repe
 
 _Status = Literal["waiting", "delivered", "failed"]
 _AWAY_S = 86400.0
+_FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 300.0
 _REFUSALS = 5
 _GONE = 410
 _KEPT = 100
@@ -162,13 +164,17 @@ def _judge(outcome: Outcome, attempts: int, age_s: float) -> _Status:
 
 def _note(registry: Registry, delivery: int, attempts: int, status: _Status, outcome: Outcome) -> None:
     now = registry.now()
-    next_ = now + backoff.delay_s(attempts, outcome.retry_after_s) if status == "waiting" else None
+    next_ = now + _pause_s(attempts, outcome) if status == "waiting" else None
     with registry.database.writing() as connection:
         connection.execute(
             "UPDATE deliveries SET attempts = ?, next = ?, status = ?, code = ?, answer = ?, tried = ?"
             " WHERE id = ?",
             (attempts, next_, status, outcome.code, outcome.text, now, delivery),
         )
+
+
+def _pause_s(attempts: int, outcome: Outcome) -> float:
+    return max(outcome.retry_after_s, backoff.delay_s(attempts, _FIRST_PAUSE_S, _MOST_PAUSE_S))
 
 
 def _insert(
