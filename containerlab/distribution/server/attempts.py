@@ -26,6 +26,8 @@ class _Allowance(NamedTuple):
     interval_s: float
 
 
+_AT_ONCE = 64
+"""Tries that may be counted before the first of them is refused."""
 _PAIR = _Allowance(10, 30.0)
 _ADDRESS = _Allowance(60, 5.0)
 """A class behind one address, most of whom mistype."""
@@ -66,7 +68,7 @@ def wait_here_s(connection: sqlite3.Connection, account: str, address: str, now:
 
 def _wait_s(connection: sqlite3.Connection, keys: dict[str, _Allowance], now: float) -> float:
     waits = (
-        _until(connection, key) - now - (allowed.failures - 1) * allowed.interval_s
+        _until(connection, key, allowed, now) - now - (allowed.failures - 1) * allowed.interval_s
         for key, allowed in keys.items()
     )
     return max(0.0, *waits)
@@ -84,13 +86,15 @@ def take_back(connection: sqlite3.Connection, account: str, address: str, now: f
 
 def _move(connection: sqlite3.Connection, account: str, address: str, now: float, tries: int) -> None:
     for key, allowed in _keys(account, address).items():
-        until = max(_until(connection, key), now) + tries * allowed.interval_s
+        until = max(_until(connection, key, allowed, now), now) + tries * allowed.interval_s
         connection.execute("INSERT OR REPLACE INTO attempts (key, until) VALUES (?, ?)", (key, until))
 
 
-def _until(connection: sqlite3.Connection, key: str) -> float:
+def _until(connection: sqlite3.Connection, key: str, allowed: _Allowance, now: float) -> float:
     row = connection.execute("SELECT until FROM attempts WHERE key = ?", (key,)).fetchone()
-    return row[0] if row else 0.0
+    # Nobody gets further ahead than this: the clock was set back, and they would be locked out as long.
+    is_wrong = row and row[0] > now + (allowed.failures + _AT_ONCE) * allowed.interval_s
+    return row[0] if row and not is_wrong else 0.0
 
 
 def forgive(connection: sqlite3.Connection, account: str) -> None:

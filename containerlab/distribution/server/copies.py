@@ -23,7 +23,6 @@ __all__ = ["Turn", "begin", "due", "enqueue", "listed", "note_done", "note_failu
 
 _AT_ONCE = 500
 _KEPT = 1000
-_AWAY_S = 86400.0
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 300.0
 _TRIES = 3
 """Of what will hardly go better the next time."""
@@ -81,11 +80,18 @@ def put(registry: Registry, connection: sqlite3.Connection, replication: int, co
     )
 
 
+_IS_DUE = "next <= :now OR next > :furthest"
+
+
+def _due_values(registry: Registry) -> dict[str, object]:
+    return {"now": registry.now(), "furthest": registry.now() + backoff.FURTHEST_S}
+
+
 def due(registry: Registry) -> list[int]:
     """Return the replications that have a copy to make now."""
     with registry.reader.reading() as connection:
         rows = connection.execute(
-            "SELECT DISTINCT replication FROM copies WHERE next <= ?", (registry.now(),)
+            f"SELECT DISTINCT replication FROM copies WHERE {_IS_DUE}", _due_values(registry)
         ).fetchall()
     return [number for (number,) in rows]
 
@@ -94,8 +100,9 @@ def begin(registry: Registry, replication: int) -> Turn | None:
     """Take the next copy of a replication; one that a killed server began is taken again."""
     with registry.database.writing() as connection:
         row = connection.execute(
-            f"SELECT {_COLUMNS} FROM copies WHERE replication = ? AND next <= ? ORDER BY next, id LIMIT 1",
-            (replication, registry.now()),
+            f"SELECT {_COLUMNS} FROM copies WHERE replication = :replication AND ({_IS_DUE})"
+            " ORDER BY next, id LIMIT 1",
+            {**_due_values(registry), "replication": replication},
         ).fetchone()
         policy = connection.execute(
             "SELECT document FROM replications WHERE id = ?", (replication,)
@@ -127,7 +134,8 @@ def note_done(registry: Registry, replication: int, copy: Copy, detail: str) -> 
 def note_failure(registry: Registry, replication: int, copy: Copy, error: errors.LabError) -> None:
     """Write down that it failed, and try again later, unless there is no hope; the others wait as long."""
     now = registry.now()
-    is_over = (isinstance(error, _HOPELESS) and copy.attempts >= _TRIES) or now - copy.created > _AWAY_S
+    is_hopeless = isinstance(error, _HOPELESS) and copy.attempts >= _TRIES
+    is_over = is_hopeless or backoff.is_given_up(copy.attempts, now - copy.created)
     with registry.database.writing() as connection:
         if is_over:
             _finish(connection, copy, "failed", str(error))

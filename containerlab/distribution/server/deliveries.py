@@ -24,7 +24,6 @@ from containerlab.distribution.server.scopes import covers
 __all__ = ["Wishes", "attempt", "due", "enqueue", "find", "listed", "put", "repeat", "try_once"]
 
 _Status = Literal["waiting", "delivered", "failed"]
-_AWAY_S = 86400.0
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 300.0
 _REFUSALS = 5
 _GONE = 410
@@ -89,7 +88,11 @@ def due(registry: Registry) -> list[int]:
         rows = connection.execute(
             "SELECT webhook, min(id), next FROM deliveries WHERE next IS NOT NULL GROUP BY webhook"
         ).fetchall()
-    return [webhook for webhook, _, next_ in rows if next_ <= registry.now()]
+    return [webhook for webhook, _, next_ in rows if _is_due(registry, next_)]
+
+
+def _is_due(registry: Registry, moment: float) -> bool:
+    return not 0 < moment - registry.now() <= backoff.FURTHEST_S
 
 
 def attempt(registry: Registry, poster: Poster, webhook: int) -> bool:
@@ -99,7 +102,7 @@ def attempt(registry: Registry, poster: Poster, webhook: int) -> bool:
             "SELECT id, next FROM deliveries WHERE webhook = ? AND next IS NOT NULL ORDER BY id LIMIT 1",
             (webhook,),
         ).fetchone()
-    if row is None or row[1] > registry.now():
+    if row is None or not _is_due(registry, row[1]):
         return False
     return try_once(registry, poster, row[0], is_last=False)
 
@@ -157,7 +160,11 @@ def _delivery(row: tuple[Any, ...]) -> Delivery:
 def _judge(outcome: Outcome, attempts: int, age_s: float) -> _Status:
     if outcome.is_accepted:
         return "delivered"
-    if outcome.code == _GONE or age_s > _AWAY_S or (outcome.is_refused and attempts >= _REFUSALS):
+    if (
+        outcome.code == _GONE
+        or backoff.is_given_up(attempts, age_s)
+        or (outcome.is_refused and attempts >= _REFUSALS)
+    ):
         return "failed"
     return "waiting"
 

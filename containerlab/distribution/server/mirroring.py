@@ -47,7 +47,7 @@ def require_read(registry: Registry, identity: Identity, name: str) -> None:
 def is_current(registry: Registry, served: Served, name: str, reference: str) -> bool:
     """Tell whether what is here can be served without asking. Microseconds."""
 
-    def look(connection: sqlite3.Connection) -> float | None:
+    def look(connection: sqlite3.Connection) -> tuple[float | None] | None:
         if reference.startswith(_REFERRERS):
             row = connection.execute(
                 "SELECT f.checked FROM fresh f JOIN repositories r ON r.id = f.repository"
@@ -56,7 +56,7 @@ def is_current(registry: Registry, served: Served, name: str, reference: str) ->
             ).fetchone()
         elif ":" in reference:
             row = connection.execute(
-                "SELECT 1e18 FROM manifests m JOIN repositories r ON r.id = m.repository"
+                "SELECT NULL FROM manifests m JOIN repositories r ON r.id = m.repository"
                 " WHERE r.name = ? AND m.digest = ?",
                 (name, reference),
             ).fetchone()
@@ -66,10 +66,14 @@ def is_current(registry: Registry, served: Served, name: str, reference: str) ->
                 " ON t.repository = r.id AND t.name = f.name WHERE r.name = ? AND f.name = ?",
                 (name, reference),
             ).fetchone()
-        return row[0] if row else None
+        found: tuple[float | None] | None = row
+        return found
 
-    checked = registry.remembered.look(("fresh", name, reference), look)
-    return checked is not None and registry.now() - checked < served.policy.fresh_s
+    found = registry.remembered.look(("fresh", name, reference), look)
+    if found is None or found[0] is None:  # what has a digest stays fresh
+        return found is not None
+    # Younger than nothing: the clock was set back.
+    return 0 <= registry.now() - found[0] < served.policy.fresh_s
 
 
 def refresh(registry: Registry, identity: Identity, served: Served, name: str, reference: str) -> str:

@@ -165,11 +165,19 @@ def partner(registry: Registry, number: int) -> Partner:
 
 def due(registry: Registry) -> list[int]:
     """Return the replications whose time has come by their schedule."""
+    now = registry.now()
     with registry.reader.reading() as connection:
         rows = connection.execute(
-            "SELECT id, document FROM replications WHERE next <= ?", (registry.now(),)
+            "SELECT id, document, next FROM replications WHERE next IS NOT NULL"
         ).fetchall()
-    return [number for number, raw in rows if msgspec.json.decode(raw, type=ReplicationPolicy).is_enabled]
+    found = ((number, msgspec.json.decode(raw, type=ReplicationPolicy), next_) for number, raw, next_ in rows)
+    return [number for number, policy, next_ in found if policy.is_enabled and _is_due(policy, next_, now)]
+
+
+def _is_due(policy: ReplicationPolicy, moment: float, now: float) -> bool:
+    """Tell whether a run is due, also when it was planned before the clock was set back."""
+    latest = next_run(policy, now)
+    return moment <= now or (latest is not None and moment > latest)
 
 
 def postpone(registry: Registry, number: int) -> None:

@@ -18,6 +18,7 @@ from containerlab.distribution.server.delivering import Delivering
 from containerlab.distribution.server.examinations import Examining
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.replicating import Replicating
+from containerlab.distribution.server.steadiness import Steadiness
 
 __all__ = ["JOBS", "Job", "Periodic", "Worker"]
 
@@ -50,14 +51,22 @@ class Periodic:
         function: Callable[[Registry], object],
         *,
         first_s: float = 0.0,
+        steadiness: Steadiness | None = None,
     ) -> None:
-        """Say how often, and how long after the start for the first time."""
+        """Say how often, and how long after the start for the first time.
+
+        steadiness: of the clock, where something is forgotten for its age.
+        """
+        self._steadiness = steadiness
         self._registry, self._every_s, self._function = registry, every_s, function
         self._next = registry.now() + first_s
 
     def step(self) -> None:
-        if self._registry.now() >= self._next:
-            self._next = self._registry.now() + self._every_s
+        now = self._registry.now()
+        is_steady = self._steadiness is None or self._steadiness.is_steady()
+        # Earlier than the last time: the clock was set back.
+        if is_steady and not self._next - self._every_s <= now < self._next:
+            self._next = now + self._every_s
             self._function(self._registry)
 
     def close(self) -> None:
@@ -70,14 +79,20 @@ def _sweep(registry: Registry) -> None:
     sweeping.sweep(registry)
 
 
+def _forgetting(
+    registry: Registry, every_s: float, function: Callable[[Registry], object], first_s: float = 0.0
+) -> Periodic:
+    return Periodic(registry, every_s, function, first_s=first_s, steadiness=Steadiness(registry.now))
+
+
 JOBS: dict[str, Callable[[Registry], Job]] = {
     "webhooks": Delivering,
     "replication": Replicating,
-    "sweep": lambda registry: Periodic(registry, _SWEEP_S, _sweep),
-    "retention": lambda registry: Periodic(registry, _SCHEDULES_S, retention.run_due),
+    "sweep": lambda registry: _forgetting(registry, _SWEEP_S, _sweep),
+    "retention": lambda registry: _forgetting(registry, _SCHEDULES_S, retention.run_due),
     "examinations": Examining,
     "deletions": garbage.Deletions,
-    "garbage": lambda registry: Periodic(registry, _GARBAGE_S, garbage.sweep, first_s=_SWEEP_S),
+    "garbage": lambda registry: _forgetting(registry, _GARBAGE_S, garbage.sweep, _SWEEP_S),
 }
 """By the name of the lock."""
 
