@@ -171,7 +171,7 @@ def test_an_interrupt_ends_a_pull_at_once(
 @pytest.mark.root
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(base: Path, remote: Remote) -> None:
     sent = send(remote, "v1", [layer_of("big", noise(12 << 20)), layer_of("small", b"small")])
-    place = base / "full-disk"
+    place = base / "full-disk-of-a-pull"
     place.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", place], check=True)
     try:
