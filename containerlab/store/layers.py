@@ -11,11 +11,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from containerlab.errors import Conflict
+from containerlab.errors import Conflict, Unavailable
 from containerlab.linux import idmap as idmaps
 from containerlab.linux import syscalls
 from containerlab.linux.idmap import IdMap
@@ -106,7 +107,7 @@ class Layers:
         Raises: as `ensure` does, and what `opened` raises; then the layer is not there.
         """
         path = self.path(diff_id)
-        with self._home.lock(_lock_name(path)):
+        with self._held(path, unpacking.stop):
             if path.exists():
                 return ()
             with self._home.scratch("layer-") as scratch:
@@ -119,6 +120,19 @@ class Layers:
                     trees.remove(tree, self.idmap)
                     raise
                 return report.notices
+
+    @contextlib.contextmanager
+    def _held(self, path: Path, stop: threading.Event) -> Iterator[None]:
+        """Hold the lock of a layer; give up waiting for whoever unpacks it when told to stop."""
+        with contextlib.ExitStack() as stack:
+            while True:
+                try:
+                    stack.enter_context(self._home.lock(_lock_name(path), wait=False))
+                    break
+                except Conflict as error:
+                    if stop.wait(_LOOK_AGAIN_S):
+                        raise Unavailable("another layer of the image failed") from error
+            yield
 
     def commit(self, upper: Path, options: PackOptions = _USUAL, watch: Watch | None = None) -> Committed:
         """Store what an overlay's upper directory changes as a blob, hashed and compressed while written.
@@ -268,8 +282,8 @@ class Layers:
             return self.receive(diff_id, descriptor, unpacking, lambda: self._blobs.open(descriptor))
 
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            futures = [pool.submit(unpack, *each) for each in missing.items()]
-            try:
+            try:  # an interrupt may come while the first are at work already
+                futures = [pool.submit(unpack, *each) for each in missing.items()]
                 notices = [future.result() for future in futures]
             except BaseException:
                 unpacking.stop.set()
@@ -301,6 +315,7 @@ def _bring_to_medium(directory: Path) -> None:
         os.close(fd)
 
 
+_LOOK_AGAIN_S = 0.1
 _ALL_LAYERS = "layers"
 _KEPT = "layers-kept"
 _LOCK = "layer-"

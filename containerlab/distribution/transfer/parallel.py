@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
 __all__ = ["each"]
@@ -22,8 +22,10 @@ def each(
     Raises: the failure that came first.
     """
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        futures = [pool.submit(work, item) for item in items]
-        try:
+        futures: list[Future[_R]] = []
+        try:  # an interrupt may come while the first are at work already
+            for item in items:
+                futures.append(pool.submit(work, item))
             for future in as_completed(futures):
                 future.result()
         except BaseException:

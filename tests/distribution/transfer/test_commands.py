@@ -168,6 +168,31 @@ def test_an_interrupt_ends_a_pull_at_once(
     assert {entry.name[:8] for entry in (another_home / "tmp").iterdir()} == {"partial-"}
 
 
+def test_an_interrupt_ends_waiting_for_the_pull_of_another(
+    slow: tuple[str, Sent], wire: Cable, another_home: Path, remote: Remote
+) -> None:
+    name, _ = slow
+    words = [*_CONLAB, "--home", str(another_home), "pull"]
+    first = subprocess.Popen([*words, name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    past_the_cable = [*words, f"{remote.name}:v1"]
+    try:
+        assert wire.held.wait(60)
+        with subprocess.Popen(
+            past_the_cable, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as second:
+            assert second.stderr
+            assert "Pulling from" in second.stderr.readline()
+            until(lambda: len(os.listdir(f"/proc/{second.pid}/task")) > 1)  # one waits for the large layer
+            second.send_signal(signal.SIGINT)
+            assert second.wait(30) == 130
+        wire.release()
+        assert first.wait(60) == 0
+    finally:
+        wire.release()
+        first.kill()
+        first.wait()
+
+
 @pytest.mark.root
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(base: Path, remote: Remote) -> None:
     sent = send(remote, "v1", [layer_of("big", noise(12 << 20)), layer_of("small", b"small")])
