@@ -27,7 +27,7 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     uploads: int
     """Sessions that nobody went on with."""
     freed_bytes: int
-    """On the disk: of blobs that nothing needs, also of the store's other images."""
+    """Of blobs that nothing has any more that one sees; for administrators all that is freed on the disk."""
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -24,7 +24,7 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
     used_bytes: int
     """Of blobs and manifests, each counted once for all repositories of the organisation."""
     unique_bytes: int
-    """Of those that no other organisation has: what its end would free."""
+    """Of those that no other organisation has, as far as one sees: what its end would free."""
     repositories: int
     tags: int
 
@@ -36,7 +36,7 @@ class RepositoryUse(msgspec.Struct, frozen=True, kw_only=True):
     used_bytes: int
     """Of its blobs and manifests."""
     unique_bytes: int
-    """Of those that no other repository has: what its end would free."""
+    """Of those that no other repository has, as far as one sees: what its end would free."""
     manifests: int
     tags: int
 

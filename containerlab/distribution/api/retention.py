@@ -70,7 +70,7 @@ class RetentionReport(msgspec.Struct, frozen=True, kw_only=True):
     spared: tuple[Spared, ...]
     """Immutable tags."""
     freed_bytes: int
-    """On the disk: of blobs that nothing else has."""
+    """Of blobs that nothing else has, as far as one sees; to administrators those on the disk."""
 
 
 class Retention(Noun):

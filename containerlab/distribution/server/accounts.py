@@ -49,6 +49,7 @@ def create(
     with registry.database.writing() as connection:
         if connection.execute("SELECT 1 FROM accounts WHERE name = ?", (name,)).fetchone():
             raise errors.AlreadyExists(f"there is a user {name} already", "choose another name")
+        identities.forget_namesake(connection, name)
         connection.execute(
             "INSERT INTO accounts (name, kind, hash, is_admin, description, created, revision)"
             " VALUES (?, 'user', ?, ?, ?, ?, ?)",

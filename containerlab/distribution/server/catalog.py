@@ -25,6 +25,8 @@ __all__ = [
     "require_organization",
     "require_push",
     "require_read",
+    "seeing",
+    "seen",
     "tags",
     "within",
 ]
@@ -164,29 +166,40 @@ def tags(registry: Registry, identity: Identity, name: str, last: str = "", most
         repository = allowed(connection, identity, name, Level.READ)
         return _page(
             connection,
-            "SELECT name FROM tags WHERE repository = ? AND name > ? ORDER BY name LIMIT ?",
-            (repository.id, last),
+            "SELECT name FROM tags WHERE repository = :repository AND name > :last ORDER BY name LIMIT :most",
+            {"repository": repository.id, "last": last},
             most,
         )
 
 
 def repositories(registry: Registry, identity: Identity, last: str = "", most: int = MOST_ENTRIES) -> Page:
     """Return the names of the repositories that somebody may read, after `last`."""
-    lister = identity.lister()
-    scopes = list(lister.rights)
     with registry.reader.reading() as connection:
         return _page(
             connection,
-            "SELECT name FROM repositories WHERE (? OR is_public OR name IN (SELECT value FROM json_each(?))"
-            " OR organization || '/' IN (SELECT value FROM json_each(?))) AND name > ? ORDER BY name LIMIT ?",
-            (lister.is_admin, *[msgspec.json.encode(scopes).decode()] * 2, last),
+            f"SELECT name FROM repositories r WHERE {seen('r')} AND name > :last ORDER BY name LIMIT :most",
+            {**seeing(identity.lister()), "last": last},
             most,
         )
 
 
-def _page(connection: sqlite3.Connection, query: str, values: tuple[object, ...], most: int) -> Page:
+def seen(alias: str) -> str:
+    """Return a condition of a statement: that somebody may read a repository; see `seeing`."""
+    scopes = "(SELECT value FROM json_each(:scopes))"
+    return (
+        f"(:sees_all OR {alias}.is_public OR {alias}.name IN {scopes}"
+        f" OR {alias}.organization || '/' IN {scopes})"
+    )
+
+
+def seeing(who: Identity) -> dict[str, object]:
+    """Return the values that `seen` needs."""
+    return {"sees_all": who.is_admin, "scopes": msgspec.json.encode(list(who.rights)).decode()}
+
+
+def _page(connection: sqlite3.Connection, query: str, values: dict[str, object], most: int) -> Page:
     wanted = min(most, MOST_ENTRIES)
     if wanted < 0:
         raise errors.InvalidInput("a page cannot have fewer than no entries")
-    names = [name for (name,) in connection.execute(query, (*values, wanted + 1))]
+    names = [name for (name,) in connection.execute(query, {**values, "most": wanted + 1})]
     return Page(names[:wanted], wanted > 0 and len(names) > wanted)

@@ -14,7 +14,7 @@ from containerlab.distribution.api.events import Event, Events, Kind
 from containerlab.distribution.api.values import Page
 from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.registry import Registry
-from containerlab.distribution.server.rights import Identity, Level, require_whole
+from containerlab.distribution.server.rights import Identity, Level, organization_of, require_whole
 
 __all__ = ["Event", "Kind", "export", "find", "forget_old", "has_news", "note", "note_denied", "since"]
 
@@ -130,17 +130,25 @@ _IN_ORGANIZATION = (
 )
 
 
+_BEGINNING = "SELECT created FROM organizations WHERE name = ?"
+
+
 def _visible(identity: Identity) -> tuple[str, list[Any]]:
-    clauses, values = ["(account != '' AND account = ?)"], [identity.name]
+    """Return what somebody may see: what they did, and what happened where they manage.
+
+    Not what was before there was the account, or the organisation: that were others of the same name.
+    """
+    own = "SELECT created FROM accounts WHERE name = ?"
+    clauses: list[str] = [f"(account != '' AND account = ? AND time >= coalesce(({own}), 0))"]
+    values: list[Any] = [identity.name, identity.name]
     for scope, level in identity.rights.items():
         if level < Level.MANAGE:
             continue
+        where, about = ("repository = ?", [scope])
         if scope.endswith("/"):
-            clauses.append(_IN_ORGANIZATION)
-            values += [scope[:-1], scope[:-1]]
-        else:
-            clauses.append("repository = ?")
-            values.append(scope)
+            where, about = _IN_ORGANIZATION, [scope[:-1]] * 2
+        clauses.append(f"({where} AND time >= coalesce(({_BEGINNING}), 0))")
+        values += [*about, organization_of(scope)]
     return f"({' OR '.join(clauses)})", values
 
 

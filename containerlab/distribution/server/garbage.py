@@ -35,7 +35,7 @@ def collect(
     require_managed(identity, scope, "collect garbage")
     retention.require_something(registry, scope)
     grace_s = registry.settings.grace_s if grace_s is None else grace_s
-    release = Release(registry, is_dry_run=dry_run)
+    release = Release(registry, identity, is_dry_run=dry_run)
     manifests = links = 0
     for repository in catalog.within(registry, scope):
         with release.changing(repository.id) as connection:
@@ -44,7 +44,7 @@ def collect(
                 found = retention.apply(registry, connection, identity, repository, rule, [0])
                 manifests += sum(not each.tag for each in found.removals)
             links += len(releasing.let_go(registry, connection, repository.id, grace_s=grace_s))
-    sessions = 0 if dry_run else uploads.sweep(registry)
+    sessions = uploads.sweep(registry) if identity.administers and not dry_run else 0
     result = Collection(
         is_dry_run=dry_run,
         manifests=manifests,

@@ -8,13 +8,14 @@ with another. It begins with a random number, so that an account of the same nam
 from __future__ import annotations
 
 import secrets
+import sqlite3
 
 import msgspec
 
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, Level
 
-__all__ = ["NOBODY", "Row", "find", "identity", "is_usable", "new_revision"]
+__all__ = ["NOBODY", "Row", "find", "forget_namesake", "identity", "is_usable", "new_revision"]
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -73,6 +74,13 @@ def _rights(registry: Registry, name: str) -> dict[str, Level]:
     for scope, level in found:
         rights[scope] = max(Level(level), rights.get(scope, Level.NONE))
     return rights
+
+
+def forget_namesake(connection: sqlite3.Connection, name: str) -> None:
+    """See that a new account goes on with nothing of an earlier one of its name; files are swept."""
+    for table in ("uploads", "archives", "promises"):
+        connection.execute(f"DELETE FROM {table} WHERE account = ?", (name,))
+    connection.execute("UPDATE shares SET given_by = '' WHERE given_by = ?", (name,))
 
 
 def new_revision() -> int:

@@ -150,17 +150,17 @@ def names(registry: Registry, repository: Repository, digest: str) -> list[str]:
     return [name for (name,) in rows]
 
 
-def freed_bytes(registry: Registry, repository: Repository, digest: str) -> int:
-    """Add up what only one manifest needs: blobs that no other one and no other repository has."""
+def freed_bytes(registry: Registry, who: Identity, repository: Repository, digest: str) -> int:
+    """Add up what only one manifest needs: blobs that no other one has, nor another repository one sees."""
     with registry.reader.reading() as connection:
         found = connection.execute(
             "SELECT SUM(links.size) FROM parts JOIN links USING (repository, digest)"
             " WHERE repository = :repository AND manifest = :manifest"
             " AND NOT EXISTS (SELECT 1 FROM parts AS other WHERE other.repository = :repository"
             " AND other.digest = parts.digest AND other.manifest != :manifest)"
-            " AND NOT EXISTS (SELECT 1 FROM links AS other WHERE other.digest = parts.digest"
-            " AND other.repository != :repository)",
-            {"repository": repository.id, "manifest": digest},
+            " AND NOT EXISTS (SELECT 1 FROM links AS other JOIN repositories o ON o.id = other.repository"
+            f" WHERE other.digest = parts.digest AND o.id != :repository AND {catalog.seen('o')})",
+            {**catalog.seeing(who), "repository": repository.id, "manifest": digest},
         ).fetchone()[0]
     return int(found or 0)
 

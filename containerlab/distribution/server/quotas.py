@@ -19,7 +19,7 @@ _OF = "SELECT repository, digest, size FROM"
 _HELD = f"({_OF} links UNION ALL {_OF} manifests)"
 _OF_ORGANIZATION = (
     f"SELECT digest, max(size) AS size FROM {_HELD} JOIN repositories r ON r.id = repository"
-    " WHERE r.organization = ?1 GROUP BY digest"
+    " WHERE r.organization = :organization GROUP BY digest"
 )
 _SUMS = " UNION ALL ".join(
     f"SELECT sum(size) AS size FROM {table} JOIN repositories r ON r.id = repository"
@@ -32,19 +32,24 @@ _IN_ORGANIZATION = " UNION ALL ".join(
     " WHERE digest = ?2 AND r.organization = ?1"
     for table in ("links", "manifests")
 )
+# Who asks sees what they see of others: sizes must not tell whether somebody else has what one can guess.
 _ONLY_ITS_OWN = " AND ".join(
     f"NOT EXISTS (SELECT 1 FROM {table} l JOIN repositories o ON o.id = l.repository"
-    " WHERE l.digest = x.digest AND o.organization != ?1)"
+    f" WHERE l.digest = x.digest AND o.organization != :organization AND {catalog.seen('o')})"
+    for table in ("links", "manifests")
+)
+_ONLY_OF_ONE = " AND ".join(
+    f"NOT EXISTS (SELECT 1 FROM {table} l JOIN repositories o ON o.id = l.repository"
+    f" WHERE l.digest = x.digest AND o.id != r.id AND {catalog.seen('o')})"
     for table in ("links", "manifests")
 )
 _OF_REPOSITORIES = f"""
 SELECT name, coalesce((SELECT sum(size) FROM {_HELD} WHERE repository = r.id), 0),
     coalesce((SELECT sum(size) FROM {_HELD} x WHERE repository = r.id
-        AND NOT EXISTS (SELECT 1 FROM links l WHERE l.digest = x.digest AND l.repository != r.id)
-        AND NOT EXISTS (SELECT 1 FROM manifests l WHERE l.digest = x.digest AND l.repository != r.id)), 0),
+        AND {_ONLY_OF_ONE}), 0),
     (SELECT count(*) FROM manifests WHERE repository = r.id),
     (SELECT count(*) FROM tags WHERE repository = r.id)
-FROM repositories r WHERE organization = ? AND name > ? ORDER BY name LIMIT ?
+FROM repositories r WHERE organization = :organization AND name > :after ORDER BY name LIMIT :most
 """
 
 
@@ -88,7 +93,7 @@ def listed(registry: Registry, identity: Identity) -> Page[Quota]:
     with registry.reader.reading() as connection:
         rows = connection.execute("SELECT name FROM organizations ORDER BY name").fetchall()
         names = [name for (name,) in rows if identity.level_in(name) >= Level.READ]
-        return Page(tuple(_quota(connection, name) for name in names))
+        return Page(tuple(_quota(connection, identity, name) for name in names))
 
 
 @serves(Quotas.inspect)
@@ -99,7 +104,7 @@ def inspect(registry: Registry, identity: Identity, organization: str) -> Quota:
     """
     require(identity.level_in(organization), Level.READ, f"see the quota of {organization}")
     with registry.reader.reading() as connection:
-        return _quota(connection, organization)
+        return _quota(connection, identity, organization)
 
 
 @serves(Quotas.set)
@@ -118,7 +123,7 @@ def set_limit(registry: Registry, identity: Identity, organization: str, limit_b
         events.note(
             registry, connection, identity, "organization", detail=f"organisation {organization} has {said}"
         )
-        return _quota(connection, organization)
+        return _quota(connection, identity, organization)
 
 
 @serves(Quotas.repositories)
@@ -132,7 +137,8 @@ def repositories(
     require(identity.level_in(organization), Level.READ, f"see what {organization} keeps")
     with registry.reader.reading() as connection:
         catalog.require_organization(connection, organization)
-        rows = connection.execute(_OF_REPOSITORIES, (organization, after, limit + 1)).fetchall()
+        about = {"organization": organization, "after": after, "most": limit + 1}
+        rows = connection.execute(_OF_REPOSITORIES, {**catalog.seeing(identity), **about}).fetchall()
     names = ("repository", "used_bytes", "unique_bytes", "manifests", "tags")
     items = tuple(RepositoryUse(**dict(zip(names, row, strict=True))) for row in rows[:limit])
     return Page(items, items[-1].repository if len(rows) > limit else "")
@@ -148,8 +154,9 @@ def _has(connection: sqlite3.Connection, organization: str, digest: str) -> bool
     return connection.execute(_IN_ORGANIZATION, (organization, digest)).fetchone() is not None
 
 
-def _quota(connection: sqlite3.Connection, organization: str) -> Quota:
+def _quota(connection: sqlite3.Connection, who: Identity, organization: str) -> Quota:
     catalog.require_organization(connection, organization)
+    values = {**catalog.seeing(who), "organization": organization}
     own = f"SELECT sum(size) FROM ({_OF_ORGANIZATION}) x WHERE {_ONLY_ITS_OWN}"
     counts = (
         "SELECT quota_bytes, (SELECT count(*) FROM repositories WHERE organization = o.name),"
@@ -161,12 +168,12 @@ def _quota(connection: sqlite3.Connection, organization: str) -> Quota:
         organization=organization,
         limit_bytes=limit,
         used_bytes=_used(connection, organization),
-        unique_bytes=connection.execute(own, (organization,)).fetchone()[0] or 0,
+        unique_bytes=connection.execute(own, values).fetchone()[0] or 0,
         repositories=repositories,
         tags=tags,
     )
 
 
 def _used(connection: sqlite3.Connection, organization: str) -> int:
-    found = connection.execute(f"SELECT sum(size) FROM ({_OF_ORGANIZATION})", (organization,)).fetchone()[0]
-    return int(found or 0)
+    query = f"SELECT sum(size) FROM ({_OF_ORGANIZATION})"
+    return int(connection.execute(query, {"organization": organization}).fetchone()[0] or 0)

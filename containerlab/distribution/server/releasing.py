@@ -14,7 +14,9 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from containerlab.distribution.server import catalog
 from containerlab.distribution.server.registry import Registry
+from containerlab.distribution.server.rights import Identity
 from containerlab.store import removal
 
 __all__ = ["Release", "forget_promises", "let_go", "release"]
@@ -27,12 +29,12 @@ SELECT digest FROM links l WHERE repository = :repository
         WHERE p.repository = l.repository AND p.digest = l.digest AND p.made > :since)
 """
 _HELD = (
-    "SELECT digest FROM links WHERE repository = :repository"
-    " UNION SELECT digest FROM manifests WHERE repository = :repository"
+    "SELECT digest, size FROM links WHERE repository = :repository"
+    " UNION SELECT digest, size FROM manifests WHERE repository = :repository"
 )
 _HOLDERS = (
-    "SELECT repository FROM links WHERE digest = :digest"
-    " UNION SELECT repository FROM manifests WHERE digest = :digest"
+    "SELECT r.id FROM repositories r WHERE r.id IN (SELECT repository FROM links WHERE digest = :digest"
+    f" UNION SELECT repository FROM manifests WHERE digest = :digest) AND {catalog.seen('r')}"
 )
 
 
@@ -43,9 +45,10 @@ class _Undone(Exception):
 class Release:
     """What is let go in the course of some transactions, done or only tried; ended by `freed`."""
 
-    def __init__(self, registry: Registry, *, is_dry_run: bool = False) -> None:
+    def __init__(self, registry: Registry, who: Identity, *, is_dry_run: bool = False) -> None:
         self.is_dry_run = is_dry_run
-        self._registry = registry
+        self._registry, self._who = registry, who
+        self._sizes: dict[str, int] = {}
         self._lost: dict[str, set[int]] = defaultdict(set)
 
     @contextlib.contextmanager
@@ -54,29 +57,39 @@ class Release:
         with contextlib.suppress(_Undone), self._registry.database.writing() as connection:
             before = _held(connection, repository)
             yield connection
-            for digest in before - _held(connection, repository):
+            for digest in before.keys() - _held(connection, repository).keys():
+                self._sizes[digest] = before[digest]
                 self._lost[digest].add(repository)
             if self.is_dry_run:
                 raise _Undone
 
     def freed(self) -> int:
-        """Remove from the disk what nothing needs any more; return the bytes that this frees, or would."""
+        """Remove from the disk what nothing needs any more; return the bytes that this frees, or would.
+
+        Only administrators are told what happens on the disk. Others see what nothing has any more that they
+        see: else a number would tell them whether somebody has what they can guess.
+        """
         images = self._registry.images
-        if not self.is_dry_run:
-            return removal.collect(images)
+        freed = 0 if self.is_dry_run else removal.collect(images)
+        if not self._who.administers:
+            return sum(self._sizes[digest] for digest in self._seen_lost())
+        return removal.collectable(images, self._seen_lost()) if self.is_dry_run else freed
+
+    def _seen_lost(self) -> list[str]:
+        """Return what was lost by all who had it."""
+        seeing = catalog.seeing(self._who)
         with self._registry.reader.reading() as connection:
-            lost = [
+            return [
                 digest
                 for digest, repositories in self._lost.items()
                 if repositories.issuperset(
-                    holder for (holder,) in connection.execute(_HOLDERS, {"digest": digest})
+                    holder for (holder,) in connection.execute(_HOLDERS, {**seeing, "digest": digest})
                 )
             ]
-        return removal.collectable(images, lost)
 
 
-def _held(connection: sqlite3.Connection, repository: int) -> set[str]:
-    return {digest for (digest,) in connection.execute(_HELD, {"repository": repository})}
+def _held(connection: sqlite3.Connection, repository: int) -> dict[str, int]:
+    return dict(connection.execute(_HELD, {"repository": repository}).fetchall())
 
 
 def let_go(

@@ -107,7 +107,7 @@ def run(registry: Registry, identity: Identity, scope: str = "", *, dry_run: boo
     """
     require_managed(identity, scope, "carry out retention")
     require_something(registry, scope)
-    release = Release(registry, is_dry_run=dry_run)
+    release = Release(registry, identity, is_dry_run=dry_run)
     plans = []
     for repository in catalog.within(registry, scope):
         with release.changing(repository.id) as connection:
@@ -126,7 +126,7 @@ def preview(
     """
     require_managed(identity, scope, "try retention")
     number, rule = replacing or _NEW, _checked(Rule(**wishes))
-    release = Release(registry, is_dry_run=True)
+    release = Release(registry, identity, is_dry_run=True)
     plans = []
     for repository in catalog.within(registry, scope):
         with release.changing(repository.id) as connection:
@@ -151,7 +151,7 @@ def run_due(registry: Registry) -> None:
     due = [kept for kept in (rules.Kept(*row) for row in rows) if _is_due(kept, registry.now())]
     if not due:
         return
-    release = Release(registry)
+    release = Release(registry, SYSTEM)
     running = {kept.id for kept in due}
     for repository in _distinct(registry, [kept.scope for kept in due]):
         with release.changing(repository.id) as connection:

@@ -57,6 +57,7 @@ def create(
     with registry.database.writing() as connection:
         check_end(registry, connection, who, f"{organization}/", expires)
         _check_room(connection, organization, full)
+        identities.forget_namesake(connection, full)
         connection.execute(
             "INSERT INTO accounts (name, kind, hash, organization, description, created, expires, revision)"
             " VALUES (?, 'robot', ?, ?, ?, ?, ?, ?)",

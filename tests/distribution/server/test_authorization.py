@@ -17,7 +17,7 @@ import pytest
 from containerlab import errors
 from containerlab.distribution.api.operation import Operation
 from containerlab.distribution.remote import Remote
-from containerlab.distribution.server import manifests
+from containerlab.distribution.server import manifests, repositories
 from containerlab.distribution.server.api.binding import bound
 from containerlab.distribution.server.outgoing import Outgoing
 from containerlab.distribution.server.page import contents
@@ -342,3 +342,37 @@ def test_what_an_image_has_elsewhere_is_not_replicated(
             for name in ("config", "layer"):
                 stolen = Descriptor(media_type="", digest=world.theirs[name], size=16)
                 assert not remote.has_blob(stolen), name
+
+
+def test_no_size_tells_whether_others_have_the_same(world: World) -> None:
+    """Who can guess what a private layer has must not learn by pushing it that they are right."""
+    who, told = logged_in(world.registry, "manager"), []
+    for number, layer in enumerate((b"layer of kanarie", b"layer of nobody!")):
+        name = f"lab/guess{number}"
+        raw = pushing.push(world.registry, who, name, "x", layers=[layer])
+        world.clock.advance(1)
+        asked = [
+            world.ask("manager", "GET", "/api/v1/quotas"),
+            world.ask("manager", "GET", "/api/v1/quotas/lab/repositories"),
+            world.ask("session", "GET", f"/ui/repositories/{name}/-/delete?digest={digests.of(raw)}"),
+            _posted(world, "/api/v1/retention/preview", scope=name, older_than_days=0.0),
+            _posted(world, "/api/v1/garbage/collect", scope=name, untagged=True, grace_s=0.0, dry_run=True),
+        ]
+        with contextlib.suppress(errors.NotFound):
+            manifests.delete(world.registry, who, name, "x")
+        asked.append(
+            _posted(world, "/api/v1/garbage/collect", scope=name, untagged=True, grace_s=0.0, dry_run=True)
+        )
+        asked.append(
+            _posted(world, "/api/v1/garbage/collect", scope=name, untagged=True, grace_s=0.0, dry_run=False)
+        )
+        assert [each.status for each in asked if each.status != 200] == []
+        told.append([_page(each, {"name": name, "short": name[4:]}) for each in asked])
+        repositories.remove(world.registry, who, name)
+    assert told[0] == told[1]
+
+
+def _posted(world: World, path: str, **given: Any) -> Answer:
+    return world.ask(
+        "manager", "POST", path, json.dumps(given).encode(), {"content-type": "application/json"}
+    )

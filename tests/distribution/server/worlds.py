@@ -76,6 +76,7 @@ class World(NamedTuple):
     """A registry and all who come to it, by what they send."""
 
     registry: Registry
+    clock: grounds.Clock
     server: app.App
     loop: asyncio.AbstractEventLoop
     people: dict[str, dict[str, str]]
@@ -172,7 +173,7 @@ def made(home: Path) -> Iterator[World]:
         people = _people(registry, admin)
         loop = asyncio.new_event_loop()
         try:
-            yield World(registry, app.create(registry), loop, people, theirs, homely)
+            yield World(registry, clock, app.create(registry), loop, people, theirs, homely)
         finally:
             loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()

@@ -35,7 +35,7 @@ def ask(visit: Visit) -> Response:
         target=target,
         names=inventory.names(visit.registry, repository, target.digest),
         referrers=found.descriptors,
-        freed_bytes=inventory.freed_bytes(visit.registry, repository, target.digest),
+        freed_bytes=inventory.freed_bytes(visit.registry, visit.identity, repository, target.digest),
         **shown,
     )
 
