@@ -24,7 +24,7 @@ from containerlab.store.home import PARTIAL, Home, is_held, is_locked
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Blobs", "Writer"]
+__all__ = ["CONTENT_LOCK", "Blobs", "Writer"]
 
 _CHUNK = 1 << 20
 _LEASE = "lease-"

@@ -10,8 +10,8 @@ import msgspec
 
 from containerlab import errors
 from containerlab.distribution.api.archives import ArchiveUpload, ImportedImage
+from containerlab.distribution.server.bounded import Bounded, Bounds
 from containerlab.distribution.server.intake import Intake
-from containerlab.distribution.server.layer_listing import Bounded, Bounds
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
 from containerlab.oci import image as documents
@@ -25,7 +25,7 @@ from containerlab.store.index import NAME_ANNOTATION
 
 __all__ = ["take_in"]
 
-_SECONDS = 3600.0
+_MOST_S = 3600.0
 _MOST_BYTES = 1 << 40
 _MOST_IMAGES = 1000
 _Wanted = tuple[Descriptor, list[str]]
@@ -68,18 +68,18 @@ class _Archived:
 
 def _watched(registry: Registry) -> Images:
     """Return the store for somebody whose time is limited: a layer may be a bomb that burns only that."""
-    until = time.monotonic() + _SECONDS
+    until = time.monotonic() + _MOST_S
 
     def check(count: int) -> None:
         if time.monotonic() > until:
-            raise errors.CorruptContent(f"to read the archive takes more than {_SECONDS:.0f} s")
+            raise errors.CorruptContent(f"to read the archive takes more than {_MOST_S:.0f} s")
 
     return Images(msgspec.structs.replace(registry.home, moved=check))
 
 
 def _bounded(file: BinaryIO, size: int) -> BinaryIO:
     """Return the archive inflated, once and no further."""
-    bounded = Bounded(opened(file), size, Bounds(inflated_bytes=_MOST_BYTES, seconds=_SECONDS))
+    bounded = Bounded(opened(file), size, Bounds(inflated_bytes=_MOST_BYTES, time_s=_MOST_S))
     start, stream = begun(bounded)
     if format_of(start):
         raise errors.HostileArchive("the archive is compressed twice", "compress it once")

@@ -23,7 +23,7 @@ from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, Level, organization_of
 
-__all__ = ["append", "begin", "cancel", "finish", "inspect", "listed", "sweep"]
+__all__ = ["Appending", "WrongOffset", "append", "begin", "cancel", "finish", "inspect", "listed", "sweep"]
 
 _MOST_OPEN = 20
 """Uploads of one account at once."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from containerlab.distribution.server.app import App
 
-__all__ = ["ADMIN_PASSWORD", "Order", "Started", "run"]
+__all__ = ["ADMIN_PASSWORD", "Order", "Started", "end_with_input", "run"]
 
 ADMIN_PASSWORD = "CONTAINERLAB_ADMIN_PASSWORD"
 """In the environment: the password of the first administrator, where nobody reads what is printed."""

@@ -72,7 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     grace_s: float = 86400.0
     """How long a blob that no manifest has stays in a repository."""
     allows_private_targets: bool = False
-    """Whether webhooks and replications may go to loopback and link-local addresses."""
+    """Whether webhooks, replications and upstreams may go to this machine and private networks."""
 
 
 class Registry:
@@ -111,6 +111,8 @@ class Registry:
         self.upstream_state = UpstreamState()
         self.looks = threading.BoundedSemaphore(_LOOKS)
         """Held while a layer is looked into, which takes seconds of a processor."""
+        self.examination = threading.Lock()
+        """Held while an image is examined."""
         self.passwords = Passwords(now)
         self.keys = Keys(self.directory / "keys")
 

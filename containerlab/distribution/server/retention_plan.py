@@ -14,7 +14,7 @@ from containerlab.distribution.api.retention import Removal, Schedule, Spared
 from containerlab.distribution.server.patterns import Selection
 from containerlab.oci.attached import subject_of
 
-__all__ = ["DAY_S", "Contents", "Manifest", "Plan", "Rule", "Tag", "plan"]
+__all__ = ["DAY_S", "Contents", "Manifest", "Plan", "Rule", "Rules", "Tag", "plan"]
 
 DAY_S = 86400.0
 

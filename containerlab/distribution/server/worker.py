@@ -15,7 +15,7 @@ from typing import Protocol
 from containerlab import errors
 from containerlab.distribution.server import archive_uploads, garbage, retention, sweeping, uploads
 from containerlab.distribution.server.delivering import Delivering
-from containerlab.distribution.server.examinations import Examining
+from containerlab.distribution.server.examining import Examining
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.replicating import Replicating
 from containerlab.distribution.server.steadiness import Steadiness

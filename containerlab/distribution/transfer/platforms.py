@@ -12,7 +12,7 @@ from containerlab.oci import image as documents
 from containerlab.oci.image import Descriptor, Index
 from containerlab.oci.platform import Platform
 
-__all__ = ["Wanted", "chosen", "only", "read"]
+__all__ = ["EVERY", "Wanted", "chosen", "only", "read"]
 
 _MOST_DEPTH = 3
 EVERY = "all"

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["Begun", "Blob", "Note", "Status", "Watcher", "nobody"]
+__all__ = ["Begun", "Blob", "Event", "Note", "Status", "Watcher", "nobody"]
 
 Status = Literal[
     "waiting",

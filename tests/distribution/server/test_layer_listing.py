@@ -9,8 +9,9 @@ import tarfile
 import pytest
 
 from containerlab import errors
+from containerlab.distribution.api.layers import Layer
 from containerlab.distribution.server import layer_listing
-from containerlab.distribution.server.layer_listing import BOUNDS, Bounds, Layer
+from containerlab.distribution.server.bounded import BOUNDS, Bounds
 
 
 def layer(*members: tarfile.TarInfo) -> bytes:
@@ -79,7 +80,7 @@ def test_long_layer_is_cut() -> None:
     found = listed(raw, Bounds(inflated_bytes=4 << 20))
     assert [each.path for each in found.files] == ["first", "zeros"]
     assert not found.is_complete
-    assert not listed(raw, Bounds(seconds=0)).is_complete
+    assert not listed(raw, Bounds(time_s=0)).is_complete
 
 
 @pytest.mark.parametrize(

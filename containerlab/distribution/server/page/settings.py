@@ -22,6 +22,7 @@ __all__ = [
     "Action",
     "change_organization",
     "change_repository",
+    "create_organization",
     "expiry",
     "organization",
     "organizations",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from containerlab.distribution.server.registry import Registry
     from containerlab.distribution.server.rights import Identity
 
-__all__ = ["Notice", "Visit"]
+__all__ = ["Notice", "Visit", "cookie_name"]
 
 _NOTICE_LENGTH = 600
 

@@ -15,7 +15,7 @@ from containerlab.distribution.server.pulls import Pulls
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
 
-__all__ = ["LARGE_BYTES", "Answer", "Disconnected", "Request", "Shared", "in_thread"]
+__all__ = ["LARGE_BYTES", "PIECE_BYTES", "Answer", "Disconnected", "Request", "Shared", "in_thread"]
 
 PIECE_BYTES = 256 << 10
 """Bodies are hashed and written in pieces of about this size: a change of threads costs some 50 µs."""
