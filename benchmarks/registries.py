@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.peers import Absent
-from containerlab.distribution.server.process import Order
 from containerlab.distribution.server.registry import Settings
+from containerlab.distribution.server.serving.process import Order
 from containerlab.engine.registry_process import command
 
 __all__ = ["Server", "docker_registry", "ours", "version"]

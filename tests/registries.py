@@ -20,8 +20,8 @@ from typing import Literal
 import msgspec
 import pytest
 
-from containerlab.distribution.server.process import Order, Started
 from containerlab.distribution.server.registry import Settings
+from containerlab.distribution.server.serving.process import Order, Started
 from containerlab.engine.registry_process import command
 from tests.certificates import Authority
 from tests.containers import until

@@ -103,7 +103,7 @@ class _Problem(msgspec.Struct):
 
 def main(kind: str, home: str, digest: str) -> int:
     """Be such a process: write what was found to standard output, or why it could not be."""
-    from containerlab.distribution.server.process import end_with_input
+    from containerlab.distribution.server.serving.process import end_with_input
     from containerlab.store.home import Home
     from containerlab.store.images import Images
 

@@ -35,13 +35,13 @@ def reset(engine: Engine, user: str, given: Mapping[str, Any]) -> NewPassword:
 
     Raises: NotFound, InvalidInput.
     """
-    from containerlab.distribution.server import accounts
+    from containerlab.distribution.server.accounts import users
     from containerlab.distribution.server.registry import Registry, Settings
 
     chosen = asking.read_line() if given.get("password_stdin") else ""
     registry = Registry(Settings(storage=given.get("storage", engine.home)))
     try:
-        password = accounts.reset_password(registry, user, chosen)
+        password = users.reset_password(registry, user, chosen)
     finally:
         registry.close()
     return NewPassword(user, "" if chosen else password)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from containerlab.distribution.server.process import Order
+    from containerlab.distribution.server.serving.process import Order
 
 __all__ = ["command", "main"]
 
@@ -27,7 +27,7 @@ def command(order: Order) -> Sequence[str]:
 
 def main(order: str) -> int:
     """Be the process."""
-    from containerlab.distribution.server import process
+    from containerlab.distribution.server.serving import process
     from containerlab.engine.examining import examiners
 
     return process.run(msgspec.json.decode(order, type=process.Order), examiners(), command)

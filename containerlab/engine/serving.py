@@ -17,9 +17,9 @@ import msgspec
 from containerlab import errors
 from containerlab.distribution.credentials import Credentials
 from containerlab.distribution.endpoints import Endpoint, TlsFiles, endpoint, is_loopback
-from containerlab.distribution.server import listening
-from containerlab.distribution.server.process import ADMIN_PASSWORD, Order, Started
 from containerlab.distribution.server.registry import Settings
+from containerlab.distribution.server.serving import listening
+from containerlab.distribution.server.serving.process import ADMIN_PASSWORD, Order, Started
 from containerlab.engine import asking
 from containerlab.engine.registry_process import command
 from containerlab.engine.remote_registry import RemoteRegistry

@@ -11,11 +11,11 @@ from typing import Protocol
 
 import msgspec
 
-from containerlab.distribution.server.keys import Keys
-from containerlab.distribution.server.passwords import Passwords
-from containerlab.distribution.server.remembered import Documents, Remembered
+from containerlab.distribution.server.accounts.keys import Keys
+from containerlab.distribution.server.accounts.passwords import Passwords
+from containerlab.distribution.server.content.remembered import Documents, Remembered
 from containerlab.distribution.server.schema import SCHEMA
-from containerlab.distribution.server.upstream_state import UpstreamState
+from containerlab.distribution.server.upstreams.state import UpstreamState
 from containerlab.oci.digest import Hasher
 from containerlab.store.database import Database
 from containerlab.store.holdings import registry_database

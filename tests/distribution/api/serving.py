@@ -18,8 +18,8 @@ from starlette.routing import Mount
 from containerlab.distribution.api.client import Client
 from containerlab.distribution.api.operation import PREFIX
 from containerlab.distribution.api.registry_api import RegistryApi
-from containerlab.distribution.server import archive_content
 from containerlab.distribution.server.api.app import Api
+from containerlab.distribution.server.archives import pieces
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import ANONYMOUS, Identity, Level
 
@@ -71,9 +71,7 @@ def _identify(registry: Registry, request: Request) -> Identity:
 def served(registry: Registry) -> Iterator[int]:
     """Serve the API and give the port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    app = Starlette(
-        routes=[archive_content.route(registry, _identify), Mount(PREFIX, Api(registry, _identify))]
-    )
+    app = Starlette(routes=[pieces.route(registry, _identify), Mount(PREFIX, Api(registry, _identify))])
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", loop="asyncio"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

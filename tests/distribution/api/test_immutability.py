@@ -9,10 +9,10 @@ import pytest
 
 from containerlab import errors
 from containerlab.distribution.api.registry_api import RegistryApi
-from containerlab.distribution.server import immutability
 from containerlab.distribution.server.problems import Denied
 from containerlab.distribution.server.registry import Registry, Settings
 from containerlab.distribution.server.rights import Level
+from containerlab.distribution.server.rules import immutability
 from tests.distribution.api.serving import IDENTITIES, as_user, served
 
 OLD, NEW = "sha256:" + "0" * 64, "sha256:" + "1" * 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
-from containerlab.distribution.server.intake import Intake
+from containerlab.distribution.server.content.intake import Intake
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import SYSTEM
 from containerlab.oci import image as documents

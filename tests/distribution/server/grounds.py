@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from containerlab.distribution.api.events import Event
-from containerlab.distribution.server import accounts, events, logins
-from containerlab.distribution.server.passwords import Passwords
+from containerlab.distribution.server import events
+from containerlab.distribution.server.accounts import logins, users
+from containerlab.distribution.server.accounts.passwords import Passwords
 from containerlab.distribution.server.registry import Registry, Settings
 from containerlab.distribution.server.rights import Identity
 
@@ -37,7 +38,7 @@ def opened(home: Path, clock: Callable[[], float], **settings: Any) -> Iterator[
     registry = Registry(Settings(storage=str(home), **settings), now=clock)
     registry.passwords = Passwords(clock, memory_kib=8)
     try:
-        accounts.ensure_administrator(registry, PASSWORD)
+        users.ensure_administrator(registry, PASSWORD)
         yield registry
     finally:
         registry.close()

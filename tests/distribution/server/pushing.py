@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from containerlab.distribution.server import content, documents, pushing, uploads
+from containerlab.distribution.server.content import blobs, documents, pushing, uploads
+from containerlab.distribution.server.content.pushing import Push
 from containerlab.distribution.server.problems import BlobUnknown, NameUnknown
-from containerlab.distribution.server.pushing import Push
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
 from containerlab.oci import digest as digests
@@ -17,8 +17,8 @@ def push_blob(registry: Registry, who: Identity, name: str, data: bytes) -> str:
     """Upload a blob unless the repository has it; return its digest."""
     digest = digests.of(data)
     try:
-        content.find(registry, who, name, digest)
-        if content.promise(registry, who, name, digest):
+        blobs.find(registry, who, name, digest)
+        if blobs.promise(registry, who, name, digest):
             return digest
     except (BlobUnknown, NameUnknown):
         pass

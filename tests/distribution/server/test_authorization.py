@@ -17,10 +17,11 @@ import pytest
 from containerlab import errors
 from containerlab.distribution.api.operation import Operation
 from containerlab.distribution.remote import Remote
-from containerlab.distribution.server import manifests, repositories
 from containerlab.distribution.server.api.binding import bound
-from containerlab.distribution.server.outgoing import Outgoing
+from containerlab.distribution.server.content import manifests
+from containerlab.distribution.server.organizations import repositories
 from containerlab.distribution.server.page import contents
+from containerlab.distribution.server.replication.outgoing import Outgoing
 from containerlab.distribution.server.rights import Identity
 from containerlab.oci import digest as digests
 from containerlab.oci.image import OCI_CONFIG, OCI_LAYER, Descriptor

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from containerlab.distribution.server import events, garbage
+from containerlab.distribution.server import events
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
+from containerlab.distribution.server.upkeep import garbage
 from tests.distribution.server.grounds import Clock
 
 BOB = Identity(name="bob")

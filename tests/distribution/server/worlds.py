@@ -17,27 +17,18 @@ from urllib.parse import quote
 from containerlab.distribution.api.operation import PREFIX
 from containerlab.distribution.api.replications import ReplicationPolicy
 from containerlab.distribution.api.upstreams import UpstreamPolicy
-from containerlab.distribution.server import (
-    accounts,
-    app,
-    archive_uploads,
-    grants,
-    immutability,
-    organizations,
-    proofs,
-    replications,
-    repositories,
-    retention,
-    robots,
-    sharing,
-    tokens,
-    uploads,
-    upstreams,
-    webhooks,
-)
+from containerlab.distribution.server.accounts import proofs, robots, tokens, users
+from containerlab.distribution.server.archives import archives
+from containerlab.distribution.server.content import uploads
+from containerlab.distribution.server.organizations import grants, organizations, repositories, sharing
 from containerlab.distribution.server.page import sessions
 from containerlab.distribution.server.registry import Registry
+from containerlab.distribution.server.replication import replications
 from containerlab.distribution.server.rights import Identity
+from containerlab.distribution.server.rules import immutability, retention
+from containerlab.distribution.server.serving import app
+from containerlab.distribution.server.upstreams import upstreams
+from containerlab.distribution.server.webhooks import webhooks
 from containerlab.oci import digest as digests
 from containerlab.store.home import Home
 from tests.distribution.server import grounds, pushing
@@ -184,7 +175,7 @@ def _organization(registry: Registry, admin: Identity, repository: str) -> dict[
     name, _, short = repository.partition("/")
     organizations.create(registry, admin, name, description=f"about {name}")
     scope, owner = f"{name}/", f"{short}-owner"
-    accounts.create(registry, admin, owner, PASSWORD)
+    users.create(registry, admin, owner, PASSWORD)
     grants.grant(registry, admin, owner, scope, "manage")
     who = logged_in(registry, owner)
     layer, config = f"layer of {name}".encode(), CONFIG.replace(b"kanarie", name.encode())
@@ -192,11 +183,11 @@ def _organization(registry: Registry, admin: Identity, repository: str) -> dict[
     repositories.update(registry, who, repository, description=f"described by {name}", category=name)
     hook = webhooks.create(registry, who, f"http://127.0.0.1:9/{name}", repository, kinds=("login",))
     robot = robots.create(registry, who, name, f"{name}-ci", level="manage")
-    accounts.create(registry, admin, f"{name}-friend", PASSWORD)
+    users.create(registry, admin, f"{name}-friend", PASSWORD)
     sharing.share(registry, who, repository, f"{name}-friend", until=registry.now() + DAY)
     rule = immutability.set_rule(registry, who, repository, tags=(f"{name}-*",))
     kept = retention.set_rule(registry, who, repository, keep_last=5, tags=(f"{name}-*",))
-    archive = archive_uploads.begin(registry, who, repository, 10, tag=name)
+    archive = archives.begin(registry, who, repository, 10, tag=name)
     proofs.log_in_temporarily(registry, who)
     return {
         "organization": name, "repository": repository, "scope": scope, "user": f"{name}-friend",
@@ -228,10 +219,10 @@ def _beside(registry: Registry, admin: Identity, *places: dict[str, Any]) -> Non
 def _people(registry: Registry, admin: Identity) -> dict[str, dict[str, str]]:
     """Return what each of those sends who have nothing to do with kanarie."""
     for name, level in (("reader", "read"), ("writer", "write"), ("manager", "manage")):
-        accounts.create(registry, admin, name, PASSWORD)
+        users.create(registry, admin, name, PASSWORD)
         grants.grant(registry, admin, name, "lab/", level)
     for name in ("stranger", "guest"):
-        accounts.create(registry, admin, name, PASSWORD)
+        users.create(registry, admin, name, PASSWORD)
     grants.grant(registry, admin, "guest", HOME, "read")
     grants.grant(registry, admin, "vogel-owner", HOME, "manage")
     manager, owner = logged_in(registry, "manager"), logged_in(registry, "vogel-owner")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from containerlab import units
-from containerlab.distribution.server.inventory import Image
+from containerlab.distribution.server.content.inventory import Image
 from containerlab.oci.image import Descriptor, ImageConfig, parse_time
 
 __all__ = ["Bar", "Change", "Comparison", "Row", "Step", "bars", "both", "compare", "settings", "steps"]

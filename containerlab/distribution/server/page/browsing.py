@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from containerlab import errors, units
-from containerlab.distribution.server import immutability, inventory, referrers
+from containerlab.distribution.server.content import inventory, referrers
 from containerlab.distribution.server.page import anatomy, rendering
 from containerlab.distribution.server.rights import Level
+from containerlab.distribution.server.rules import immutability
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from containerlab.distribution.api.examinations import Examination
-    from containerlab.distribution.server.catalog import Repository
-    from containerlab.distribution.server.inventory import Image, Tag
+    from containerlab.distribution.server.content.catalog import Repository
+    from containerlab.distribution.server.content.inventory import Image, Tag
     from containerlab.distribution.server.page.visit import Visit
 
 __all__ = ["about", "compare", "image", "layer", "managed", "overview", "repository"]

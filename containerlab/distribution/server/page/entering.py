@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from containerlab.distribution.server import logins
+from containerlab.distribution.server.accounts import logins
 from containerlab.distribution.server.page import addresses, rendering, sessions
 
 if TYPE_CHECKING:

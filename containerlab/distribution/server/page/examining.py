@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from containerlab.distribution.server import inventory
+from containerlab.distribution.server.content import inventory
 from containerlab.distribution.server.page import addresses, browsing
 
 if TYPE_CHECKING:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from containerlab import errors
-from containerlab.distribution.server import inventory, manifests, referrers
+from containerlab.distribution.server.content import inventory, manifests, referrers
 from containerlab.distribution.server.page import addresses, browsing
 from containerlab.distribution.server.rights import Level, require
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-    from containerlab.distribution.server.catalog import Repository
+    from containerlab.distribution.server.content.catalog import Repository
     from containerlab.distribution.server.page.visit import Visit
 
 __all__ = ["ask", "remove"]

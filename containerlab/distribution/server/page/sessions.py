@@ -14,7 +14,7 @@ from contextlib import suppress
 import msgspec
 
 from containerlab import errors
-from containerlab.distribution.server import identities
+from containerlab.distribution.server.accounts import identities
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 from containerlab import errors
 from containerlab.distribution.api.problem import status_of
-from containerlab.distribution.server import authentication
+from containerlab.distribution.server.accounts import authentication
 from containerlab.distribution.server.page import addresses, rendering, sessions
 from containerlab.distribution.server.page.visit import Visit, cookie_name
 
@@ -46,7 +46,7 @@ def routes(registry: Registry) -> list[BaseRoute]:
     from starlette.responses import RedirectResponse
     from starlette.routing import Route
 
-    from containerlab.distribution.server import archive_content
+    from containerlab.distribution.server.archives import pieces
     from containerlab.distribution.server.page import contents
 
     async def home(request: Request) -> Response:
@@ -60,7 +60,7 @@ def routes(registry: Registry) -> list[BaseRoute]:
         Route("/", home),
         Route("/ui", home),
         Route("/ui/static/{version}/{name}", _asset),
-        archive_content.route(registry, _uploader, "/ui/uploads/{id}/content"),
+        pieces.route(registry, _uploader, "/ui/uploads/{id}/content"),
         *pages,
         Route("/ui/{rest:path}", _endpoint(registry, contents.missing), methods=["GET", "POST"]),
     ]

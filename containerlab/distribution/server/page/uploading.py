@@ -1,4 +1,4 @@
-"""Uploads of archives: the page, and what its script calls. The pieces themselves go to `archive_content`."""
+"""Uploads of archives: the page, and what its script calls. The pieces themselves go to `archives.pieces`."""
 
 from __future__ import annotations
 

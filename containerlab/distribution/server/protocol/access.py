@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from containerlab import errors
-from containerlab.distribution.server import authentication, problems
+from containerlab.distribution.server import problems
+from containerlab.distribution.server.accounts import authentication
 from containerlab.distribution.server.protocol import caching
 from containerlab.distribution.server.protocol.request import Request, in_thread
 from containerlab.distribution.server.rights import Identity

@@ -6,13 +6,13 @@ import contextlib
 import os
 
 from containerlab import errors
-from containerlab.distribution.server import content
-from containerlab.distribution.server.content import Blob
-from containerlab.distribution.server.fetching import Arrival
+from containerlab.distribution.server.content import blobs
+from containerlab.distribution.server.content.blobs import Blob
 from containerlab.distribution.server.problems import BlobUnknown, NameUnknown, Unsupported
 from containerlab.distribution.server.protocol import caching, ranges
 from containerlab.distribution.server.protocol.request import Answer, Request, in_thread
 from containerlab.distribution.server.rights import Level
+from containerlab.distribution.server.upstreams.fetching import Arrival
 
 __all__ = ["delete", "get"]
 
@@ -34,9 +34,9 @@ class _File(Answer):
         return self._range.end - self._range.first
 
     async def send(self, request: Request) -> None:
-        fd = content.open_file(request.registry, self._blob)
+        fd = blobs.open_file(request.registry, self._blob)
         try:
-            if os.fstat(fd).st_nlink > 1 and not await in_thread(content.is_genuine, fd, self._blob):
+            if os.fstat(fd).st_nlink > 1 and not await in_thread(blobs.is_genuine, fd, self._blob):
                 raise BlobUnknown(f"the blob {self._blob.digest} is damaged here", "push it again")
             await request.send(self.start())
             await self._send_content(request, fd)
@@ -72,7 +72,7 @@ async def get(request: Request, name: str, digest: str) -> Answer:
     name = caching.local_name(request, name)
     is_push = request.method == "HEAD" and request.identity.level(name) >= Level.WRITE
     try:
-        blob = content.find(request.registry, request.identity, name, digest)
+        blob = blobs.find(request.registry, request.identity, name, digest)
     except (BlobUnknown, NameUnknown):
         # Who may push and asks like this wants to know what need not be sent.
         arrival = None if is_push else await caching.arrival(request, name, digest)
@@ -123,7 +123,7 @@ def _present(request: Request, blob: Blob) -> Answer:
 async def _promise(request: Request, name: str, digest: str) -> None:
     """Note that a client which may push will not send a blob, because it is there."""
     try:
-        is_there = await in_thread(content.promise, request.registry, request.identity, name, digest)
+        is_there = await in_thread(blobs.promise, request.registry, request.identity, name, digest)
     except errors.Unavailable:  # the disk is full, as it may be for who only looks
         return
     if not is_there:
@@ -141,5 +141,5 @@ async def delete(request: Request, name: str, digest: str) -> Answer:
     """DELETE /v2/<name>/blobs/<digest>: end-10."""
     if not request.registry.settings.deletes:
         raise Unsupported("this registry deletes nothing")
-    await in_thread(content.delete, request.registry, request.identity, name, digest)
+    await in_thread(blobs.delete, request.registry, request.identity, name, digest)
     return Answer(202)

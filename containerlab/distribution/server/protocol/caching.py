@@ -7,9 +7,9 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from containerlab.distribution.server import fetching, mirroring, upstreams
-from containerlab.distribution.server.fetching import Arrival
 from containerlab.distribution.server.protocol.request import Answer, Request, in_thread
+from containerlab.distribution.server.upstreams import fetching, mirroring, upstreams
+from containerlab.distribution.server.upstreams.fetching import Arrival
 
 __all__ = ["Arriving", "arrival", "completed", "local_name", "referrers_refreshed", "refreshed", "started"]
 

@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from containerlab.distribution.server import catalog as repositories
-from containerlab.distribution.server import referrers as referring
+from containerlab.distribution.server.content import catalog as repositories
+from containerlab.distribution.server.content import referrers as referring
 from containerlab.distribution.server.problems import PageInvalid, Unauthorized
 from containerlab.distribution.server.protocol import caching
 from containerlab.distribution.server.protocol.access import is_nobody

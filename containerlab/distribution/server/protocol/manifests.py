@@ -6,11 +6,11 @@ import asyncio
 import functools
 from collections.abc import Sequence
 
-from containerlab.distribution.server import catalog, documents, manifests
+from containerlab.distribution.server.content import catalog, documents, manifests
+from containerlab.distribution.server.content.pushing import Condition, Push, Pushed, push
 from containerlab.distribution.server.problems import ManifestInvalid, Unsupported, UploadTimedOut
 from containerlab.distribution.server.protocol import caching, ranges
 from containerlab.distribution.server.protocol.request import LARGE_BYTES, Answer, Request, in_thread
-from containerlab.distribution.server.pushing import Condition, Push, Pushed, push
 
 __all__ = ["delete", "get", "put"]
 

@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Message, Receive, Scope, Send
 
+from containerlab.distribution.server.content.pulls import Pulls
 from containerlab.distribution.server.problems import TooLarge, UploadTimedOut
-from containerlab.distribution.server.pulls import Pulls
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
 

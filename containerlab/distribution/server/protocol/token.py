@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from containerlab.distribution.server import authentication
-from containerlab.distribution.server.authentication import TokenRequest
+from containerlab.distribution.server.accounts import authentication
+from containerlab.distribution.server.accounts.authentication import TokenRequest
 from containerlab.distribution.server.protocol.request import Answer, Request, in_thread
 
 __all__ = ["give"]

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from containerlab.distribution.server import content, uploads
-from containerlab.distribution.server.content import Blob
+from containerlab.distribution.server.content import blobs, uploads
+from containerlab.distribution.server.content.blobs import Blob
+from containerlab.distribution.server.content.uploads import Session
 from containerlab.distribution.server.problems import BlobUploadInvalid, Busy, OutOfOrder, SizeInvalid
 from containerlab.distribution.server.protocol.request import (
     PIECE_BYTES,
@@ -18,7 +19,6 @@ from containerlab.distribution.server.protocol.request import (
 )
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
-from containerlab.distribution.server.uploads import Session
 from containerlab.oci import digest as digests
 from containerlab.oci.distribution import content_range
 
@@ -41,13 +41,13 @@ async def begin(request: Request, name: str, _: str) -> Answer:
     """POST /v2/<name>/blobs/uploads/: end-4a, end-4b with `digest`, end-4c, and mounts, end-11."""
     registry, identity = request.registry, request.identity
     if digest := request.query("mount"):
-        mounted = await in_thread(content.mount, registry, identity, name, digest, request.query("from"))
+        mounted = await in_thread(blobs.mount, registry, identity, name, digest, request.query("from"))
         if mounted:
             return _created(name, mounted)
     digest = request.query("digest")
     algorithm = digests.algorithm(digest) if digest else request.query("digest-algorithm") or "sha256"
     if digest:
-        content.checked_digest(digest)
+        blobs.checked_digest(digest)
     upload_id = await in_thread(uploads.begin, registry, identity, name, algorithm)
     if digest:
         return await _finish(request, name, upload_id, digest)
@@ -98,7 +98,7 @@ async def patch(request: Request, name: str, upload_id: str) -> Answer:
 
 async def put(request: Request, name: str, upload_id: str) -> Answer:
     """PUT /v2/<name>/blobs/uploads/<id>?digest=<digest>: end-6."""
-    digest = content.checked_digest(request.query("digest"))
+    digest = blobs.checked_digest(request.query("digest"))
     return await _finish(request, name, upload_id, digest)
 
 

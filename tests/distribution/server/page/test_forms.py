@@ -6,16 +6,11 @@ import json
 
 import pytest
 
-from containerlab.distribution.server import (
-    accounts,
-    grants,
-    immutability,
-    organizations,
-    repositories,
-    robots,
-)
+from containerlab.distribution.server.accounts import robots, users
+from containerlab.distribution.server.organizations import grants, organizations, repositories
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
+from containerlab.distribution.server.rules import immutability
 from tests.distribution.server.grounds import PASSWORD, Clock
 from tests.distribution.server.page import samples
 from tests.distribution.server.page.visitors import Answer, Visitor, push
@@ -36,7 +31,7 @@ def _done(visitor: Visitor, path: str, **fields: str) -> str:
 @pytest.fixture
 def ann(site: str, registry: Registry, admin: Identity) -> Visitor:
     """Return a user without rights, signed in."""
-    accounts.create(registry, admin, "ann", PASSWORD)
+    users.create(registry, admin, "ann", PASSWORD)
     return Visitor(site).signed_in("ann")
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from containerlab import units
-from containerlab.distribution.server import accounts, grants, repositories
+from containerlab.distribution.server.accounts import users
+from containerlab.distribution.server.organizations import grants, repositories
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
 from containerlab.oci.image import OCI_INDEX
@@ -46,7 +47,7 @@ def test_who_has_not_signed_in_sees_public_repositories_only(
 def test_whether_a_private_repository_exists_is_not_told(
     site: str, shop: str, registry: Registry, admin: Identity
 ) -> None:
-    accounts.create(registry, admin, "ann", PASSWORD)
+    users.create(registry, admin, "ann", PASSWORD)
     ann = Visitor(site).signed_in("ann")
     there, not_there = (ann.get(f"/ui/repositories/{name}") for name in (shop, "lab/shoq"))
     assert there.status == not_there.status == 403
@@ -56,7 +57,7 @@ def test_whether_a_private_repository_exists_is_not_told(
 def test_rights_given_meanwhile_count_at_once(
     site: str, shop: str, registry: Registry, admin: Identity
 ) -> None:
-    accounts.create(registry, admin, "ann", PASSWORD)
+    users.create(registry, admin, "ann", PASSWORD)
     ann = Visitor(site).signed_in("ann")
     assert ann.get(f"/ui/repositories/{shop}").status == 403
     grants.grant(registry, admin, "ann", "lab/", "read")

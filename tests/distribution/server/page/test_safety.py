@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from containerlab.distribution.server import organizations, repositories
+from containerlab.distribution.server.organizations import organizations, repositories
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
 from containerlab.oci.image import Config, Descriptor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from containerlab.distribution.server import accounts
+from containerlab.distribution.server.accounts import users
 from containerlab.distribution.server.page import sessions
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
@@ -100,15 +100,15 @@ def test_a_session_ends_after_a_day_however_busy(root: Visitor, clock: Clock) ->
 def test_a_session_ends_with_the_logins_of_its_account(
     root: Visitor, registry: Registry, admin: Identity
 ) -> None:
-    accounts.end_logins(registry, admin, "admin")
+    users.end_logins(registry, admin, "admin")
     assert not root.is_signed_in
 
 
 def test_a_session_ends_when_its_account_is_disabled(site: str, registry: Registry, admin: Identity) -> None:
-    accounts.create(registry, admin, "ann", PASSWORD)
+    users.create(registry, admin, "ann", PASSWORD)
     ann = Visitor(site).signed_in("ann")
     assert ann.is_signed_in
-    accounts.update(registry, admin, "ann", is_disabled=True)
+    users.update(registry, admin, "ann", is_disabled=True)
     assert not ann.is_signed_in
 
 

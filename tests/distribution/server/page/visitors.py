@@ -17,8 +17,8 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 import uvicorn
 
-from containerlab.distribution.server import app
 from containerlab.distribution.server.registry import Registry
+from containerlab.distribution.server.serving import app
 from containerlab.oci.image import Descriptor
 from tests.distribution.server.grounds import PASSWORD, basic
 from tests.image_layouts import Layout

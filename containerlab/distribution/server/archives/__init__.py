@@ -1,0 +1,1 @@
+"""Archives of images that are uploaded, and taken into a repository."""

@@ -1,0 +1,1 @@
+"""Organisations and repositories as their users set them up: rights on them, shares, quotas."""

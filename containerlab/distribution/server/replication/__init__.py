@@ -1,0 +1,1 @@
+"""Replication: images copied to other registries and from them."""

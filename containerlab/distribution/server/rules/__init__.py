@@ -1,0 +1,1 @@
+"""Rules about tags: which are immutable, which go when."""

@@ -1,0 +1,1 @@
+"""The process that serves a registry: its application, its sockets, its workers."""

@@ -1,0 +1,1 @@
+"""What a server does by itself: jobs, the collection of garbage, verification, examinations."""

@@ -1,0 +1,1 @@
+"""The pull-through cache: what is missing here is looked for in another registry."""
