@@ -22,27 +22,29 @@ _BATCH = 1000
 _SAME_S = 60.0
 
 
-def note(registry: Registry, connection: sqlite3.Connection, who: Identity, kind: Kind, **about: str) -> None:
+def note(
+    registry: Registry, connection: sqlite3.Connection, identity: Identity, kind: Kind, **about: str
+) -> None:
     """Write down an event; `about` has repository, tag, digest, detail."""
     given = (about.get(name, "") for name in ("repository", "tag", "digest", "detail"))
     connection.execute(
         "INSERT INTO events (time, kind, account, address, repository, tag, digest, detail)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (registry.now(), kind, who.name, who.address, *given),
+        (registry.now(), kind, identity.name, identity.address, *given),
     )
 
 
-def note_denied(registry: Registry, who: Identity, repository: str, detail: str) -> None:
+def note_denied(registry: Registry, identity: Identity, repository: str, detail: str) -> None:
     """Write down that somebody was refused; the same once in a while, however often they try."""
     with registry.reader.reading() as connection:
         is_noted = connection.execute(
             "SELECT 1 FROM events WHERE id > (SELECT max(id) FROM events) - ? AND kind = 'denied'"
             " AND account = ? AND repository = ? AND detail = ? AND time > ?",
-            (_BATCH, who.name, repository, detail, registry.now() - _SAME_S),
+            (_BATCH, identity.name, repository, detail, registry.now() - _SAME_S),
         ).fetchone()
     if not is_noted:
         with registry.database.writing() as connection:
-            note(registry, connection, who, "denied", repository=repository, detail=detail)
+            note(registry, connection, identity, "denied", repository=repository, detail=detail)
 
 
 def forget_old(registry: Registry) -> None:

@@ -148,22 +148,22 @@ def require(found: Level, needed: Level, what: str) -> None:
         )
 
 
-def require_account(who: Identity) -> None:
+def require_account(identity: Identity) -> None:
     """Raise NotPermitted for somebody who did not say who they are, where there are accounts."""
-    if not who.name and not who.is_admin:
+    if not identity.name and not identity.is_admin:
         raise errors.NotPermitted("this needs an account", "log in")
 
 
-def require_whole(who: Identity) -> None:
+def require_whole(identity: Identity) -> None:
     """Raise NotPermitted for nobody, and for a token for repositories: it is for nothing else."""
-    require_account(who)
-    if who.limits is not None:
+    require_account(identity)
+    if identity.limits is not None:
         raise errors.NotPermitted("a token for repositories is for nothing else", "log in as a user")
 
 
-def require_person(who: Identity, what: str) -> None:
+def require_person(identity: Identity, what: str) -> None:
     """Raise NotPermitted unless somebody came with the whole of their rights, and is no robot."""
-    require_account(who)
-    if who.is_robot or who.limits is not None:
-        shown = "a robot" if who.is_robot else "a token for repositories"
+    require_account(identity)
+    if identity.is_robot or identity.limits is not None:
+        shown = "a robot" if identity.is_robot else "a token for repositories"
         raise errors.NotPermitted(f"{shown} cannot {what}", "log in as a user")

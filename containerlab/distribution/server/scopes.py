@@ -25,12 +25,12 @@ def repository_of(scope: str) -> str:
     return "" if scope.endswith("/") else scope
 
 
-def manages(who: Identity, scope: str) -> bool:
+def manages(identity: Identity, scope: str) -> bool:
     """Tell whether somebody may set up what a scope is about; of everything, only administrators may."""
-    return _level(who, scope) >= Level.MANAGE
+    return _level(identity, scope) >= Level.MANAGE
 
 
-def require_managed(who: Identity, scope: str, what: str) -> None:
+def require_managed(identity: Identity, scope: str, what: str) -> None:
     """Check a scope that somebody names.
 
     Raises: InvalidInput, NotPermitted.
@@ -40,12 +40,12 @@ def require_managed(who: Identity, scope: str, what: str) -> None:
         raise errors.InvalidInput(
             f"{scope[:100]!r} is no scope", "write an organisation as lab/, a repository as lab/base"
         )
-    if who.limits is not None:
+    if identity.limits is not None:
         raise errors.NotPermitted(f"a token for repositories cannot {what}", "log in as a user")
-    require(_level(who, scope), Level.MANAGE, f"{what} for {scope or 'the whole registry'}")
+    require(_level(identity, scope), Level.MANAGE, f"{what} for {scope or 'the whole registry'}")
 
 
-def _level(who: Identity, scope: str) -> Level:
+def _level(identity: Identity, scope: str) -> Level:
     if not scope:
-        return Level.MANAGE if who.is_admin and who.limits is None else Level.NONE
-    return who.level_in(scope[:-1]) if scope.endswith("/") else who.level(scope)
+        return Level.MANAGE if identity.is_admin and identity.limits is None else Level.NONE
+    return identity.level_in(scope[:-1]) if scope.endswith("/") else identity.level(scope)

@@ -195,7 +195,7 @@ def _organization(registry: Registry, admin: Identity, repository: str) -> dict[
         "manifest": digests.of(raw), "layer": digests.of(layer), "config": digests.of(config),
         "webhook": hook.webhook.id, "immutability": rule.id, "retention": kept.id, "archive": archive.id,
         "upload": uploads.begin(registry, who, repository),
-        "login": proofs.list_proofs(registry, who).items[0].id,
+        "login": proofs.listed(registry, who).items[0].id,
     }  # fmt: skip
 
 

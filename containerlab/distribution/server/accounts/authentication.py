@@ -112,8 +112,10 @@ def give_token(registry: Registry, asked: TokenRequest, authorization: str, addr
         raise errors.NotFound("this registry gives no tokens", "send a name and a password")
     if asked.service not in ("", tokens.service(registry)):
         raise errors.InvalidInput("this is another service's token", "ask as the challenge says")
-    who = _grantee(registry, asked, authorization, address)
-    answer = tokens.issue(registry, who, asked.scopes, client=asked.client_id, is_offline=asked.is_offline)
+    identity = _grantee(registry, asked, authorization, address)
+    answer = tokens.issue(
+        registry, identity, asked.scopes, client=asked.client_id, is_offline=asked.is_offline
+    )
     if asked.grant_type == "refresh_token":  # it stays good; clients keep what they get
         return msgspec.structs.replace(answer, refresh_token=asked.refresh_token)
     return answer
@@ -127,8 +129,8 @@ def _grantee(registry: Registry, asked: TokenRequest, authorization: str, addres
     if asked.grant_type == "password":
         return logins.log_in(registry, asked.username, asked.password, address)
     if asked.grant_type == "refresh_token":
-        who = proofs.redeem(registry, asked.refresh_token, address)
-        if who is None:
+        identity = proofs.redeem(registry, asked.refresh_token, address)
+        if identity is None:
             raise Refused("the refresh token is not valid, or no longer", "log in again")
-        return who
+        return identity
     raise errors.InvalidInput("this grant_type is not in the protocol", "use password or refresh_token")

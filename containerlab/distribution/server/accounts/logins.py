@@ -80,11 +80,11 @@ def _check_slowly(registry: Registry, account: identities.Row, name: str, secret
         attempts.sweep(connection, now)
         attempts.count(connection, name, address, now)
     is_right = _is_right(registry, account, name, secret) and identities.is_usable(registry, account)
-    who = Identity(name=_printable(name), address=address)
+    identity = Identity(name=_printable(name), address=address)
     with registry.database.writing() as connection:
         if is_right:
             attempts.take_back(connection, name, address, now)
-        events.note(registry, connection, who, "login" if is_right else "login.refused")
+        events.note(registry, connection, identity, "login" if is_right else "login.refused")
     return is_right
 
 

@@ -19,7 +19,7 @@ from containerlab.distribution.server.rights import Identity, require_person
 
 __all__ = [
     "is_temporary",
-    "list_proofs",
+    "listed",
     "log_in_temporarily",
     "redeem",
     "refresh_token",
@@ -42,19 +42,19 @@ _TEMPORARY = "conlab_temporary_"
 
 
 @serves(Logins.create)
-def log_in_temporarily(registry: Registry, who: Identity, *, valid_s: float = LOGIN_S) -> TemporaryLogin:
+def log_in_temporarily(registry: Registry, identity: Identity, *, valid_s: float = LOGIN_S) -> TemporaryLogin:
     """Make a password that is good for some hours beside the account's own.
 
     Raises: NotPermitted, InvalidInput for less than a minute or more than a day.
     """
-    require_person(who, "make a temporary login")
-    if not who.name:
+    require_person(identity, "make a temporary login")
+    if not identity.name:
         raise errors.NotPermitted("a registry without accounts needs no login", "leave it out")
     if not _LEAST_LOGIN_S <= valid_s <= _MOST_LOGIN_S:
         raise errors.InvalidInput("a temporary login is good for a minute to 24 hours", "6h is usual")
-    ends = [moment for moment in (registry.now() + valid_s, who.until) if moment is not None]
+    ends = [moment for moment in (registry.now() + valid_s, identity.until) if moment is not None]
     return TemporaryLogin(
-        account=who.name, secret=_keep(registry, who, "temporary", "", min(ends)), expires=min(ends)
+        account=identity.name, secret=_keep(registry, identity, "temporary", "", min(ends)), expires=min(ends)
     )
 
 
@@ -77,11 +77,11 @@ def temporary_end(registry: Registry, account: identities.Row, secret: str) -> f
 # refresh tokens
 
 
-def refresh_token(registry: Registry, who: Identity, client: str) -> str:
+def refresh_token(registry: Registry, identity: Identity, client: str) -> str:
     """Make a refresh token; none for those whose own proof ends, because it would outlive that."""
-    if not who.name or who.until is not None or who.limits is not None or who.is_robot:
+    if not identity.name or identity.until is not None or identity.limits is not None or identity.is_robot:
         return ""
-    return _keep(registry, who, "refresh", client, registry.now() + _REFRESH_S)
+    return _keep(registry, identity, "refresh", client, registry.now() + _REFRESH_S)
 
 
 def redeem(registry: Registry, secret: str, address: str) -> Identity | None:
@@ -101,14 +101,14 @@ def redeem(registry: Registry, secret: str, address: str) -> Identity | None:
 
 
 @serves(Logins.list)
-def list_proofs(registry: Registry, who: Identity) -> Page[Login]:
+def listed(registry: Registry, identity: Identity) -> Page[Login]:
     """Return the refresh tokens and temporary logins that are good for one's own account, newest first."""
-    require_person(who, "list logins")
+    require_person(identity, "list logins")
     with registry.reader.reading() as connection:
         found = connection.execute(
             "SELECT substr(hash, 1, ?), kind, client, created, expires FROM secrets"
             " WHERE account = ? AND revision = ? AND expires > ? ORDER BY created DESC",
-            (_ID, who.name, who.revision, registry.now()),
+            (_ID, identity.name, identity.revision, registry.now()),
         ).fetchall()
     return Page(
         tuple(
@@ -119,26 +119,26 @@ def list_proofs(registry: Registry, who: Identity) -> Page[Login]:
 
 
 @serves(Logins.remove)
-def revoke(registry: Registry, who: Identity, id: str) -> None:
+def revoke(registry: Registry, identity: Identity, id: str) -> None:
     """End one of one's own refresh tokens or temporary logins; access tokens made with it last some minutes.
 
     Raises: NotFound.
     """
-    require_person(who, "end a login")
+    require_person(identity, "end a login")
     with registry.database.writing() as connection:
         gone = connection.execute(
-            "DELETE FROM secrets WHERE account = ? AND substr(hash, 1, ?) = ?", (who.name, _ID, id)
+            "DELETE FROM secrets WHERE account = ? AND substr(hash, 1, ?) = ?", (identity.name, _ID, id)
         )
         if not gone.rowcount:
             raise errors.NotFound.named("login", id)
-        events.note(registry, connection, who, "account", detail=f"login {id} of {who.name} ended")
+        events.note(registry, connection, identity, "account", detail=f"login {id} of {identity.name} ended")
 
 
 @serves(Logins.whoami)
-def whoami(registry: Registry, who: Identity) -> Myself:
+def whoami(registry: Registry, identity: Identity) -> Myself:
     """Return who asks, and what they may do."""
-    rights = {scope: level.word for scope, level in sorted(who.rights.items())}
-    return Myself(name=who.name, is_admin=who.is_admin, rights=rights, until=who.until)
+    rights = {scope: level.word for scope, level in sorted(identity.rights.items())}
+    return Myself(name=identity.name, is_admin=identity.is_admin, rights=rights, until=identity.until)
 
 
 def sweep(connection: sqlite3.Connection, now: float) -> None:
@@ -146,21 +146,29 @@ def sweep(connection: sqlite3.Connection, now: float) -> None:
     connection.execute("DELETE FROM secrets WHERE expires <= ?", (now,))
 
 
-def _keep(registry: Registry, who: Identity, kind: str, client: str, expires: float) -> str:
+def _keep(registry: Registry, identity: Identity, kind: str, client: str, expires: float) -> str:
     secret = passwords.new_secret(kind)
     client = "".join(sign for sign in client if sign.isprintable())[:_MOST_CLIENT]
-    values = (passwords.of_secret(secret), kind, client, registry.now(), expires, who.name, who.revision)
+    values = (
+        passwords.of_secret(secret),
+        kind,
+        client,
+        registry.now(),
+        expires,
+        identity.name,
+        identity.revision,
+    )
     with registry.database.writing() as connection:
         sweep(connection, registry.now())
         connection.execute(
             "DELETE FROM secrets WHERE hash IN (SELECT hash FROM secrets WHERE account = ?"
             " ORDER BY created DESC LIMIT -1 OFFSET ?)",
-            (who.name, _MOST_KEPT - 1),
+            (identity.name, _MOST_KEPT - 1),
         )
         connection.execute(
             "INSERT INTO secrets (hash, kind, account, revision, client, created, expires)"
             " SELECT ?, ?, name, revision, ?, ?, ? FROM accounts WHERE name = ? AND revision = ?",
             values,
         )
-        events.note(registry, connection, who, "account", detail=f"{kind} login of {who.name} made")
+        events.note(registry, connection, identity, "account", detail=f"{kind} login of {identity.name} made")
     return secret

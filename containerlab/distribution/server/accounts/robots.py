@@ -27,7 +27,7 @@ from containerlab.distribution.server.rights import (
     require_person,
 )
 
-__all__ = ["create", "inspect", "list_robots", "remove", "renew", "sweep", "update"]
+__all__ = ["create", "inspect", "listed", "remove", "renew", "sweep", "update"]
 
 _KEPT_S = 86400.0
 """After its end, for whoever wants to renew it."""
@@ -37,7 +37,7 @@ _MOST_S, _MOST_ROBOTS = 366 * 86400.0, 1000
 @serves(Robots.create)
 def create(
     registry: Registry,
-    who: Identity,
+    identity: Identity,
     organization: str,
     name: str,
     *,
@@ -50,14 +50,14 @@ def create(
 
     Raises: NotPermitted, InvalidInput, AlreadyExists, NotFound, Conflict when there are too many.
     """
-    _require_managed(who, organization)
+    _require_managed(identity, organization)
     full = f"{organization}+{check_account(name)}"
     check_text(description)
     scopes = _scopes(organization, repositories)
     expires = registry.now() + _checked(valid_s)
     secret = passwords.new_secret("robot")
     with registry.database.writing() as connection:
-        check_end(registry, connection, who, f"{organization}/", expires)
+        check_end(registry, connection, identity, f"{organization}/", expires)
         _check_room(connection, organization, full)
         identities.forget_namesake(connection, full)
         connection.execute(
@@ -73,7 +73,7 @@ def create(
             [(full, scope, Level[level.upper()]) for scope in scopes],
         )
         said = f"robot {full} created: may {level} {', '.join(scopes)}"
-        events.note(registry, connection, who, "account", detail=said)
+        events.note(registry, connection, identity, "account", detail=said)
         return CreatedRobot(robot=_robot(connection, full), secret=secret)
 
 
@@ -98,26 +98,26 @@ def _check_room(connection: sqlite3.Connection, organization: str, name: str) ->
 
 
 @serves(Robots.list)
-def list_robots(registry: Registry, who: Identity, *, organization: str | None = None) -> Page[Robot]:
+def listed(registry: Registry, identity: Identity, *, organization: str | None = None) -> Page[Robot]:
     """Return the robots of the organisations that somebody manages, by name."""
-    require_account(who)
+    require_account(identity)
     with registry.reader.reading() as connection:
         rows = connection.execute(
             "SELECT name, organization FROM accounts WHERE kind = 'robot'"
             " AND (? IS NULL OR organization = ?) ORDER BY name",
             (organization, organization),
         ).fetchall()
-        names = [name for name, owner in rows if who.level_in(owner) >= Level.MANAGE]
+        names = [name for name, owner in rows if identity.level_in(owner) >= Level.MANAGE]
         return Page(tuple(_robot(connection, name) for name in names))
 
 
 @serves(Robots.inspect)
-def inspect(registry: Registry, who: Identity, name: str) -> Robot:
+def inspect(registry: Registry, identity: Identity, name: str) -> Robot:
     """Return a robot.
 
     Raises: NotPermitted, NotFound.
     """
-    _require_managed(who, _organization(name))
+    _require_managed(identity, _organization(name))
     with registry.reader.reading() as connection:
         return _robot(connection, name)
 
@@ -125,7 +125,7 @@ def inspect(registry: Registry, who: Identity, name: str) -> Robot:
 @serves(Robots.update)
 def update(
     registry: Registry,
-    who: Identity,
+    identity: Identity,
     name: str,
     *,
     description: str | None = None,
@@ -135,7 +135,7 @@ def update(
 
     Raises: NotPermitted, NotFound, InvalidInput.
     """
-    _require_managed(who, _organization(name))
+    _require_managed(identity, _organization(name))
     check_text(description or "")
     with registry.database.writing() as connection:
         _robot(connection, name)
@@ -145,42 +145,42 @@ def update(
             (description, is_disabled, is_disabled, name),
         )
         said = {None: "has a new description", True: "is disabled", False: "is enabled"}[is_disabled]
-        events.note(registry, connection, who, "account", detail=f"robot {name} {said}")
+        events.note(registry, connection, identity, "account", detail=f"robot {name} {said}")
         return _robot(connection, name)
 
 
 @serves(Robots.renew)
-def renew(registry: Registry, who: Identity, name: str, *, valid_s: float = ROBOT_S) -> CreatedRobot:
+def renew(registry: Registry, identity: Identity, name: str, *, valid_s: float = ROBOT_S) -> CreatedRobot:
     """Give a robot a new secret and more time; the old secret ends at once.
 
     Raises: NotPermitted, NotFound, InvalidInput.
     """
     organization = _organization(name)
-    _require_managed(who, organization)
+    _require_managed(identity, organization)
     expires = registry.now() + _checked(valid_s)
     secret = passwords.new_secret("robot")
     with registry.database.writing() as connection:
         _robot(connection, name)
-        check_end(registry, connection, who, f"{organization}/", expires)
+        check_end(registry, connection, identity, f"{organization}/", expires)
         connection.execute(
             "UPDATE accounts SET hash = ?, expires = ?, revision = revision + 1 WHERE name = ?",
             (passwords.of_secret(secret), expires, name),
         )
-        events.note(registry, connection, who, "account", detail=f"robot {name} has a new secret")
+        events.note(registry, connection, identity, "account", detail=f"robot {name} has a new secret")
         return CreatedRobot(robot=_robot(connection, name), secret=secret)
 
 
 @serves(Robots.remove)
-def remove(registry: Registry, who: Identity, name: str) -> None:
+def remove(registry: Registry, identity: Identity, name: str) -> None:
     """Remove a robot.
 
     Raises: NotPermitted, NotFound.
     """
-    _require_managed(who, _organization(name))
+    _require_managed(identity, _organization(name))
     with registry.database.writing() as connection:
         _robot(connection, name)
         connection.execute("DELETE FROM accounts WHERE name = ?", (name,))
-        events.note(registry, connection, who, "account", detail=f"robot {name} removed")
+        events.note(registry, connection, identity, "account", detail=f"robot {name} removed")
 
 
 def sweep(connection: sqlite3.Connection, now: float) -> None:
@@ -188,9 +188,9 @@ def sweep(connection: sqlite3.Connection, now: float) -> None:
     connection.execute("DELETE FROM accounts WHERE kind = 'robot' AND expires <= ?", (now - _KEPT_S,))
 
 
-def _require_managed(who: Identity, organization: str) -> None:
-    require_person(who, "have to do with robots")
-    require(who.level_in(organization), Level.MANAGE, f"robots of {organization}")
+def _require_managed(identity: Identity, organization: str) -> None:
+    require_person(identity, "have to do with robots")
+    require(identity.level_in(organization), Level.MANAGE, f"robots of {organization}")
 
 
 def _checked(valid_s: float) -> float:

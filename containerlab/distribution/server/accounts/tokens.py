@@ -86,7 +86,12 @@ def service(registry: Registry) -> str:
 
 
 def issue(
-    registry: Registry, who: Identity, scopes: Iterable[str], *, client: str = "", is_offline: bool = False
+    registry: Registry,
+    identity: Identity,
+    scopes: Iterable[str],
+    *,
+    client: str = "",
+    is_offline: bool = False,
 ) -> Answer:
     """Make an access token for as much of `scopes` as somebody may have; and a refresh token if `is_offline`.
 
@@ -95,32 +100,34 @@ def issue(
 
     Raises: InvalidInput for too many scopes.
     """
-    access = _granted(registry, who, scopes)
+    access = _granted(registry, identity, scopes)
     now = registry.now()
-    expires = now + _TTL_S if who.until is None else min(now + _TTL_S, who.until)
-    token = _sign(registry, who, access, (now, expires))
+    expires = now + _TTL_S if identity.until is None else min(now + _TTL_S, identity.until)
+    token = _sign(registry, identity, access, (now, expires))
     return Answer(
         token=token,
         access_token=token,
         expires_in=max(1, int(expires - now)),
         issued_at=format_time(int(now)),
         scope=" ".join(f"{each.type}:{each.name}:{','.join(each.actions)}" for each in access),
-        refresh_token=proofs.refresh_token(registry, who, client) if is_offline else "",
+        refresh_token=proofs.refresh_token(registry, identity, client) if is_offline else "",
     )
 
 
-def _sign(registry: Registry, who: Identity, access: Sequence[Access], times: tuple[float, float]) -> str:
+def _sign(
+    registry: Registry, identity: Identity, access: Sequence[Access], times: tuple[float, float]
+) -> str:
     jwt = errors.wanted("jwt", "a registry with tokens")
     claims = _Claims(
         iss=_ISSUER,
         aud=service(registry),
-        sub=who.name,
+        sub=identity.name,
         iat=int(times[0]),
         nbf=int(times[0]),
         exp=int(times[1]),
         jti=secrets.token_urlsafe(12),
-        rev=who.revision,
-        until=who.until,
+        rev=identity.revision,
+        until=identity.until,
         access=tuple(access),
     )
     token: str = jwt.encode(msgspec.to_builtins(claims), registry.keys.get(_KEY), _ALGORITHM)
@@ -137,10 +144,10 @@ def verify(registry: Registry, token: str, address: str) -> Identity:
         row = identities.find(registry, claims.sub)
         if row.revision != claims.rev or not identities.is_usable(registry, row):
             raise _refused()
-        who = identities.identity(registry, row, address, claims.until)
+        identity = identities.identity(registry, row, address, claims.until)
     else:
-        who = msgspec.structs.replace(ANONYMOUS, address=address)
-    return _limited(who, claims.access)
+        identity = msgspec.structs.replace(ANONYMOUS, address=address)
+    return _limited(identity, claims.access)
 
 
 def _claims(registry: Registry, token: str) -> _Claims:
@@ -165,16 +172,16 @@ def _claims(registry: Registry, token: str) -> _Claims:
     return claims
 
 
-def _limited(who: Identity, access: Sequence[Access]) -> Identity:
+def _limited(identity: Identity, access: Sequence[Access]) -> Identity:
     if any(each.type == "registry" and each.name == "api" for each in access):
-        return who
+        return identity
     limits = {
         each.name: max(_GRANTED[action] for action in each.actions if action != "*")
         for each in access
         if each.type == "repository" and each.actions
     }
     may_list = any(each.type == "registry" and each.name == "catalog" for each in access)
-    return who.limited(limits, may_list=may_list)
+    return identity.limited(limits, may_list=may_list)
 
 
 def _refused() -> Refused:
@@ -184,7 +191,7 @@ def _refused() -> Refused:
 # scopes
 
 
-def _granted(registry: Registry, who: Identity, scopes: Iterable[str]) -> list[Access]:
+def _granted(registry: Registry, identity: Identity, scopes: Iterable[str]) -> list[Access]:
     asked = [scope for given in scopes for scope in given.split(" ") if scope]
     if len(asked) > _MOST_SCOPES or any(len(scope) > _MOST_SCOPE for scope in asked):
         raise errors.InvalidInput(
@@ -196,19 +203,19 @@ def _granted(registry: Registry, who: Identity, scopes: Iterable[str]) -> list[A
         name, _, actions = rest.rpartition(":")
         if kind.partition("(")[0] == "repository" and is_name(name):
             wanted.setdefault(name, set()).update(actions.split(","))
-    found = [_cut(registry, who, name, actions) for name, actions in wanted.items()]
-    return [each for each in found if each.actions] + _beside(who, asked)
+    found = [_cut(registry, identity, name, actions) for name, actions in wanted.items()]
+    return [each for each in found if each.actions] + _beside(identity, asked)
 
 
-def _cut(registry: Registry, who: Identity, name: str, wanted: set[str]) -> Access:
-    level = who.level(name, is_public=upstreams.is_public(registry, name))
+def _cut(registry: Registry, identity: Identity, name: str, wanted: set[str]) -> Access:
+    level = identity.level(name, is_public=upstreams.is_public(registry, name))
     actions: tuple[Action, ...] = ("pull", "push", "delete")
     may = [action for action in actions if level >= _LEVELS[action] and wanted & {action, "*"}]
     return Access("repository", name, tuple(may))
 
 
-def _beside(who: Identity, asked: list[str]) -> list[Access]:
+def _beside(identity: Identity, asked: list[str]) -> list[Access]:
     """Whoever has a name may list what they can read, and use the API as far as they may."""
-    named = bool(who.name) and who.limits is None
+    named = bool(identity.name) and identity.limits is None
     catalog = [Access("registry", "catalog", ("*",))] if named and CATALOG in asked else []
     return catalog + ([Access("registry", "api", ("*",))] if named and ALL in asked else [])

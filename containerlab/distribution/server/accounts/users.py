@@ -21,7 +21,7 @@ __all__ = [
     "end_logins",
     "ensure_administrator",
     "inspect",
-    "list_users",
+    "listed",
     "remove",
     "reset_password",
     "update",
@@ -33,7 +33,7 @@ FIRST = "admin"
 @serves(Users.create)
 def create(
     registry: Registry,
-    who: Identity,
+    identity: Identity,
     name: str,
     password: str,
     *,
@@ -44,7 +44,7 @@ def create(
 
     Raises: NotPermitted, InvalidInput, AlreadyExists.
     """
-    _require_administrator(who, "create a user")
+    _require_administrator(identity, "create a user")
     check_account(name)
     values = (registry.passwords.hash(passwords.check_password(password)), is_admin, check_text(description))
     with registry.database.writing() as connection:
@@ -57,32 +57,32 @@ def create(
             (name, *values, registry.now(), identities.new_revision()),
         )
         kind = "administrator" if is_admin else "user"
-        events.note(registry, connection, who, "account", detail=f"{kind} {name} created")
+        events.note(registry, connection, identity, "account", detail=f"{kind} {name} created")
         return _user(connection, name)
 
 
 @serves(Users.list)
-def list_users(registry: Registry, who: Identity, *, limit: int = 100, after: str = "") -> Page[User]:
+def listed(registry: Registry, identity: Identity, *, limit: int = 100, after: str = "") -> Page[User]:
     """Return users by name; somebody who is no administrator sees only themselves."""
-    require_whole(who)
+    require_whole(identity)
     with registry.reader.reading() as connection:
         found = connection.execute(
             f"SELECT {_COLUMNS} FROM accounts WHERE kind = 'user' AND (? OR name = ?) AND name > ?"
             " ORDER BY name LIMIT ?",
-            (who.administers, who.name, after, limit + 1),
+            (identity.administers, identity.name, after, limit + 1),
         ).fetchall()
     items = tuple(_user_of(row) for row in found[:limit])
     return Page(items, items[-1].name if len(found) > limit else "")
 
 
 @serves(Users.inspect)
-def inspect(registry: Registry, who: Identity, name: str) -> User:
+def inspect(registry: Registry, identity: Identity, name: str) -> User:
     """Return a user.
 
     Raises: NotFound, also for a user that somebody else than an administrator asks for.
     """
-    require_whole(who)
-    if not who.administers and name != who.name:
+    require_whole(identity)
+    if not identity.administers and name != identity.name:
         raise errors.NotFound.named("user", name)
     with registry.reader.reading() as connection:
         return _user(connection, name)
@@ -91,7 +91,7 @@ def inspect(registry: Registry, who: Identity, name: str) -> User:
 @serves(Users.update)
 def update(
     registry: Registry,
-    who: Identity,
+    identity: Identity,
     name: str,
     *,
     description: str | None = None,
@@ -102,7 +102,7 @@ def update(
 
     Raises: NotPermitted, NotFound, InvalidInput, Conflict for the last administrator.
     """
-    _require_administrator(who, "change a user")
+    _require_administrator(identity, "change a user")
     if description is not None:
         check_text(description)
     with registry.database.writing() as connection:
@@ -116,7 +116,7 @@ def update(
         )
         new = _user(connection, name)
         if said := _difference(old, new):
-            events.note(registry, connection, who, "account", detail=f"user {name} {said}")
+            events.note(registry, connection, identity, "account", detail=f"user {name} {said}")
         return new
 
 
@@ -132,43 +132,45 @@ def _difference(old: User, new: User) -> str:
 
 
 @serves(Users.remove)
-def remove(registry: Registry, who: Identity, name: str) -> None:
+def remove(registry: Registry, identity: Identity, name: str) -> None:
     """Remove a user, their rights and what was shared with them; what they pushed stays.
 
     Raises: NotPermitted, NotFound, Conflict for the last administrator.
     """
-    _require_administrator(who, "remove a user")
+    _require_administrator(identity, "remove a user")
     with registry.database.writing() as connection:
         _user(connection, name)
         _leave_an_administrator(connection, name)
         connection.execute("DELETE FROM accounts WHERE name = ?", (name,))
-        events.note(registry, connection, who, "account", detail=f"user {name} removed")
+        events.note(registry, connection, identity, "account", detail=f"user {name} removed")
 
 
 @serves(Users.change_password)
-def change_password(registry: Registry, who: Identity, name: str, password: str, *, old: str = "") -> None:
+def change_password(
+    registry: Registry, identity: Identity, name: str, password: str, *, old: str = ""
+) -> None:
     """Give a user another password; all their tokens, sessions and temporary logins end.
 
     old: the one that they have; only an administrator can do without, for somebody else.
 
     Raises: NotPermitted, InvalidInput, NotFound, TooMany when the old one is guessed.
     """
-    if name == who.name:
-        require_person(who, "change a password")
-        _check_old(registry, who, old)
+    if name == identity.name:
+        require_person(identity, "change a password")
+        _check_old(registry, identity, old)
     else:
-        _require_administrator(who, "change another user's password")
+        _require_administrator(identity, "change another user's password")
     hashed = registry.passwords.hash(passwords.check_password(password))
     with registry.database.writing() as connection:
         _user(connection, name)
         _replace_password(connection, name, hashed)
-        events.note(registry, connection, who, "account", detail=f"user {name} has a new password")
+        events.note(registry, connection, identity, "account", detail=f"user {name} has a new password")
 
 
-def _check_old(registry: Registry, who: Identity, old: str) -> None:
+def _check_old(registry: Registry, identity: Identity, old: str) -> None:
     """A session that somebody left open, or a leaked token, must not be enough to take an account over."""
     try:
-        logins.check_password(registry, who.name, old, who.address)
+        logins.check_password(registry, identity.name, old, identity.address)
     except logins.Refused as error:
         raise errors.NotPermitted(
             "the old password is not right", "an administrator can set a new one"
@@ -184,18 +186,18 @@ def _replace_password(connection: sqlite3.Connection, name: str, hashed: str) ->
 
 
 @serves(Users.end_logins)
-def end_logins(registry: Registry, who: Identity, name: str) -> None:
+def end_logins(registry: Registry, identity: Identity, name: str) -> None:
     """End all tokens, sessions and temporary logins of an account; its password stays.
 
     Raises: NotPermitted, NotFound.
     """
-    require_person(who, "end logins")
-    if name != who.name:
-        _require_administrator(who, "end another user's logins")
+    require_person(identity, "end logins")
+    if name != identity.name:
+        _require_administrator(identity, "end another user's logins")
     with registry.database.writing() as connection:
         _user(connection, name)
         connection.execute("UPDATE accounts SET revision = revision + 1 WHERE name = ?", (name,))
-        events.note(registry, connection, who, "account", detail=f"user {name} is logged out everywhere")
+        events.note(registry, connection, identity, "account", detail=f"user {name} is logged out everywhere")
 
 
 # the first administrator, and the way back in
@@ -246,9 +248,9 @@ def reset_password(registry: Registry, name: str = FIRST, password: str = "") ->
     return chosen
 
 
-def _require_administrator(who: Identity, what: str) -> None:
-    require_person(who, what)
-    if not who.is_admin:
+def _require_administrator(identity: Identity, what: str) -> None:
+    require_person(identity, what)
+    if not identity.is_admin:
         raise errors.NotPermitted(f"only an administrator can {what}", "ask one")
 
 

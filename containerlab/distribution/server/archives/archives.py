@@ -36,7 +36,7 @@ _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 @serves(Archives.begin)
 def begin(
-    registry: Registry, who: Identity, repository: str, size: int, tag: str | None = None
+    registry: Registry, identity: Identity, repository: str, size: int, tag: str | None = None
 ) -> ArchiveUpload:
     """Begin an upload.
 
@@ -46,10 +46,10 @@ def begin(
     directory = _directory(registry)
     found, now = secrets.token_hex(16), registry.now()
     with registry.database.writing() as connection:
-        catalog.require_push(connection, who, repository)
+        catalog.require_push(connection, identity, repository)
         quotas.check(connection, organization_of(repository), 0)
         count = connection.execute(
-            "SELECT count(*) FROM archives WHERE account = ? AND status = 'receiving'", (who.name,)
+            "SELECT count(*) FROM archives WHERE account = ? AND status = 'receiving'", (identity.name,)
         ).fetchone()[0]
         if count >= _MOST_OPEN:
             raise errors.Conflict(f"{count} of your uploads are open already", "finish or cancel one")
@@ -57,10 +57,10 @@ def begin(
         connection.execute(
             "INSERT INTO archives (id, repository, tag, account, size, created, touched)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (found, repository, tag or "", who.name, size, now, now),
+            (found, repository, tag or "", identity.name, size, now, now),
         )
     os.close(os.open(directory / found, os.O_CREAT | os.O_EXCL | _FLAGS, 0o600))
-    return inspect(registry, who, found)
+    return inspect(registry, identity, found)
 
 
 def _require_room(connection: sqlite3.Connection, directory: Path, size: int) -> None:
@@ -75,42 +75,42 @@ def _require_room(connection: sqlite3.Connection, directory: Path, size: int) ->
 
 
 @serves(Archives.list)
-def listed(registry: Registry, who: Identity) -> Page[ArchiveUpload]:
+def listed(registry: Registry, identity: Identity) -> Page[ArchiveUpload]:
     """Return somebody's uploads, newest first."""
     with registry.reader.reading() as connection:
         rows = connection.execute(
-            f"SELECT {_COLUMNS} FROM archives WHERE account = ? ORDER BY created DESC", (who.name,)
+            f"SELECT {_COLUMNS} FROM archives WHERE account = ? ORDER BY created DESC", (identity.name,)
         ).fetchall()
-    return Page(tuple(_upload(registry, row) for row in rows if _may_have(who, row)))
+    return Page(tuple(_upload(registry, row) for row in rows if _may_have(identity, row)))
 
 
 @serves(Archives.inspect)
-def inspect(registry: Registry, who: Identity, id: str) -> ArchiveUpload:
+def inspect(registry: Registry, identity: Identity, id: str) -> ArchiveUpload:
     """Return how far an upload is.
 
     Raises: NotFound, also for who did not begin it.
     """
     with registry.reader.reading() as connection:
         row = connection.execute(
-            f"SELECT {_COLUMNS} FROM archives WHERE id = ? AND account = ?", (id, who.name)
+            f"SELECT {_COLUMNS} FROM archives WHERE id = ? AND account = ?", (id, identity.name)
         ).fetchone()
-    if row is None or not _may_have(who, row):
+    if row is None or not _may_have(identity, row):
         raise errors.NotFound("no such upload: it is too old, was given up or never begun", "begin it again")
     return _upload(registry, row)
 
 
-def _may_have(who: Identity, row: tuple[Any, ...]) -> bool:
+def _may_have(identity: Identity, row: tuple[Any, ...]) -> bool:
     """Tell whether one of somebody's uploads is for them now: they may come with a token for other places."""
-    return who.limits is None or who.level(row[1]) >= Level.WRITE
+    return identity.limits is None or identity.level(row[1]) >= Level.WRITE
 
 
 @contextlib.contextmanager
-def append(registry: Registry, who: Identity, id: str, offset: int) -> Iterator[Appending]:
+def append(registry: Registry, identity: Identity, id: str, offset: int) -> Iterator[Appending]:
     """Give what a piece is written to that belongs at `offset`; what arrives of it stays.
 
     Raises: NotFound; Conflict when it belongs elsewhere, or somebody else writes just now.
     """
-    upload = inspect(registry, who, id)
+    upload = inspect(registry, identity, id)
     with _opened(registry, id) as fd:
         size = os.fstat(fd).st_size
         if upload.status != "receiving" or offset != size:
@@ -155,14 +155,14 @@ class Appending:
 
 
 @serves(Archives.finish)
-def finish(registry: Registry, who: Identity, id: str) -> ArchiveUpload:
-    """Take the images of an archive in, as `who`; a server that is killed meanwhile can be asked again.
+def finish(registry: Registry, identity: Identity, id: str) -> ArchiveUpload:
+    """Take the images of an archive in, as `identity`; a server that is killed meanwhile can be asked again.
 
     Raises: Conflict when it is not complete; what is wrong with the archive, and then it is gone.
     """
     from containerlab.distribution.server.archives import importing
 
-    upload = inspect(registry, who, id)
+    upload = inspect(registry, identity, id)
     if upload.status in ("imported", "failed"):
         return upload
     with _opened(registry, id) as fd, os.fdopen(os.dup(fd), "rb") as file:
@@ -171,7 +171,7 @@ def finish(registry: Registry, who: Identity, id: str) -> ArchiveUpload:
         _note(registry, id, "importing")
         try:
             file.seek(0)
-            images = importing.take_in(registry, who, upload, file)
+            images = importing.take_in(registry, identity, upload, file)
         except (errors.Unavailable, errors.TimedOut, errors.NotPermitted) as error:
             _note(registry, id, "receiving", error.message)  # it may be tried again
             raise
@@ -181,16 +181,16 @@ def finish(registry: Registry, who: Identity, id: str) -> ArchiveUpload:
             raise
         _note(registry, id, "imported", images=images)
         _unlink(registry, id)
-    return inspect(registry, who, id)
+    return inspect(registry, identity, id)
 
 
 @serves(Archives.cancel)
-def cancel(registry: Registry, who: Identity, id: str) -> None:
+def cancel(registry: Registry, identity: Identity, id: str) -> None:
     """Give an upload up.
 
     Raises: NotFound; Conflict while a piece of it arrives.
     """
-    inspect(registry, who, id)
+    inspect(registry, identity, id)
     _abandon(registry, id)
 
 

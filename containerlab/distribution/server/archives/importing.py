@@ -33,7 +33,7 @@ _Wanted = tuple[Descriptor, list[str]]
 
 
 def take_in(
-    registry: Registry, who: Identity, upload: ArchiveUpload, file: BinaryIO
+    registry: Registry, identity: Identity, upload: ArchiveUpload, file: BinaryIO
 ) -> tuple[ImportedImage, ...]:
     """Take all images of an archive into a repository as somebody, and return what tags lead to.
 
@@ -45,7 +45,7 @@ def take_in(
         with removal.leased(images):
             source = sources.Archive(images.blobs, _bounded(file, upload.size), proves=True)
             wanted = _wanted(images, archives.read(images, source), upload)
-            intake = Intake(registry, who, upload.repository, _Archived(images, source, wanted))
+            intake = Intake(registry, identity, upload.repository, _Archived(images, source, wanted))
             for root, tags in wanted:
                 intake.take(root, tags)
     finally:

@@ -55,13 +55,13 @@ class _ArchiveContent:
         await response(scope, receive, send)
 
     async def _take(self, request: Request) -> Response:
-        who = await run_in_threadpool(self._identify, self._registry, request)
+        identity = await run_in_threadpool(self._identify, self._registry, request)
         offset = request.headers.get("upload-offset", "")
         if request.method != "PATCH":
             return Response(status_code=405, headers={"Allow": "PATCH"})
         if not _OFFSET.fullmatch(offset):
             raise errors.InvalidInput("Upload-Offset does not say where the bytes belong", "write 0 at first")
-        with archives.append(self._registry, who, request.path_params["id"], int(offset)) as appending:
+        with archives.append(self._registry, identity, request.path_params["id"], int(offset)) as appending:
             pieces: list[bytes] = []
             try:
                 async for piece in self._pieces(request):

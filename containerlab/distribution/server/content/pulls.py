@@ -30,10 +30,10 @@ class Pulls:
         self._lock = threading.Lock()
         self._counts: dict[_Pull, int] = {}
 
-    def note(self, who: Identity, repository: str, reference: str, digest: str) -> None:
+    def note(self, identity: Identity, repository: str, reference: str, digest: str) -> None:
         """Count a pull of a manifest by a tag or its digest."""
         tag = "" if ":" in reference else reference
-        pull = _Pull(who.name, who.address, repository, tag, digest)
+        pull = _Pull(identity.name, identity.address, repository, tag, digest)
         with self._lock:
             if pull in self._counts or len(self._counts) < _MOST:
                 self._counts[pull] = self._counts.get(pull, 0) + 1
@@ -51,7 +51,7 @@ class Pulls:
                     " AND repository = (SELECT id FROM repositories WHERE name = ?)",
                     (count, registry.now(), pull.digest, pull.repository),
                 )
-                who = Identity(name=pull.account, address=pull.address)
+                identity = Identity(name=pull.account, address=pull.address)
                 detail = f"{count} times" if count > 1 else ""
                 about = {"repository": pull.repository, "tag": pull.tag, "digest": pull.digest}
-                events.note(registry, connection, who, "pull", **about, detail=detail)
+                events.note(registry, connection, identity, "pull", **about, detail=detail)

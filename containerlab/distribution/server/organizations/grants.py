@@ -20,13 +20,13 @@ from containerlab.distribution.server.rights import (
 )
 from containerlab.distribution.server.scopes import manages, repository_of, require_managed
 
-__all__ = ["check_end", "grant", "list_rights", "revoke"]
+__all__ = ["check_end", "grant", "listed", "revoke"]
 
 
 @serves(Rights.grant)
 def grant(
     registry: Registry,
-    who: Identity,
+    identity: Identity,
     account: str,
     scope: str,
     level: LevelName,
@@ -37,12 +37,12 @@ def grant(
 
     Raises: NotPermitted, InvalidInput, NotFound, Conflict when a robot belongs to another organisation.
     """
-    require_person(who, "give rights")
+    require_person(identity, "give rights")
     if not scope:
         raise errors.InvalidInput("a right is on an organisation or a repository", "write lab/ or lab/base")
-    require_managed(who, scope, "give rights")
+    require_managed(identity, scope, "give rights")
     with registry.database.writing() as connection:
-        check_end(registry, connection, who, scope, until)
+        check_end(registry, connection, identity, scope, until)
         # A right on what is not there would be somebody's when somebody else makes it.
         catalog.require_organization(connection, organization_of(scope))
         _check_account(connection, account, scope)
@@ -50,12 +50,12 @@ def grant(
             "INSERT OR REPLACE INTO rights (account, scope, level, until) VALUES (?, ?, ?, ?)",
             (account, scope, Level[level.upper()], until),
         )
-        _note(registry, connection, who, scope, f"{account} may {level} {scope}")
+        _note(registry, connection, identity, scope, f"{account} may {level} {scope}")
     return Right(account=account, scope=scope, level=level, until=until)
 
 
 def check_end(
-    registry: Registry, connection: sqlite3.Connection, who: Identity, scope: str, until: float | None
+    registry: Registry, connection: sqlite3.Connection, identity: Identity, scope: str, until: float | None
 ) -> None:
     """Check when something ends that somebody wants to give on what they manage.
 
@@ -63,22 +63,24 @@ def check_end(
     """
     if until is not None and until <= registry.now():
         raise errors.InvalidInput("this end is in the past", "give one to come")
-    own = _own_end(registry, connection, who, scope)
+    own = _own_end(registry, connection, identity, scope)
     if own is not None and (until is None or until > own):
         raise errors.NotPermitted(
             f"your own right on {scope} ends earlier", "give an end that is not after it"
         )
 
 
-def _own_end(registry: Registry, connection: sqlite3.Connection, who: Identity, scope: str) -> float | None:
-    if who.is_admin:
+def _own_end(
+    registry: Registry, connection: sqlite3.Connection, identity: Identity, scope: str
+) -> float | None:
+    if identity.is_admin:
         return None
     ends = [
         until
         for (until,) in connection.execute(
             "SELECT until FROM rights WHERE account = ? AND scope IN (?, ?) AND level >= ?"
             " AND (until IS NULL OR until > ?)",
-            (who.name, scope, f"{organization_of(scope)}/", Level.MANAGE, registry.now()),
+            (identity.name, scope, f"{organization_of(scope)}/", Level.MANAGE, registry.now()),
         )
     ]
     return None if None in ends else max(ends, default=registry.now())
@@ -95,27 +97,27 @@ def _check_account(connection: sqlite3.Connection, account: str, scope: str) -> 
 
 
 @serves(Rights.revoke)
-def revoke(registry: Registry, who: Identity, account: str, scope: str) -> None:
+def revoke(registry: Registry, identity: Identity, account: str, scope: str) -> None:
     """Take a right away, at once; anybody may give up their own.
 
     Raises: NotPermitted, InvalidInput, NotFound.
     """
-    require_person(who, "take rights away")
-    if account != who.name:
-        require_managed(who, scope, "take rights away")
+    require_person(identity, "take rights away")
+    if account != identity.name:
+        require_managed(identity, scope, "take rights away")
     with registry.database.writing() as connection:
         gone = connection.execute("DELETE FROM rights WHERE account = ? AND scope = ?", (account, scope))
         if not gone.rowcount:
             raise errors.NotFound(f"{account} has no right on {scope}", "see right ls")
-        _note(registry, connection, who, scope, f"{account} has no right on {scope} any more")
+        _note(registry, connection, identity, scope, f"{account} has no right on {scope} any more")
 
 
 @serves(Rights.list)
-def list_rights(
-    registry: Registry, who: Identity, *, scope: str | None = None, account: str | None = None
+def listed(
+    registry: Registry, identity: Identity, *, scope: str | None = None, account: str | None = None
 ) -> Page[Right]:
     """Return rights that have not ended: one's own, and those on what one manages."""
-    require_whole(who)
+    require_whole(identity)
     with registry.reader.reading() as connection:
         rows = connection.execute(
             "SELECT account, scope, level, until FROM rights WHERE (until IS NULL OR until > ?)"
@@ -126,10 +128,12 @@ def list_rights(
         tuple(
             Right(account=name, scope=about, level=Level(level).given, until=until)
             for name, about, level, until in rows
-            if name == who.name or manages(who, about)
+            if name == identity.name or manages(identity, about)
         )
     )
 
 
-def _note(registry: Registry, connection: sqlite3.Connection, who: Identity, scope: str, said: str) -> None:
-    events.note(registry, connection, who, "rights", repository=repository_of(scope), detail=said)
+def _note(
+    registry: Registry, connection: sqlite3.Connection, identity: Identity, scope: str, said: str
+) -> None:
+    events.note(registry, connection, identity, "rights", repository=repository_of(scope), detail=said)

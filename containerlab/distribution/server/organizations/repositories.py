@@ -24,7 +24,7 @@ from containerlab.distribution.server.rights import (
 from containerlab.distribution.server.rules import immutability
 from containerlab.store import removal
 
-__all__ = ["delete", "forget_scopes", "inspect", "list_repositories", "remove", "update"]
+__all__ = ["delete", "forget_scopes", "inspect", "listed", "remove", "update"]
 
 _OF_SCOPES = ("rights", "rules", "webhooks")
 """Tables with rows that are about a scope."""
@@ -32,9 +32,9 @@ _BATCH = 500
 
 
 @serves(Repositories.list)
-def list_repositories(
+def listed(
     registry: Registry,
-    who: Identity,
+    identity: Identity,
     *,
     organization: str | None = None,
     category: str | None = None,
@@ -46,15 +46,15 @@ def list_repositories(
     where = "(? IS NULL OR organization = ?) AND (? IS NULL OR category = ?)"
     where += " AND (instr(name, lower(?)) OR instr(lower(description), lower(?)))"
     values = (organization, organization, category, category, search, search)
-    names = list(itertools.islice(_readable(registry, who, where, values, after), limit + 1))
+    names = list(itertools.islice(_readable(registry, identity, where, values, after), limit + 1))
     with registry.reader.reading() as connection:
         rows = (_row(connection, name) for name in names[:limit])
-        found = tuple(_repository(who, row) for row in rows if row)
+        found = tuple(_repository(identity, row) for row in rows if row)
     return Page(found, names[limit - 1] if len(names) > limit else "")
 
 
 def _readable(
-    registry: Registry, who: Identity, where: str, values: tuple[str | None, ...], after: str
+    registry: Registry, identity: Identity, where: str, values: tuple[str | None, ...], after: str
 ) -> Iterator[str]:
     """Go through names in order, in batches: nobody else waits for the connection meanwhile."""
     while True:
@@ -64,7 +64,7 @@ def _readable(
                 (after, *values, _BATCH),
             ).fetchall()
         for name, is_public in rows:
-            if who.level(name, is_public=bool(is_public)) >= Level.READ:
+            if identity.level(name, is_public=bool(is_public)) >= Level.READ:
                 yield name
         if len(rows) < _BATCH:
             return
@@ -72,19 +72,19 @@ def _readable(
 
 
 @serves(Repositories.inspect)
-def inspect(registry: Registry, who: Identity, repository: str) -> Repository:
+def inspect(registry: Registry, identity: Identity, repository: str) -> Repository:
     """Return a repository.
 
     Raises: NotFound, also for one that somebody may not pull from.
     """
     with registry.reader.reading() as connection:
-        return _visible(connection, who, repository)
+        return _visible(connection, identity, repository)
 
 
 @serves(Repositories.update)
 def update(
     registry: Registry,
-    who: Identity,
+    identity: Identity,
     repository: str,
     *,
     description: str | None = None,
@@ -98,30 +98,30 @@ def update(
     for text in (description, category):
         check_text(text or "")
     with registry.database.writing() as connection:
-        _managed(connection, who, repository, "change")
+        _managed(connection, identity, repository, "change")
         connection.execute(
             "UPDATE repositories SET description = coalesce(?, description),"
             " category = coalesce(?, category), is_public = coalesce(?, is_public) WHERE name = ?",
             (description, category, is_public, repository),
         )
         said = {None: "described anew", True: "made public", False: "made private"}[is_public]
-        events.note(registry, connection, who, "repository", repository=repository, detail=said)
-        return _visible(connection, who, repository)
+        events.note(registry, connection, identity, "repository", repository=repository, detail=said)
+        return _visible(connection, identity, repository)
 
 
 @serves(Repositories.remove)
-def remove(registry: Registry, who: Identity, repository: str) -> None:
+def remove(registry: Registry, identity: Identity, repository: str) -> None:
     """Remove a repository with all that is in it, and the rights and rules on it.
 
     Raises: NotPermitted, NotFound.
     """
     with registry.database.writing() as connection:
-        _managed(connection, who, repository, "remove")
-        delete(registry, connection, who, repository)
+        _managed(connection, identity, repository, "remove")
+        delete(registry, connection, identity, repository)
     removal.collect(registry.images)
 
 
-def delete(registry: Registry, connection: sqlite3.Connection, who: Identity, repository: str) -> None:
+def delete(registry: Registry, connection: sqlite3.Connection, identity: Identity, repository: str) -> None:
     """Delete a repository in a transaction; its blobs go with the next collection.
 
     Raises: Denied when a tag of it is immutable.
@@ -134,7 +134,7 @@ def delete(registry: Registry, connection: sqlite3.Connection, who: Identity, re
         raise Denied(f"tag {repository}:{kept} is immutable", "remove the rule that makes it so first")
     connection.execute("DELETE FROM repositories WHERE name = ?", (repository,))
     forget_scopes(connection, repository)
-    events.note(registry, connection, who, "repository", repository=repository, detail="removed")
+    events.note(registry, connection, identity, "repository", repository=repository, detail="removed")
 
 
 def forget_scopes(connection: sqlite3.Connection, scope: str) -> None:
@@ -150,11 +150,11 @@ def forget_scopes(connection: sqlite3.Connection, scope: str) -> None:
         connection.execute(f"DELETE FROM {table} WHERE {where}", (scope, len(below), below))
 
 
-def _managed(connection: sqlite3.Connection, who: Identity, repository: str, verb: str) -> None:
+def _managed(connection: sqlite3.Connection, identity: Identity, repository: str, verb: str) -> None:
     """Tell somebody who may not pull from it that there is none, and others that they may not change it."""
-    require_person(who, f"{verb} a repository")
-    _visible(connection, who, repository)
-    require(who.level(repository), Level.MANAGE, f"{verb} repository {repository}")
+    require_person(identity, f"{verb} a repository")
+    _visible(connection, identity, repository)
+    require(identity.level(repository), Level.MANAGE, f"{verb} repository {repository}")
 
 
 _SELECT = """
@@ -173,14 +173,14 @@ def _row(connection: sqlite3.Connection, name: str) -> _Row | None:
     return row
 
 
-def _visible(connection: sqlite3.Connection, who: Identity, name: str) -> Repository:
+def _visible(connection: sqlite3.Connection, identity: Identity, name: str) -> Repository:
     row = _row(connection, name)
-    if row is None or who.level(name, is_public=bool(row[4])) < Level.READ:
+    if row is None or identity.level(name, is_public=bool(row[4])) < Level.READ:
         raise errors.NotFound.named("repository", name)
-    return _repository(who, row)
+    return _repository(identity, row)
 
 
-def _repository(who: Identity, row: _Row) -> Repository:
+def _repository(identity: Identity, row: _Row) -> Repository:
     name, organization, description, category, is_public, created, tags, size, pulls, pushed = row
     return Repository(
         name=name,
@@ -193,5 +193,5 @@ def _repository(who: Identity, row: _Row) -> Repository:
         size_bytes=size,
         pulls=pulls,
         pushed=pushed,
-        level=who.level(name, is_public=bool(is_public)).word,
+        level=identity.level(name, is_public=bool(is_public)).word,
     )

@@ -15,7 +15,7 @@ from containerlab.distribution.server.organizations.grants import check_end
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, Level, require, require_person, require_whole
 
-__all__ = ["list_shares", "remove", "share"]
+__all__ = ["listed", "remove", "share"]
 
 _SELECT = (
     "SELECT repositories.name, account, given_by, shares.description, until, shares.created"
@@ -25,17 +25,23 @@ _SELECT = (
 
 @serves(Shares.create)
 def share(
-    registry: Registry, who: Identity, repository: str, account: str, *, until: float, description: str = ""
+    registry: Registry,
+    identity: Identity,
+    repository: str,
+    account: str,
+    *,
+    until: float,
+    description: str = "",
 ) -> Share:
     """Let a user pull from a repository until a time, in the place of an earlier share with them.
 
     Raises: NotPermitted, NotFound, InvalidInput.
     """
-    require_person(who, "share a repository")
+    require_person(identity, "share a repository")
     check_text(description)
     with registry.database.writing() as connection:
-        number = _managed(connection, who, repository)
-        check_end(registry, connection, who, repository, until)
+        number = _managed(connection, identity, repository)
+        check_end(registry, connection, identity, repository, until)
         found = connection.execute(
             "SELECT 1 FROM accounts WHERE name = ? AND kind = 'user'", (account,)
         ).fetchone()
@@ -44,10 +50,10 @@ def share(
         connection.execute(
             "INSERT OR REPLACE INTO shares (repository, account, level, given_by, description, until,"
             " created) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (number, account, Level.READ, who.name, description, until, registry.now()),
+            (number, account, Level.READ, identity.name, description, until, registry.now()),
         )
         said = f"shared with {account}"
-        events.note(registry, connection, who, "rights", repository=repository, detail=said)
+        events.note(registry, connection, identity, "rights", repository=repository, detail=said)
         row = connection.execute(
             f"{_SELECT} WHERE repository = ? AND account = ?", (number, account)
         ).fetchone()
@@ -55,9 +61,9 @@ def share(
 
 
 @serves(Shares.list)
-def list_shares(
+def listed(
     registry: Registry,
-    who: Identity,
+    identity: Identity,
     *,
     direction: Literal["received", "given"] = "received",
     repository: str | None = None,
@@ -66,13 +72,13 @@ def list_shares(
 
     Raises: NotPermitted, NotFound for a repository that they do not manage.
     """
-    require_whole(who)
-    where, values = f"{'account' if direction == 'received' else 'given_by'} = ?", (who.name,)
+    require_whole(identity)
+    where, values = f"{'account' if direction == 'received' else 'given_by'} = ?", (identity.name,)
     if repository is not None and direction == "given":
         where, values = "repositories.name = ?", (repository,)
     with registry.reader.reading() as connection:
         if repository is not None and direction == "given":
-            _managed(connection, who, repository)
+            _managed(connection, identity, repository)
         rows = connection.execute(
             f"{_SELECT} WHERE {where} AND (? IS NULL OR repositories.name = ?) AND until > ?"
             " ORDER BY repositories.name, account",
@@ -82,15 +88,15 @@ def list_shares(
 
 
 @serves(Shares.remove)
-def remove(registry: Registry, who: Identity, repository: str, account: str) -> None:
+def remove(registry: Registry, identity: Identity, repository: str, account: str) -> None:
     """End a share, at once: as who manages the repository, or as the one that it is shared with.
 
     Raises: NotPermitted, NotFound.
     """
-    require_person(who, "end a share")
+    require_person(identity, "end a share")
     with registry.database.writing() as connection:
-        if account != who.name:
-            _managed(connection, who, repository)
+        if account != identity.name:
+            _managed(connection, identity, repository)
         gone = connection.execute(
             "DELETE FROM shares WHERE account = ?"
             " AND repository = (SELECT id FROM repositories WHERE name = ?)",
@@ -99,14 +105,14 @@ def remove(registry: Registry, who: Identity, repository: str, account: str) -> 
         if not gone.rowcount:
             raise errors.NotFound(f"{repository} is not shared with {account}", "see share ls")
         said = f"no longer shared with {account}"
-        events.note(registry, connection, who, "rights", repository=repository, detail=said)
+        events.note(registry, connection, identity, "rights", repository=repository, detail=said)
 
 
-def _managed(connection: sqlite3.Connection, who: Identity, repository: str) -> int:
+def _managed(connection: sqlite3.Connection, identity: Identity, repository: str) -> int:
     """Return the number of a repository that somebody manages; there is none for who may not even read it."""
-    if who.level(repository) < Level.READ:
+    if identity.level(repository) < Level.READ:
         raise errors.NotFound.named("repository", repository)
-    require(who.level(repository), Level.MANAGE, f"share repository {repository}")
+    require(identity.level(repository), Level.MANAGE, f"share repository {repository}")
     return _number(connection, repository)
 
 

@@ -26,16 +26,16 @@ def login(visit: Visit) -> Response:
     """Sign in, with a new key: one that somebody may have planted before is worth nothing."""
     name, password = visit.field("name"), visit.secret("password")
     try:
-        who = logins.log_in(visit.registry, name, password, visit.identity.address)
+        identity = logins.log_in(visit.registry, name, password, visit.identity.address)
     except logins.Refused as error:
         visit.notify(rendering.sentence(error.message), is_good=False)
         return visit.render("login.html", 401, next=visit.field("next"), name=name[:255])
-    if who.is_robot:
+    if identity.is_robot:
         visit.notify("Robots use the registry through its protocol; sign in as a user.", is_good=False)
         return visit.render("login.html", 403, next=visit.field("next"), name="")
     if visit.session:
         sessions.end(visit.registry, visit.key)
-    return visit.sign_in(sessions.start(visit.registry, who), visit.field("next") or addresses.HOME)
+    return visit.sign_in(sessions.start(visit.registry, identity), visit.field("next") or addresses.HOME)
 
 
 def logout(visit: Visit) -> Response:

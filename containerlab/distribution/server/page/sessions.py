@@ -73,7 +73,7 @@ def is_token(key: str, given: str) -> bool:
     return bool(key) and hmac.compare_digest(token(key).encode(), given.encode(errors="replace"))
 
 
-def start(registry: Registry, who: Identity) -> str:
+def start(registry: Registry, identity: Identity) -> str:
     """Begin a session and return its key; what has expired of others goes."""
     key, now = fresh_key(), registry.now()
     with registry.database.writing() as connection:
@@ -82,7 +82,7 @@ def start(registry: Registry, who: Identity) -> str:
         )
         connection.execute(
             "INSERT INTO sessions (id, account, revision, created, touched, until) VALUES (?, ?, ?, ?, ?, ?)",
-            (_hashed(key), who.name, who.revision, now, now, who.until),
+            (_hashed(key), identity.name, identity.revision, now, now, identity.until),
         )
     return key
 

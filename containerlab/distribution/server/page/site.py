@@ -138,12 +138,12 @@ def _visitor(registry: Registry, request: Request) -> tuple[Identity, sessions.S
     address = request.client.host if request.client else ""
     key = request.cookies.get(cookie_name(request), "")
     session = sessions.find(registry, key) if key else None
-    who = sessions.identity(registry, session, address) if session else None
-    if session is None or who is None:
+    identity = sessions.identity(registry, session, address) if session else None
+    if session is None or identity is None:
         return authentication.identify(registry, "", address), None
     if "x-live" not in request.headers:
         sessions.touch(registry, key, session)
-    return who, session
+    return identity, session
 
 
 def _uploader(registry: Registry, request: Request) -> Identity:

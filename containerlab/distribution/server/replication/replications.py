@@ -54,12 +54,12 @@ _QUERY = (
 
 
 @serves(Replications.create)
-def create(registry: Registry, who: Identity, policy: ReplicationPolicy) -> Replication:
+def create(registry: Registry, identity: Identity, policy: ReplicationPolicy) -> Replication:
     """Begin a replication; what is here already is copied by `run` or the schedule.
 
     Raises: NotPermitted, InvalidInput.
     """
-    require_managed(who, "", "replicate")
+    require_managed(identity, "", "replicate")
     _check(registry, policy)
     now = registry.now()
     with registry.database.writing() as connection:
@@ -72,66 +72,66 @@ def create(registry: Registry, who: Identity, policy: ReplicationPolicy) -> Repl
             (document(policy), policy.password or "", next_run(policy, now), now),
         ).lastrowid
         assert number is not None
-        _note(registry, connection, who, f"replication {number} with {policy.registry} was made")
-    return inspect(registry, who, number)
+        _note(registry, connection, identity, f"replication {number} with {policy.registry} was made")
+    return inspect(registry, identity, number)
 
 
 @serves(Replications.list)
-def listed(registry: Registry, who: Identity) -> Page[Replication]:
+def listed(registry: Registry, identity: Identity) -> Page[Replication]:
     """Return all replications."""
-    require_managed(who, "", "see replications")
+    require_managed(identity, "", "see replications")
     with registry.reader.reading() as connection:
         return Page(tuple(_replication(row) for row in connection.execute(f"{_QUERY} ORDER BY id")))
 
 
 @serves(Replications.inspect)
-def inspect(registry: Registry, who: Identity, id: int) -> Replication:
+def inspect(registry: Registry, identity: Identity, id: int) -> Replication:
     """Return a replication.
 
     Raises: NotPermitted, NotFound.
     """
-    require_managed(who, "", "see replications")
+    require_managed(identity, "", "see replications")
     with registry.reader.reading() as connection:
         return _find(connection, id)
 
 
 @serves(Replications.update)
-def update(registry: Registry, who: Identity, id: int, change: ReplicationChange) -> Replication:
+def update(registry: Registry, identity: Identity, id: int, change: ReplicationChange) -> Replication:
     """Change what is given.
 
     Raises: NotPermitted, NotFound, InvalidInput.
     """
-    policy, password = changed(inspect(registry, who, id).policy, change)
+    policy, password = changed(inspect(registry, identity, id).policy, change)
     _check(registry, policy)
     with registry.database.writing() as connection:
         connection.execute(
             "UPDATE replications SET document = ?, secret = coalesce(?, secret), next = ? WHERE id = ?",
             (document(policy), password, next_run(policy, registry.now()), id),
         )
-        _note(registry, connection, who, f"replication {id} with {policy.registry} was changed")
+        _note(registry, connection, identity, f"replication {id} with {policy.registry} was changed")
         return _find(connection, id)
 
 
 @serves(Replications.remove)
-def remove(registry: Registry, who: Identity, id: int) -> None:
+def remove(registry: Registry, identity: Identity, id: int) -> None:
     """Remove a replication with what waits.
 
     Raises: NotPermitted, NotFound.
     """
-    require_managed(who, "", "replicate")
+    require_managed(identity, "", "replicate")
     with registry.database.writing() as connection:
         found = _find(connection, id)
         connection.execute("DELETE FROM replications WHERE id = ?", (id,))
-        _note(registry, connection, who, f"replication {id} with {found.policy.registry} was removed")
+        _note(registry, connection, identity, f"replication {id} with {found.policy.registry} was removed")
 
 
 @serves(Replications.run)
-def run(registry: Registry, who: Identity, id: int, *, dry_run: bool = False) -> Page[Copy]:
+def run(registry: Registry, identity: Identity, id: int, *, dry_run: bool = False) -> Page[Copy]:
     """Queue copies of all that a replication is about, or only say which.
 
     Raises: NotPermitted, NotFound; what the other registry answers when it is asked what it has.
     """
-    found = inspect(registry, who, id)
+    found = inspect(registry, identity, id)
     planned = planning.plan(registry, found.policy, partner(registry, id))
     if not dry_run:
         with registry.database.writing() as connection:
@@ -145,12 +145,12 @@ def run(registry: Registry, who: Identity, id: int, *, dry_run: bool = False) ->
 
 
 @serves(Replications.copies)
-def copy_history(registry: Registry, who: Identity, id: int) -> Page[Copy]:
+def copy_history(registry: Registry, identity: Identity, id: int) -> Page[Copy]:
     """Return what waits and the last copies, newest first.
 
     Raises: NotPermitted, NotFound.
     """
-    inspect(registry, who, id)
+    inspect(registry, identity, id)
     return Page(tuple(copies.listed(registry, id)))
 
 
@@ -241,5 +241,5 @@ def _replication(row: tuple[Any, ...]) -> Replication:
     )
 
 
-def _note(registry: Registry, connection: sqlite3.Connection, who: Identity, detail: str) -> None:
-    events.note(registry, connection, who, "replication", detail=detail)
+def _note(registry: Registry, connection: sqlite3.Connection, identity: Identity, detail: str) -> None:
+    events.note(registry, connection, identity, "replication", detail=detail)

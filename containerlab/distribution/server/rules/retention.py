@@ -189,7 +189,7 @@ def require_something(registry: Registry, scope: str) -> None:
 def apply(
     registry: Registry,
     connection: sqlite3.Connection,
-    who: Identity,
+    identity: Identity,
     repository: Repository,
     known: Mapping[int, Rule],
     running: Collection[int],
@@ -204,13 +204,13 @@ def apply(
     )
     tags = [each.tag for each in found.removals if each.tag]
     gone = [each.digest for each in found.removals if not each.tag]
-    manifests.delete_tags(registry, connection, who, repository, tags)
+    manifests.delete_tags(registry, connection, identity, repository, tags)
     for digest in gone:
-        manifests.delete_manifest(registry, connection, who, repository, digest)
+        manifests.delete_manifest(registry, connection, identity, repository, digest)
     releasing.let_go(registry, connection, repository.id, found.released)
     if found.removals:
         said = f"{len(tags)} tags and {len(gone)} manifests went"
-        events.note(registry, connection, who, "retention", repository=repository.name, detail=said)
+        events.note(registry, connection, identity, "retention", repository=repository.name, detail=said)
     return found
 
 

@@ -34,12 +34,12 @@ class Kept(NamedTuple):
         return msgspec.json.decode(self.document, type=kind)
 
 
-def add(registry: Registry, who: Identity, kind: str, scope: str, document: msgspec.Struct) -> Kept:
+def add(registry: Registry, identity: Identity, kind: str, scope: str, document: msgspec.Struct) -> Kept:
     """Make a rule.
 
     Raises: InvalidInput, NotPermitted, Conflict when there are too many.
     """
-    require_managed(who, scope, f"make a rule of {kind}")
+    require_managed(identity, scope, f"make a rule of {kind}")
     written = msgspec.json.encode(document).decode()
     with registry.database.writing() as connection:
         count = connection.execute(
@@ -54,32 +54,32 @@ def add(registry: Registry, who: Identity, kind: str, scope: str, document: msgs
             (scope, kind, written, registry.now()),
         ).lastrowid
         assert number is not None
-        _note(registry, connection, who, scope, f"{kind} rule {number} was made: {written}")
+        _note(registry, connection, identity, scope, f"{kind} rule {number} was made: {written}")
         return find(connection, kind, number)
 
 
-def change(registry: Registry, who: Identity, kind: str, number: int, document: msgspec.Struct) -> Kept:
+def change(registry: Registry, identity: Identity, kind: str, number: int, document: msgspec.Struct) -> Kept:
     """Put another document in the place of a rule's.
 
     Raises: NotFound.
     """
     written = msgspec.json.encode(document).decode()
     with registry.database.writing() as connection:
-        scope = _managed(connection, who, kind, number).scope
+        scope = _managed(connection, identity, kind, number).scope
         connection.execute("UPDATE rules SET document = ? WHERE id = ?", (written, number))
-        _note(registry, connection, who, scope, f"{kind} rule {number} was changed: {written}")
+        _note(registry, connection, identity, scope, f"{kind} rule {number} was changed: {written}")
         return find(connection, kind, number)
 
 
-def remove(registry: Registry, who: Identity, kind: str, number: int) -> None:
+def remove(registry: Registry, identity: Identity, kind: str, number: int) -> None:
     """Take a rule away.
 
     Raises: NotFound.
     """
     with registry.database.writing() as connection:
-        scope = _managed(connection, who, kind, number).scope
+        scope = _managed(connection, identity, kind, number).scope
         connection.execute("DELETE FROM rules WHERE id = ?", (number,))
-        _note(registry, connection, who, scope, f"{kind} rule {number} was removed")
+        _note(registry, connection, identity, scope, f"{kind} rule {number} was removed")
 
 
 def find(connection: sqlite3.Connection, kind: str, number: int) -> Kept:
@@ -97,12 +97,12 @@ def _unknown(kind: str, number: int) -> errors.NotFound:
     return errors.NotFound(f"no such rule of {kind}: {number}", f"`registry {kind} ls` shows all")
 
 
-def listed(registry: Registry, who: Identity, kind: str, scope: str | None) -> list[Kept]:
+def listed(registry: Registry, identity: Identity, kind: str, scope: str | None) -> list[Kept]:
     """Return the rules of a scope, or all, that somebody may see: who reads what they are about."""
     with registry.reader.reading() as connection:
         rows = connection.execute(f"{COLUMNS} WHERE kind = ? ORDER BY id", (kind,)).fetchall()
     found = [Kept(*row) for row in rows]
-    return [each for each in found if scope in (None, each.scope) and _may_see(who, each.scope)]
+    return [each for each in found if scope in (None, each.scope) and _may_see(identity, each.scope)]
 
 
 def about(connection: sqlite3.Connection, kind: str, repository: str) -> list[Kept]:
@@ -112,23 +112,31 @@ def about(connection: sqlite3.Connection, kind: str, repository: str) -> list[Ke
     return [Kept(*row) for row in rows.fetchall()]
 
 
-def _managed(connection: sqlite3.Connection, who: Identity, kind: str, number: int) -> Kept:
+def _managed(connection: sqlite3.Connection, identity: Identity, kind: str, number: int) -> Kept:
     found = find(connection, kind, number)
-    if not _may_see(who, found.scope):
+    if not _may_see(identity, found.scope):
         raise _unknown(kind, number)
-    require_managed(who, found.scope, f"change {kind} rule {number}")
+    require_managed(identity, found.scope, f"change {kind} rule {number}")
     return found
 
 
-def _may_see(who: Identity, scope: str) -> bool:
-    if manages(who, scope):
+def _may_see(identity: Identity, scope: str) -> bool:
+    if manages(identity, scope):
         return True
-    level = who.level_in(scope[:-1]) if scope.endswith("/") else who.level(scope) if scope else Level.NONE
+    level = (
+        identity.level_in(scope[:-1])
+        if scope.endswith("/")
+        else identity.level(scope)
+        if scope
+        else Level.NONE
+    )
     return level >= Level.READ
 
 
-def _note(registry: Registry, connection: sqlite3.Connection, who: Identity, scope: str, text: str) -> None:
+def _note(
+    registry: Registry, connection: sqlite3.Connection, identity: Identity, scope: str, text: str
+) -> None:
     about_scope = f" (organisation {scope[:-1]})" if scope.endswith("/") else ""
     events.note(
-        registry, connection, who, "rule", repository=repository_of(scope), detail=f"{text}{about_scope}"
+        registry, connection, identity, "rule", repository=repository_of(scope), detail=f"{text}{about_scope}"
     )

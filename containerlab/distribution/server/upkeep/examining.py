@@ -33,7 +33,13 @@ what is private in another repository: to name its digest is no right to what an
 
 
 def examine(
-    registry: Registry, who: Identity, repository: str, digest: str, kind: ExaminationKind, *, again: bool
+    registry: Registry,
+    identity: Identity,
+    repository: str,
+    digest: str,
+    kind: ExaminationKind,
+    *,
+    again: bool,
 ) -> None:
     """Examine an image, unless that was done already, and write down what was found.
 
@@ -54,7 +60,7 @@ def examine(
             raise
         except errors.LabError as error:
             problem = error.message
-    _keep(registry, who, repository, _Kept(digest, kind, document, counts, problem))
+    _keep(registry, identity, repository, _Kept(digest, kind, document, counts, problem))
 
 
 @contextlib.contextmanager
@@ -93,7 +99,7 @@ class _Packages(msgspec.Struct):
     packages: list[msgspec.Raw]
 
 
-def _keep(registry: Registry, who: Identity, repository: str, kept: _Kept) -> None:
+def _keep(registry: Registry, identity: Identity, repository: str, kept: _Kept) -> None:
     said = ", ".join(f"{count} {name}" for name, count in kept.counts.items()) or kept.problem
     with registry.database.writing() as connection:
         connection.execute(
@@ -107,7 +113,7 @@ def _keep(registry: Registry, who: Identity, repository: str, kept: _Kept) -> No
         events.note(
             registry,
             connection,
-            who,
+            identity,
             "examination",
             repository=repository,
             digest=kept.digest,

@@ -100,7 +100,7 @@ class Deletions:
         """Nothing goes on between two calls."""
 
 
-def _note(registry: Registry, who: Identity, scope: str, done: Collection) -> None:
+def _note(registry: Registry, identity: Identity, scope: str, done: Collection) -> None:
     if not (done.manifests or done.links or done.uploads or done.freed_bytes):
         return
     said = (
@@ -109,4 +109,4 @@ def _note(registry: Registry, who: Identity, scope: str, done: Collection) -> No
     )
     with registry.database.writing() as connection:
         repository = repository_of(scope)
-        events.note(registry, connection, who, "collection", repository=repository, detail=said)
+        events.note(registry, connection, identity, "collection", repository=repository, detail=said)

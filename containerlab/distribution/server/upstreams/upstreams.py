@@ -47,12 +47,12 @@ class Served(NamedTuple):
 
 
 @serves(Upstreams.create)
-def create(registry: Registry, who: Identity, policy: UpstreamPolicy) -> Upstream:
+def create(registry: Registry, identity: Identity, policy: UpstreamPolicy) -> Upstream:
     """Begin to look for what is missing in another registry.
 
     Raises: NotPermitted, InvalidInput; AlreadyExists when the prefix has one.
     """
-    require_managed(who, "", "set up an upstream")
+    require_managed(identity, "", "set up an upstream")
     _check(registry, policy)
     with registry.database.writing() as connection:
         count = connection.execute("SELECT count(*) FROM upstreams").fetchone()[0]
@@ -65,35 +65,35 @@ def create(registry: Registry, who: Identity, policy: UpstreamPolicy) -> Upstrea
         ).lastrowid
         assert number is not None
         _provide_organization(registry, connection, policy)
-        _note(registry, connection, who, f"upstream {number}, {policy.registry}, was set up")
-    return inspect(registry, who, number)
+        _note(registry, connection, identity, f"upstream {number}, {policy.registry}, was set up")
+    return inspect(registry, identity, number)
 
 
 @serves(Upstreams.list)
-def listed(registry: Registry, who: Identity) -> Page[Upstream]:
+def listed(registry: Registry, identity: Identity) -> Page[Upstream]:
     """Return all upstreams."""
-    require_managed(who, "", "see upstreams")
+    require_managed(identity, "", "see upstreams")
     return Page(tuple(_upstream(row) for row in _rows(registry)))
 
 
 @serves(Upstreams.inspect)
-def inspect(registry: Registry, who: Identity, id: int) -> Upstream:
+def inspect(registry: Registry, identity: Identity, id: int) -> Upstream:
     """Return an upstream.
 
     Raises: NotPermitted, NotFound.
     """
-    require_managed(who, "", "see upstreams")
+    require_managed(identity, "", "see upstreams")
     with registry.reader.reading() as connection:
         return _find(connection, id)
 
 
 @serves(Upstreams.update)
-def update(registry: Registry, who: Identity, id: int, change: UpstreamChange) -> Upstream:
+def update(registry: Registry, identity: Identity, id: int, change: UpstreamChange) -> Upstream:
     """Change what is given.
 
     Raises: NotPermitted, NotFound, InvalidInput, AlreadyExists.
     """
-    policy, password = changed(inspect(registry, who, id).policy, change)
+    policy, password = changed(inspect(registry, identity, id).policy, change)
     _check(registry, policy)
     with registry.database.writing() as connection:
         _require_free(connection, policy.prefix, id)
@@ -102,21 +102,21 @@ def update(registry: Registry, who: Identity, id: int, change: UpstreamChange) -
             (policy.prefix, document(policy), password, id),
         )
         _provide_organization(registry, connection, policy)
-        _note(registry, connection, who, f"upstream {id}, {policy.registry}, was changed")
+        _note(registry, connection, identity, f"upstream {id}, {policy.registry}, was changed")
         return _find(connection, id)
 
 
 @serves(Upstreams.remove)
-def remove(registry: Registry, who: Identity, id: int) -> None:
+def remove(registry: Registry, identity: Identity, id: int) -> None:
     """Remove an upstream; what is kept of it stays.
 
     Raises: NotPermitted, NotFound.
     """
-    require_managed(who, "", "set up an upstream")
+    require_managed(identity, "", "set up an upstream")
     with registry.database.writing() as connection:
         found = _find(connection, id)
         connection.execute("DELETE FROM upstreams WHERE id = ?", (id,))
-        _note(registry, connection, who, f"upstream {id}, {found.policy.registry}, was removed")
+        _note(registry, connection, identity, f"upstream {id}, {found.policy.registry}, was removed")
 
 
 def serving(registry: Registry, repository: str) -> Served | None:
@@ -243,5 +243,5 @@ def _upstream(row: tuple[Any, ...]) -> Upstream:
     return Upstream(id=number, policy=msgspec.json.decode(raw, type=UpstreamPolicy), created=created)
 
 
-def _note(registry: Registry, connection: sqlite3.Connection, who: Identity, detail: str) -> None:
-    events.note(registry, connection, who, "upstream", detail=detail)
+def _note(registry: Registry, connection: sqlite3.Connection, identity: Identity, detail: str) -> None:
+    events.note(registry, connection, identity, "upstream", detail=detail)

@@ -44,7 +44,7 @@ _QUERY = (
 @serves(Webhooks.create)
 def create(
     registry: Registry,
-    who: Identity,
+    identity: Identity,
     url: str,
     scope: str = "",
     *,
@@ -57,7 +57,7 @@ def create(
 
     Raises: NotPermitted, InvalidInput, Conflict when there are too many.
     """
-    require_managed(who, scope, "make a webhook")
+    require_managed(identity, scope, "make a webhook")
     wishes = Wishes(url=url, kinds=kinds, format=format, tls_verify=tls_verify)
     _check(registry, url)
     secret = _checked_secret(secret or randomness.token_urlsafe(32))
@@ -70,33 +70,33 @@ def create(
             "INSERT INTO webhooks (scope, document, secret, seen, created) VALUES (?, ?, ?, ?, ?)",
             (scope, msgspec.json.encode(wishes).decode(), secret, seen, registry.now()),
         ).lastrowid
-        _note(registry, connection, who, scope, f"webhook {number} to {_host(url)} was made")
+        _note(registry, connection, identity, scope, f"webhook {number} to {_host(url)} was made")
     assert number is not None
-    return CreatedWebhook(webhook=inspect(registry, who, number), secret=secret)
+    return CreatedWebhook(webhook=inspect(registry, identity, number), secret=secret)
 
 
 @serves(Webhooks.list)
-def listed(registry: Registry, who: Identity, scope: str = "") -> Page[Webhook]:
-    """Return the webhooks of a scope, or of all scopes that `who` manages."""
+def listed(registry: Registry, identity: Identity, scope: str = "") -> Page[Webhook]:
+    """Return the webhooks of a scope, or of all scopes that `identity` manages."""
     with registry.reader.reading() as connection:
         found = [_webhook(row) for row in connection.execute(f"{_QUERY} ORDER BY id").fetchall()]
-    return Page(tuple(each for each in found if manages(who, each.scope) and scope in ("", each.scope)))
+    return Page(tuple(each for each in found if manages(identity, each.scope) and scope in ("", each.scope)))
 
 
 @serves(Webhooks.inspect)
-def inspect(registry: Registry, who: Identity, id: int) -> Webhook:
+def inspect(registry: Registry, identity: Identity, id: int) -> Webhook:
     """Return a webhook.
 
     Raises: NotFound, also for who may not see it.
     """
     with registry.reader.reading() as connection:
-        return _find(connection, who, id)
+        return _find(connection, identity, id)
 
 
 @serves(Webhooks.update)
 def update(
     registry: Registry,
-    who: Identity,
+    identity: Identity,
     id: int,
     *,
     url: str | None = None,
@@ -115,33 +115,33 @@ def update(
     if secret is not None:
         _checked_secret(secret)
     with registry.database.writing() as connection:
-        found = _find(connection, who, id)
+        found = _find(connection, identity, id)
         _change(connection, id, {name: value for name, value in new.items() if value is not None}, secret)
-        _note(registry, connection, who, found.scope, f"webhook {id} to {_host(found.url)} was changed")
-        return _find(connection, who, id)
+        _note(registry, connection, identity, found.scope, f"webhook {id} to {_host(found.url)} was changed")
+        return _find(connection, identity, id)
 
 
 @serves(Webhooks.remove)
-def remove(registry: Registry, who: Identity, id: int) -> None:
+def remove(registry: Registry, identity: Identity, id: int) -> None:
     """Remove a webhook with what it had still to deliver.
 
     Raises: NotFound.
     """
     with registry.database.writing() as connection:
-        found = _find(connection, who, id)
+        found = _find(connection, identity, id)
         connection.execute("DELETE FROM webhooks WHERE id = ?", (id,))
-        _note(registry, connection, who, found.scope, f"webhook {id} to {_host(found.url)} was removed")
+        _note(registry, connection, identity, found.scope, f"webhook {id} to {_host(found.url)} was removed")
 
 
 @serves(Webhooks.test)
-def test(registry: Registry, who: Identity, id: int) -> Delivery:
+def test(registry: Registry, identity: Identity, id: int) -> Delivery:
     """Send a webhook an event of the kind `ping` at once, before all that waits, and return how it went.
 
     Raises: NotFound.
     """
-    event = Event(time=registry.now(), kind="ping", account=who.name, detail="a test")
+    event = Event(time=registry.now(), kind="ping", account=identity.name, detail="a test")
     with registry.database.writing() as connection:
-        found = _find(connection, who, id)
+        found = _find(connection, identity, id)
         delivery = deliveries.put(registry, connection, id, event, found.format)
         # Nobody else tries it meanwhile; without an answer it stays as one that failed.
         connection.execute(
@@ -154,23 +154,23 @@ def test(registry: Registry, who: Identity, id: int) -> Delivery:
 
 
 @serves(Webhooks.deliveries)
-def delivery_history(registry: Registry, who: Identity, id: int) -> Page[Delivery]:
+def delivery_history(registry: Registry, identity: Identity, id: int) -> Page[Delivery]:
     """Return what waits and the last hundred deliveries, newest first.
 
     Raises: NotFound.
     """
-    inspect(registry, who, id)
+    inspect(registry, identity, id)
     return Page(tuple(deliveries.listed(registry, id)))
 
 
 @serves(Webhooks.redeliver)
-def redeliver(registry: Registry, who: Identity, id: int, delivery: int) -> Delivery:
+def redeliver(registry: Registry, identity: Identity, id: int, delivery: int) -> Delivery:
     """Queue a delivery once more, with the same event id, and return the new one.
 
     Raises: NotFound.
     """
     with registry.database.writing() as connection:
-        _find(connection, who, id)
+        _find(connection, identity, id)
         new = deliveries.repeat(registry, connection, id, delivery)
     return deliveries.find(registry, id, new)
 
@@ -198,9 +198,9 @@ def _change(connection: sqlite3.Connection, number: int, new: dict[str, Any], se
     )
 
 
-def _find(connection: sqlite3.Connection, who: Identity, number: int) -> Webhook:
+def _find(connection: sqlite3.Connection, identity: Identity, number: int) -> Webhook:
     row = connection.execute(f"{_QUERY} WHERE id = ?", (number,)).fetchone()
-    if row is None or not manages(who, row[1]):
+    if row is None or not manages(identity, row[1]):
         raise errors.NotFound(f"no such webhook: {number}", "`registry webhook ls` shows them")
     return _webhook(row)
 
@@ -211,5 +211,7 @@ def _webhook(row: tuple[int, str, str, float, int, str | None]) -> Webhook:
     return Webhook(id=number, scope=scope, created=created, waiting=waiting, status=status or "", **wishes)
 
 
-def _note(registry: Registry, connection: sqlite3.Connection, who: Identity, scope: str, detail: str) -> None:
-    events.note(registry, connection, who, "webhook", repository=repository_of(scope), detail=detail)
+def _note(
+    registry: Registry, connection: sqlite3.Connection, identity: Identity, scope: str, detail: str
+) -> None:
+    events.note(registry, connection, identity, "webhook", repository=repository_of(scope), detail=detail)

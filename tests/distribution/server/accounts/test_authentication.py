@@ -387,7 +387,7 @@ def test_temporary_logins_end_with_the_password(registry: Registry, admin: Ident
 def test_a_temporary_login_can_be_revoked(registry: Registry, admin: Identity) -> None:
     login = proofs.log_in_temporarily(registry, admin)
     identify(registry, basic("admin", login.secret), ADDRESS)
-    (proof,) = proofs.list_proofs(registry, admin).items
+    (proof,) = proofs.listed(registry, admin).items
     assert proof.kind == "temporary"
     proofs.revoke(registry, admin, proof.id)
     with pytest.raises(Refused):

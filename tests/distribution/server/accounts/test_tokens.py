@@ -230,14 +230,14 @@ def test_a_refresh_token_gives_tokens_without_a_password(registry: Registry) -> 
     answer = _refresh(registry, first.refresh_token, PUSH)
     assert answer.refresh_token == first.refresh_token
     assert _with(registry, answer.token).level("lab/base") == Level.WRITE
-    (proof,) = proofs.list_proofs(registry, grounds.logged_in(registry, "alice")).items
+    (proof,) = proofs.listed(registry, grounds.logged_in(registry, "alice")).items
     assert (proof.kind, proof.client) == ("refresh", "docker")
 
 
 def test_a_refresh_token_can_be_revoked_by_its_owner_alone(registry: Registry) -> None:
     token = _get(registry, is_offline=True).refresh_token
     alice, bob = (grounds.logged_in(registry, name) for name in ("alice", "bob"))
-    (proof,) = proofs.list_proofs(registry, alice).items
+    (proof,) = proofs.listed(registry, alice).items
     with pytest.raises(errors.NotFound):
         proofs.revoke(registry, bob, proof.id)
     proofs.revoke(registry, alice, proof.id)

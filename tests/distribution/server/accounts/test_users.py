@@ -109,7 +109,7 @@ def test_of_two_administrators_who_remove_each_other_one_stays(registry: Registr
     for thread in threads:
         thread.join()
     assert len(refused) == 1
-    assert len(users.list_users(registry, SYSTEM).items) == 1
+    assert len(users.listed(registry, SYSTEM).items) == 1
 
 
 def test_a_description_is_one_line_of_255_bytes(registry: Registry, admin: Identity) -> None:
@@ -139,24 +139,24 @@ def test_only_administrators_change_accounts(registry: Registry, alice: Identity
         ):
             with pytest.raises(errors.NotPermitted):
                 act()
-    assert [user.name for user in users.list_users(registry, SYSTEM).items] == ["admin", "alice"]
+    assert [user.name for user in users.listed(registry, SYSTEM).items] == ["admin", "alice"]
 
 
 def test_others_see_themselves_only(registry: Registry, alice: Identity) -> None:
-    assert [user.name for user in users.list_users(registry, alice).items] == ["alice"]
+    assert [user.name for user in users.listed(registry, alice).items] == ["alice"]
     assert users.inspect(registry, alice, "alice").name == "alice"
     for name in ("admin", "nobody"):
         with pytest.raises(errors.NotFound, match=f"no such user: {name}$"):
             users.inspect(registry, alice, name)
     with pytest.raises(errors.NotPermitted):
-        users.list_users(registry, ANONYMOUS)
+        users.listed(registry, ANONYMOUS)
 
 
 def test_users_come_in_pages(registry: Registry, admin: Identity) -> None:
     for name in ("carol", "bob", "dave"):
         users.create(registry, admin, name, PASSWORD)
-    first = users.list_users(registry, admin, limit=2)
-    second = users.list_users(registry, admin, limit=2, after=first.next)
+    first = users.listed(registry, admin, limit=2)
+    second = users.listed(registry, admin, limit=2, after=first.next)
     assert [user.name for user in first.items + second.items] == ["admin", "bob", "carol", "dave"]
     assert second.next == ""
 
@@ -322,7 +322,7 @@ def test_a_robot_manages_nothing(registry: Registry, alice: Identity) -> None:
         lambda: organizations.update(registry, who, "lab", is_public=True),
         lambda: organizations.remove(registry, who, "lab"),
         lambda: proofs.log_in_temporarily(registry, who),
-        lambda: proofs.list_proofs(registry, who),
+        lambda: proofs.listed(registry, who),
     ):
         with pytest.raises(errors.NotPermitted, match="a robot cannot"):
             act()
@@ -346,7 +346,7 @@ def test_a_robot_ends_and_is_removed_a_day_later(
     assert robots.inspect(registry, alice, "lab+ci").expires < clock()
     clock.advance(DAY)
     sweeping.sweep(registry)
-    assert robots.list_robots(registry, alice).items == ()
+    assert robots.listed(registry, alice).items == ()
 
 
 def test_a_renewed_robot_has_another_secret(
@@ -374,9 +374,9 @@ def test_robots_are_those_of_who_manages(registry: Registry, alice: Identity, ad
     organizations.create(registry, admin, "other")
     robots.create(registry, admin, "other", "ci")
     robots.create(registry, alice, "lab", "ci")
-    assert [robot.name for robot in robots.list_robots(registry, alice).items] == ["lab+ci"]
-    assert robots.list_robots(registry, alice, organization="other").items == ()
-    assert len(robots.list_robots(registry, admin).items) == 2
+    assert [robot.name for robot in robots.listed(registry, alice).items] == ["lab+ci"]
+    assert robots.listed(registry, alice, organization="other").items == ()
+    assert len(robots.listed(registry, admin).items) == 2
     for act in (
         lambda: robots.create(registry, alice, "other", "x"),
         lambda: robots.inspect(registry, alice, "other+ci"),

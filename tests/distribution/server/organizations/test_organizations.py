@@ -26,7 +26,7 @@ def user(registry: Registry) -> User:
     """Return what makes a user with rights, or lets one log in again: user("bob", "lab/", "read")."""
 
     def make(name: str, scope: str = "", level: str = "read", until: float | None = None) -> Identity:
-        if name not in [each.name for each in users.list_users(registry, SYSTEM).items]:
+        if name not in [each.name for each in users.listed(registry, SYSTEM).items]:
             users.create(registry, SYSTEM, name, PASSWORD)
         if scope:
             grants.grant(registry, SYSTEM, name, scope, level, until=until)  # type: ignore[arg-type]  # texts of tests
@@ -90,9 +90,9 @@ def test_who_has_nothing_to_do_with_an_organisation_does_not_see_it(
 ) -> None:
     organizations.create(registry, admin, "open", is_public=True)
     stranger, reader = user("stranger"), user("reader", "lab/base")
-    assert _names(organizations.list_organizations(registry, stranger)) == ["open"]
-    assert _names(organizations.list_organizations(registry, ANONYMOUS)) == ["open"]
-    assert _names(organizations.list_organizations(registry, reader)) == ["lab", "open"]
+    assert _names(organizations.listed(registry, stranger)) == ["open"]
+    assert _names(organizations.listed(registry, ANONYMOUS)) == ["open"]
+    assert _names(organizations.listed(registry, reader)) == ["lab", "open"]
     assert organizations.inspect(registry, reader, "lab").level == "none"
     for name in ("lab", "missing"):
         with pytest.raises(errors.NotFound, match=f"no such organisation: {name}$"):
@@ -102,8 +102,8 @@ def test_who_has_nothing_to_do_with_an_organisation_does_not_see_it(
 def test_organisations_come_in_pages(registry: Registry, admin: Identity) -> None:
     for name in ("a", "b", "c"):
         organizations.create(registry, admin, name)
-    first = organizations.list_organizations(registry, admin, limit=2)
-    second = organizations.list_organizations(registry, admin, limit=2, after=first.next)
+    first = organizations.listed(registry, admin, limit=2)
+    second = organizations.listed(registry, admin, limit=2, after=first.next)
     assert _names(first) + _names(second) == ["a", "b", "c", "lab"]
     assert second.next == ""
 
@@ -139,14 +139,14 @@ def test_an_organisation_with_repositories_goes_only_by_force(
     with pytest.raises(errors.Conflict, match="2 repositories"):
         organizations.remove(registry, admin, "lab")
     organizations.remove(registry, admin, "lab", force=True)
-    assert repositories.list_repositories(registry, admin).items == ()
-    assert robots.list_robots(registry, admin).items == ()
+    assert repositories.listed(registry, admin).items == ()
+    assert robots.listed(registry, admin).items == ()
     # another organisation of that name is nobody's of the old one
     organizations.create(registry, admin, "lab")
     push(registry, "lab/base")
     assert user("bob").rights == {}
     assert bob.rights  # what they knew before does not count
-    assert grants.list_rights(registry, admin).items == ()
+    assert grants.listed(registry, admin).items == ()
 
 
 def test_what_goes_with_an_organisation_is_its_own(registry: Registry, admin: Identity, user: User) -> None:
@@ -181,15 +181,15 @@ def test_somebody_sees_what_they_may_pull(registry: Registry, admin: Identity, u
     user("one", "other/base", "write")
     user("stranger")
     for name, names in seen.items():
-        assert _names(repositories.list_repositories(registry, logged_in(registry, name))) == names
-    assert _names(repositories.list_repositories(registry, ANONYMOUS)) == ["lab/open"]
+        assert _names(repositories.listed(registry, logged_in(registry, name))) == names
+    assert _names(repositories.listed(registry, ANONYMOUS)) == ["lab/open"]
 
 
 def test_a_token_for_one_repository_sees_that_one(registry: Registry, admin: Identity) -> None:
     asked = TokenRequest(scopes=("repository:lab/base:*",))
     token = give_token(registry, asked, basic("admin", PASSWORD), ADDRESS).token
     who = identify(registry, f"Bearer {token}", ADDRESS)
-    assert _names(repositories.list_repositories(registry, who)) == ["lab/base"]
+    assert _names(repositories.listed(registry, who)) == ["lab/base"]
     with pytest.raises(errors.NotPermitted, match="a token for repositories"):
         repositories.update(registry, who, "lab/base", is_public=True)
     with pytest.raises(errors.NotPermitted):
@@ -198,7 +198,7 @@ def test_a_token_for_one_repository_sees_that_one(registry: Registry, admin: Ide
 
 def test_repositories_are_found_by_what_is_said_of_them(registry: Registry, admin: Identity) -> None:
     repositories.update(registry, admin, "lab/base", description=f"100% {HTML}", category="linux")
-    find = repositories.list_repositories
+    find = repositories.listed
     assert _names(find(registry, admin, search="BASE")) == ["lab/base"]
     assert _names(find(registry, admin, search="0% <IMG")) == ["lab/base"]
     assert _names(find(registry, admin, search="%")) == ["lab/base"]
@@ -215,7 +215,7 @@ def test_many_repositories_come_in_pages(registry: Registry, user: User) -> None
     reader = user("reader", "other/")
     names, after = [], ""
     while True:
-        page = repositories.list_repositories(registry, reader, limit=7, after=after)
+        page = repositories.listed(registry, reader, limit=7, after=after)
         names += _names(page)
         if not (after := page.next):
             break
@@ -246,7 +246,7 @@ def test_a_repository_that_somebody_may_not_pull_is_not_there_for_them(
         lambda name: repositories.update(registry, stranger, name, is_public=True),
         lambda name: repositories.remove(registry, stranger, name),
         lambda name: sharing.share(registry, stranger, name, "stranger", until=2e9),
-        lambda name: sharing.list_shares(registry, stranger, direction="given", repository=name),
+        lambda name: sharing.listed(registry, stranger, direction="given", repository=name),
         lambda name: sharing.remove(registry, stranger, name, "admin"),
     ):
         for name in ("lab/base", "lab/missing"):
@@ -260,7 +260,7 @@ def test_a_removed_repository_leaves_no_rights(registry: Registry, admin: Identi
     user("bob", "lab/base2")
     repositories.remove(registry, admin, "lab/base")
     assert sorted(user("bob").rights) == ["lab/base2"]
-    assert _names(repositories.list_repositories(registry, admin)) == [
+    assert _names(repositories.listed(registry, admin)) == [
         "lab/base/sub",
         "lab/base2",
         "lab/open",
@@ -279,7 +279,7 @@ def test_a_right_counts_at_once_and_until_it_ends(
     assert bob.level("lab/base") == Level.WRITE
     clock.advance(100)
     assert logged_in(registry, "bob").level("lab/base") == Level.NONE
-    assert grants.list_rights(registry, SYSTEM, account="bob").items == ()
+    assert grants.listed(registry, SYSTEM, account="bob").items == ()
 
 
 def test_the_highest_right_counts(registry: Registry, user: User) -> None:
@@ -358,7 +358,7 @@ def test_rights_are_seen_by_whom_they_concern(registry: Registry, admin: Identit
     everything = [("lab/", "manager", "manage"), ("lab/base", "bob", "write")]
 
     def shown(who: Identity, **wanted: str) -> list[tuple[str, str, str]]:
-        return [(e.scope, e.account, e.level) for e in grants.list_rights(registry, who, **wanted).items]
+        return [(e.scope, e.account, e.level) for e in grants.listed(registry, who, **wanted).items]
 
     assert shown(admin) == everything
     assert shown(manager) == everything
@@ -367,7 +367,7 @@ def test_rights_are_seen_by_whom_they_concern(registry: Registry, admin: Identit
     assert shown(admin, account="bob") == everything[1:]
     assert shown(user("stranger")) == []
     with pytest.raises(errors.NotPermitted):
-        grants.list_rights(registry, ANONYMOUS)
+        grants.listed(registry, ANONYMOUS)
 
 
 def test_changes_of_rights_are_in_the_audit_log(registry: Registry, admin: Identity, user: User) -> None:

@@ -29,7 +29,7 @@ def alice(registry: Registry) -> Identity:
 
 
 def _shown(registry: Registry, who: Identity, **wanted: str) -> list[tuple[str, str]]:
-    found = sharing.list_shares(registry, who, **wanted)  # type: ignore[arg-type]  # literals as texts
+    found = sharing.listed(registry, who, **wanted)  # type: ignore[arg-type]  # literals as texts
     return [(share.repository, share.account) for share in found.items]
 
 
@@ -58,7 +58,7 @@ def test_who_got_a_share_cannot_pass_it_on(registry: Registry, alice: Identity, 
     sharing.share(registry, alice, "lab/base", "bob", until=clock() + DAY)
     for act in (
         lambda who: sharing.share(registry, who, "lab/base", "carol", until=clock() + 1),
-        lambda who: sharing.list_shares(registry, who, direction="given", repository="lab/base"),
+        lambda who: sharing.listed(registry, who, direction="given", repository="lab/base"),
         lambda who: sharing.remove(registry, who, "lab/base", "carol"),
     ):
         with pytest.raises(errors.NotPermitted):
@@ -75,13 +75,13 @@ def test_shares_are_listed_from_both_sides(registry: Registry, alice: Identity, 
     assert _shown(registry, alice, direction="given", repository="lab/base") == both
     assert _shown(registry, logged_in(registry, "bob"), repository="lab/other") == []
     with pytest.raises(errors.NotPermitted):
-        sharing.list_shares(registry, ANONYMOUS)
+        sharing.listed(registry, ANONYMOUS)
 
 
 def test_sharing_again_changes_the_end(registry: Registry, alice: Identity, clock: grounds.Clock) -> None:
     for days in (1, 2):
         sharing.share(registry, alice, "lab/base", "bob", until=clock() + days * DAY)
-    (share,) = sharing.list_shares(registry, alice, direction="given").items
+    (share,) = sharing.listed(registry, alice, direction="given").items
     assert share.until == clock() + 2 * DAY
 
 
@@ -109,7 +109,7 @@ def test_a_share_goes_with_what_it_is_of(
     sharing.share(registry, alice, "lab/base", "bob", until=clock() + DAY)
     assert callable(gone)
     gone(registry)
-    if "bob" not in [user.name for user in users.list_users(registry, SYSTEM).items]:
+    if "bob" not in [user.name for user in users.listed(registry, SYSTEM).items]:
         users.create(registry, SYSTEM, "bob", PASSWORD)
     with registry.database.writing() as connection:
         catalog.provide(registry, connection, SYSTEM, "lab/base")

@@ -185,7 +185,7 @@ def test_a_robot_is_made_renewed_and_removed(
         "/ui/organizations/lab", do="add robot", robot="ci", level="write", days="3", repositories=shop
     )
     assert "docker login" in page.words
-    (robot,) = robots.list_robots(registry, admin).items
+    (robot,) = robots.listed(registry, admin).items
     assert robot.rights == {shop: "write"}
     assert (
         "new secret" in root.post("/ui/organizations/lab", do="renew robot", robot="lab+ci", days="3").words
