@@ -14,7 +14,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from containerlab.distribution.server import catalog
+from containerlab.distribution.server.content import catalog
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
 from containerlab.store import removal
