@@ -175,8 +175,17 @@ def _perform_one(engine: Engine, call: Call) -> int:
             sys.stdout.buffer.write(value)
         return 0
     for line in lines(value, {"ids": call.options.get("quiet"), **call.face}):
-        _print(line)
+        _print(_harmless(line) if os.isatty(1) else line)
     return int(getattr(value, "exit_code", 0))
+
+
+def _harmless(text: str) -> str:
+    """Take from text what a terminal obeys: parts of it may be words of a registry or of an image."""
+    if text.isprintable():
+        return text
+    from containerlab.views.html import harmless
+
+    return harmless(text)
 
 
 def _notices(value: object, call: Call) -> Sequence[str]:
@@ -304,10 +313,10 @@ def _write(stream: str, chunk: bytes) -> None:
 def _complain(message: str, hint: str = "", usage: str = "") -> None:
     sys.stdout.flush()
     bold, plain = ("\x1b[1m", "\x1b[0m") if sys.stderr.isatty() and "NO_COLOR" not in os.environ else ("", "")
-    sys.stderr.write(f"{bold}conlab:{plain} {message}\n")
+    sys.stderr.write(f"{bold}conlab:{plain} {_harmless(message)}\n")
     for name, text in (("hint", hint), ("usage", usage)):
         if text:
-            sys.stderr.write(f"  {name}: {text}\n")
+            sys.stderr.write(f"  {name}: {_harmless(text)}\n")
 
 
 def _exit_code(error: LabError, words: Sequence[str]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +15,7 @@ from containerlab.engine.result import RunResult
 from containerlab.engine.system import Facts
 from containerlab.linux.files import write_all
 from containerlab.views.expression import Lookup
+from containerlab.views.json_text import json_text
 from containerlab.views.table import Table, aligned
 from containerlab.views.template import Template, render
 
@@ -100,15 +100,15 @@ def _documents(documents: list[dict[str, Any]], face: Face) -> Iterator[str]:
         compiled = Template(template)
         yield from (compiled.render(document) for document in documents)
     elif template == "json":
-        yield from (json.dumps(document, ensure_ascii=False) for document in documents)
+        yield from (json_text(document) for document in documents)
     else:
-        yield json.dumps(documents, indent=4, ensure_ascii=False)
+        yield json_text(documents, indent=4)
 
 
 def _facts(facts: Facts, face: Face) -> Iterator[str]:
     template = face.get("format", "")
     if face.get("json") or template == "json":
-        yield json.dumps(facts.to_records(), indent=4 if face.get("json") else None, ensure_ascii=False)
+        yield json_text(facts.to_records(), indent=4 if face.get("json") else None)
     else:
         yield render(template, facts.to_document()) if template else facts.to_text()
 
@@ -124,7 +124,7 @@ def event_line(event: Event, face: Face = MappingProxyType({})) -> str:
     }
     template = face.get("format", "")
     if face.get("json") or template == "json":
-        return json.dumps(document, ensure_ascii=False)
+        return json_text(document)
     if template:
         shorter = {"ID": event.id, "Status": event.action, "Time": document["time"]}
         return render(template, {**document, **shorter, "TimeNano": document["timeNano"], "Scope": "local"})

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from containerlab.views import html
+from containerlab.views.json_text import json_text
 
 __all__ = ["Inspection"]
 
@@ -24,7 +24,7 @@ class Inspection(html.Shown):
         return self.documents[key] if isinstance(key, int) else self.documents[0][key]
 
     def to_text(self) -> str:
-        return json.dumps(self.documents, indent=4, ensure_ascii=False)
+        return json_text(self.documents, indent=4)
 
     to_json = to_text
 
@@ -47,4 +47,4 @@ def _html(name: str, value: Any, is_open: bool = False) -> str:
         inner = "".join(_html(str(key), item) for key, item in value.items())
         indented = f'<div style="margin-left:1.5em;overflow-wrap:anywhere;">{inner}</div>'
         return html.details(name, indented, is_open)
-    return f"<div><b>{html.text(name)}</b>: {html.breakable(json.dumps(value, ensure_ascii=False))}</div>"
+    return f"<div><b>{html.text(name)}</b>: {html.breakable(json_text(value))}</div>"

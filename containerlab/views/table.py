@@ -170,9 +170,9 @@ class Table(html.Shown, Sequence[Row], Generic[Row]):
         return [{column.key: _plain(column.value(row)) for column in self.columns} for row in self.rows]
 
     def to_json(self) -> str:
-        import json
+        from containerlab.views.json_text import json_text
 
-        return json.dumps(self.to_records(), indent=2, ensure_ascii=False)
+        return json_text(self.to_records(), indent=2)
 
     def to_frame(self) -> pandas.DataFrame:
         """Return a pandas frame with one column for each key."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from containerlab import errors
+from containerlab.distribution.refusals import plain
 from containerlab.distribution.remote import Fetched
 from containerlab.oci import image as documents
 from containerlab.oci.image import Descriptor, Index
@@ -120,4 +121,4 @@ def _missing(found: Sequence[Fetched], wanted: Wanted) -> str:
 
 def _offered(index: Index) -> str:
     platforms = (each.platform for each in index.manifests if not documents.is_attestation(each))
-    return ", ".join(sorted({str(each) for each in platforms if each}))
+    return plain(", ".join(sorted({str(each) for each in platforms if each})))

@@ -16,11 +16,13 @@ import msgspec
 
 from containerlab import errors
 from containerlab.distribution.downloads import Download
+from containerlab.distribution.refusals import plain
 from containerlab.distribution.remote import Fetched, Remote
 from containerlab.distribution.transfer import parallel, platforms, speaking
 from containerlab.distribution.transfer.arriving import arriving, document
 from containerlab.distribution.transfer.progress import Begun, Blob, Note, Status, Watcher, nobody
 from containerlab.oci import image as documents
+from containerlab.oci.distribution import is_tag
 from containerlab.oci.image import MAX_DOCUMENT_BYTES, Descriptor, ImageConfig, Manifest
 from containerlab.oci.platform import Platform
 from containerlab.oci.reference import Reference, names_one
@@ -119,6 +121,8 @@ def _references(remote: Remote, reference: Reference, order: PullOrder) -> Seque
     tags = list(remote.tags())
     if not tags:
         raise errors.NotFound(f"{remote.name} has no tags", "name a digest")
+    if wrong := next((tag for tag in tags if not is_tag(tag)), None):
+        raise errors.CorruptContent(f"{remote.name} lists {plain(wrong)!r}, which is no tag")
     return [msgspec.structs.replace(reference, tag=tag) for tag in tags]
 
 
@@ -309,7 +313,7 @@ class _Pulling:
 
 
 def _refuse_other_than_images(manifest: Manifest, name: str) -> None:
-    kind = manifest.artifact_type or manifest.config.media_type
+    kind = plain(manifest.artifact_type or manifest.config.media_type)
     if not documents.is_config(manifest.config.media_type):
         raise errors.Unsupported(
             f"{name} is no image that can run but an artifact of type {kind}",
