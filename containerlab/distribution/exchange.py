@@ -33,7 +33,6 @@ from containerlab.distribution.tries import TRIES, delay_s
 from containerlab.oci.distribution import problems
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
 __all__ = ["Answer", "Body", "Exchange"]
@@ -87,9 +86,7 @@ class Exchange:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     @property

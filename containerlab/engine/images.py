@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from containerlab.engine.engine import Engine
     from containerlab.engine.packages import Packages
     from containerlab.engine.reworking import ReworkedImage
-    from containerlab.engine.transfers import PullResult, PushResult
+    from containerlab.engine.transfer_results import PullResult, PushResult
 
 __all__ = ["USUAL", "Image", "Images"]
 

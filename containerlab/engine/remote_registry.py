@@ -14,7 +14,6 @@ from containerlab.distribution.endpoints import Endpoint, endpoint
 from containerlab.distribution.exchange import Answer, Exchange
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
     from containerlab.distribution.credentials import Credentials
@@ -73,9 +72,7 @@ class RemoteRegistry(RegistryApi):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -6,133 +6,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from containerlab import units
 from containerlab.backends.distributing import Distributing
 from containerlab.distribution.transfer import platforms
-from containerlab.distribution.transfer.pull import Pulled, PullOrder
-from containerlab.distribution.transfer.push import Pushed, PushOrder
+from containerlab.distribution.transfer.pull import PullOrder
+from containerlab.distribution.transfer.push import PushOrder
 from containerlab.engine.result import Interrupted
 from containerlab.engine.termination import orderly
+from containerlab.engine.transfer_results import PullResult, PushResult
 from containerlab.engine.transfer_view import watching
 from containerlab.errors import InvalidInput, LabError, NotFound, Unsupported
 from containerlab.oci.reference import Reference
-from containerlab.views import html
 
 if TYPE_CHECKING:
     from containerlab.engine.engine import Engine
 
-__all__ = ["PullResult", "PushResult", "interruptible", "options_for", "provide", "pull", "push"]
-
-
-class PullResult(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
-    """Images that are in the store now.
-
-    >>> PullResult(images=(Pulled(name="lab/app:v1", digest="sha256:0", is_new=False),))
-    lab/app:v1 · up to date
-    """
-
-    images: tuple[Pulled, ...]
-    is_quiet: bool = False
-    """Whether only names are to be shown."""
-
-    @property
-    def name(self) -> str:
-        """Of the first image, by which it can be run."""
-        return self.images[0].name
-
-    @property
-    def digest(self) -> str:
-        """Of the first image's manifest or index."""
-        return self.images[0].digest
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(image.name for image in self.images)
-
-    @property
-    def is_new(self) -> bool:
-        """Whether anything is other than it was."""
-        return any(image.is_new for image in self.images)
-
-    @property
-    def fetched_bytes(self) -> int:
-        return sum(image.fetched_bytes for image in self.images)
-
-    def to_text(self) -> str:
-        return "\n".join(line for image in self.images for line in self._lines(image))
-
-    def _lines(self, image: Pulled) -> Iterator[str]:
-        """Write what Docker writes at the end."""
-        if not self.is_quiet:
-            yield f"Digest: {image.digest}"
-            is_new = "Downloaded newer image" if image.is_new else "Image is up to date"
-            yield f"Status: {is_new} for {image.name}"
-        yield Reference.parse(image.name).full()
-
-    def card(self) -> list[str]:
-        """Return the facts that matter, most important first."""
-        what = f"fetched {units.format_size(self.fetched_bytes)}" if self.fetched_bytes else "up to date"
-        return [", ".join(self.names), what]
-
-    def to_html(self) -> str:
-        first, *rest = self.card()
-        facts = " · ".join([f"<b>{html.text(first)}</b>", *map(html.text, rest)])
-        return html.line(html.mark(is_good=True) + facts, self.digest)
-
-    def __repr__(self) -> str:
-        return " · ".join(self.card())
-
-
-class PushResult(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
-    """Images that the registry has now.
-
-    >>> PushResult(images=(Pushed(name="localhost:5000/app:v1", digest="sha256:0", size=400),))
-    localhost:5000/app:v1 · it was there
-    """
-
-    images: tuple[Pushed, ...]
-    is_quiet: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.images[0].name
-
-    @property
-    def digest(self) -> str:
-        """Of the first image's manifest or index."""
-        return self.images[0].digest
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(image.name for image in self.images)
-
-    @property
-    def sent_bytes(self) -> int:
-        return sum(image.sent_bytes for image in self.images)
-
-    def to_text(self) -> str:
-        return "\n".join(map(self._line, self.images))
-
-    def _line(self, image: Pushed) -> str:
-        reference = Reference.parse(image.name)
-        if self.is_quiet:
-            return reference.full()
-        return f"{reference.tag}: digest: {image.digest} size: {image.size}"
-
-    def card(self) -> list[str]:
-        """Return the facts that matter, most important first."""
-        what = f"sent {units.format_size(self.sent_bytes)}" if self.sent_bytes else "it was there"
-        return [", ".join(self.names), what]
-
-    def to_html(self) -> str:
-        first, *rest = self.card()
-        facts = " · ".join([f"<b>{html.text(first)}</b>", *map(html.text, rest)])
-        return html.line(html.mark(is_good=True) + facts, self.digest)
-
-    def __repr__(self) -> str:
-        return " · ".join(self.card())
+__all__ = ["interruptible", "options_for", "provide", "pull", "push"]
 
 
 def pull(engine: Engine, name: str, given: dict[str, Any]) -> PullResult:

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
-from msgspec import Meta
 
 from containerlab.distribution.api.operation import Noun, operation
-from containerlab.distribution.api.values import Number, Page, Scope, TagPattern
+from containerlab.distribution.api.values import Number, Page, Patterns, Scope, SomePatterns
 
-__all__ = ["Immutability", "ImmutabilityRule", "Patterns", "SomePatterns"]
-
-Patterns = Annotated[tuple[TagPattern, ...], Meta(max_length=32)]
-
-
-SomePatterns = Annotated[tuple[TagPattern, ...], Meta(min_length=1, max_length=32)]
+__all__ = ["Immutability", "ImmutabilityRule"]
 
 
 class ImmutabilityRule(msgspec.Struct, frozen=True, kw_only=True):

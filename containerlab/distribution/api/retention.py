@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from containerlab.distribution.api.immutability import Patterns, SomePatterns
 from containerlab.distribution.api.operation import Noun, operation
-from containerlab.distribution.api.values import Number, Page, Scope
+from containerlab.distribution.api.values import Number, Page, Patterns, Scope, SomePatterns
 
 __all__ = ["Removal", "Retention", "RetentionReport", "RetentionRule", "Schedule", "Spared"]
 

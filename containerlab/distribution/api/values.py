@@ -23,8 +23,10 @@ __all__ = [
     "Number",
     "OrganizationName",
     "Page",
+    "Patterns",
     "RepositoryName",
     "Scope",
+    "SomePatterns",
     "TagName",
     "TagPattern",
     "Text",
@@ -73,6 +75,8 @@ Scope = Annotated[
 """An organisation with a slash at the end, a repository, or empty for the whole registry."""
 TagPattern = Annotated[str, Meta(min_length=1, max_length=200, examples=["v*", r"/v\d+/"])]
 """Tags: a glob, or a regular expression between slashes, of the whole tag."""
+Patterns = Annotated[tuple[TagPattern, ...], Meta(max_length=32)]
+SomePatterns = Annotated[tuple[TagPattern, ...], Meta(min_length=1, max_length=32)]
 Text = Annotated[str, Meta(max_length=255, description="One line of at most 255 bytes.")]
 Moment = Annotated[float, Meta(ge=0, le=1e11, description="Seconds since 1970.")]
 Limit = Annotated[int, Meta(ge=1, le=1000, description="The most that a page has.")]
