@@ -18,7 +18,7 @@ from typing import NamedTuple
 from benchmarks.peers import Absent
 from containerlab.distribution.server.registry import Settings
 from containerlab.distribution.server.serving.process import Order
-from containerlab.engine.registry_process import command
+from containerlab.engine.registries.process import command
 
 __all__ = ["Server", "docker_registry", "ours", "version"]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from containerlab.engine.engine import Engine
     from containerlab.engine.images import Image, Images
     from containerlab.engine.manifests import Manifests
-    from containerlab.engine.registry import Registry
+    from containerlab.engine.registries.registry import Registry
     from containerlab.engine.result import Interrupted, RunResult
     from containerlab.engine.see import See
     from containerlab.engine.system import System

@@ -22,7 +22,7 @@ import pytest
 
 from containerlab.distribution.server.registry import Settings
 from containerlab.distribution.server.serving.process import Order, Started
-from containerlab.engine.registry_process import command
+from containerlab.engine.registries.process import command
 from tests.certificates import Authority
 from tests.containers import until
 

@@ -217,7 +217,7 @@ _MODULES = {
     "image": ("containerlab.engine.images",),
     "builder": ("containerlab.engine.builder",),
     "volume": ("containerlab.engine.volumes",),
-    "registry": ("containerlab.engine.registry", "containerlab.engine.operations"),
+    "registry": ("containerlab.engine.registries.registry", "containerlab.engine.registries.operations"),
     "manifest": ("containerlab.engine.manifests",),
     "system": ("containerlab.engine.system",),
     "see": ("containerlab.engine.see",),

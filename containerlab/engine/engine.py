@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from containerlab.engine.containers import Containers
     from containerlab.engine.images import Images
     from containerlab.engine.manifests import Manifests
-    from containerlab.engine.registry import Registry
+    from containerlab.engine.registries.registry import Registry
+    from containerlab.engine.registries.serving import RegistryServer
     from containerlab.engine.see import See
-    from containerlab.engine.serving import RegistryServer
     from containerlab.engine.system import System
     from containerlab.engine.volumes import Volumes
     from containerlab.options.build import BuildOptions
@@ -157,7 +157,7 @@ class Engine:
     @property
     def registry(self) -> Registry:
         """Return the verbs of registries."""
-        from containerlab.engine.registry import Registry
+        from containerlab.engine.registries.registry import Registry
 
         return Registry(self)
 

@@ -15,7 +15,7 @@ import pytest
 
 from containerlab.distribution.credentials import Credentials
 from containerlab.distribution.endpoints import endpoint
-from containerlab.engine.remote_registry import RemoteRegistry
+from containerlab.engine.registries.remote import RemoteRegistry
 from tests import registries
 from tests.distribution.server.grounds import basic
 

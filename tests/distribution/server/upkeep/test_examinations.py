@@ -17,7 +17,7 @@ from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
 from containerlab.distribution.server.upkeep import examinations, garbage
 from containerlab.distribution.server.upkeep.examining import Examining
-from containerlab.engine.examining import examiners
+from containerlab.engine.registries.examining import examiners
 from containerlab.oci import digest as digests
 from containerlab.store.home import Home
 from tests.build.audit.planted import private_key

@@ -20,7 +20,7 @@ from containerlab.distribution.api.logins import TemporaryLogin
 from containerlab.distribution.api.operation import Operation, operations
 from containerlab.distribution.api.registry_api import RegistryApi
 from containerlab.distribution.api.values import Page, every
-from containerlab.engine.operation_words import flag_of, parameters, secrets
+from containerlab.engine.registries.operation_words import flag_of, parameters, secrets
 from containerlab.options.flag import Flag
 from containerlab.options.operations import WhereOptions
 from containerlab.views.table import Table
@@ -107,7 +107,7 @@ def _table(operation: Operation) -> type:
 
 def _perform(engine: Engine, operation: Operation, *words: Any, **options: Any) -> Any:
     """Carry out an operation with the words and options of a command line; return what is shown."""
-    from containerlab.engine.verification import verified
+    from containerlab.engine.registries.verification import verified
 
     host, tls_verify = options.pop("at", ""), options.pop("at_tls_verify", None)
     known = parameters(operation)
@@ -151,7 +151,7 @@ def _listed(operation: Operation, call: Callable[..., Any], given: dict[str, Any
 
 
 def _shown(answer: Any, host: str, words: tuple[Any, ...]) -> Any:
-    from containerlab.engine.told import told
+    from containerlab.engine.registries.told import told
 
     if answer is None:
         return words[0] if words else None

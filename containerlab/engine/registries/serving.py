@@ -21,8 +21,8 @@ from containerlab.distribution.server.registry import Settings
 from containerlab.distribution.server.serving import listening
 from containerlab.distribution.server.serving.process import ADMIN_PASSWORD, Order, Started
 from containerlab.engine import asking
-from containerlab.engine.registry_process import command
-from containerlab.engine.remote_registry import RemoteRegistry
+from containerlab.engine.registries.process import command
+from containerlab.engine.registries.remote import RemoteRegistry
 from containerlab.store.holdings import registry_database
 from containerlab.store.home import Home
 from containerlab.views import html

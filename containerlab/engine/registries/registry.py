@@ -14,12 +14,13 @@ from containerlab.options.signing import KeyPairOptions, SignOptions, VerifyOpti
 if TYPE_CHECKING:
     from containerlab.engine.engine import Engine
     from containerlab.engine.inspection import Inspection
-    from containerlab.engine.logins import Login, Logout
-    from containerlab.engine.passwords import NewPassword
-    from containerlab.engine.remote_images import Found, RawDocument, RemoteTag
-    from containerlab.engine.remote_registry import RemoteRegistry
-    from containerlab.engine.serving import RegistryServer
-    from containerlab.engine.signing import KeyPair, Signature, Verification
+    from containerlab.engine.registries.images import RawDocument, RemoteTag
+    from containerlab.engine.registries.logins import Login, Logout
+    from containerlab.engine.registries.passwords import NewPassword
+    from containerlab.engine.registries.remote import RemoteRegistry
+    from containerlab.engine.registries.search import Found
+    from containerlab.engine.registries.serving import RegistryServer
+    from containerlab.engine.registries.signing import KeyPair, Signature, Verification
     from containerlab.oci.image import Descriptor
     from containerlab.views.table import Table
 
@@ -46,7 +47,7 @@ class Registry:
 
         It ends with the block, with `stop`, or with the process that started it.
         """
-        from containerlab.engine import serving
+        from containerlab.engine.registries import serving
 
         return serving.serve(self._engine, normalise(ServeOptions, options))
 
@@ -58,7 +59,7 @@ class Registry:
 
         host: $CONTAINERLAB_REGISTRY, else localhost:5000 if not given.
         """
-        from containerlab.engine.remote_registry import RemoteRegistry
+        from containerlab.engine.registries.remote import RemoteRegistry
 
         return RemoteRegistry.at(host, tls_verify)
 
@@ -69,7 +70,7 @@ class Registry:
         It needs no login, as it works on the store itself, whether the server runs or not. All that the user
         was given before (tokens, sessions, temporary logins) ends.
         """
-        from containerlab.engine import passwords
+        from containerlab.engine.registries import passwords
 
         return passwords.reset(self._engine, user, normalise(PasswordOptions, options))
 
@@ -81,30 +82,30 @@ class Registry:
 
         It is tried before it is kept. A credential helper of config.json keeps it where one is set up.
         """
-        from containerlab.engine import logins
+        from containerlab.engine.registries import logins
 
         return logins.log_in(registry, normalise(LoginOptions, options), self._engine.face)
 
     @command("registry logout", "logout")
     def logout(self, registry: RegistryName = "", **options: Unpack[LogoutOptions]) -> Logout:
         """Forget the login of a registry, docker.io if none is named, wherever docker or podman keep it."""
-        from containerlab.engine import logins
+        from containerlab.engine.registries import logins
 
         return logins.log_out(registry, bool(normalise(LogoutOptions, options).get("all")))
 
     @command("registry search", "search")
     def search(self, term: Term, **options: Unpack[remote.SearchOptions]) -> Table[Found]:
         """Look for repositories at a registry, Docker Hub unless one is named; `HOST/` lists all of it."""
-        from containerlab.engine import remote_images
+        from containerlab.engine.registries import search
 
-        return remote_images.search(term, normalise(remote.SearchOptions, options))
+        return search.search(term, normalise(remote.SearchOptions, options))
 
     @command("registry tags")
     def tags(self, name: ImageName, **options: Unpack[remote.TagsOptions]) -> Table[RemoteTag]:
         """List the tags of a repository at its registry."""
-        from containerlab.engine import remote_images
+        from containerlab.engine.registries import images
 
-        return remote_images.tags(name, normalise(remote.TagsOptions, options))
+        return images.tags(name, normalise(remote.TagsOptions, options))
 
     @command(
         "registry inspect",
@@ -112,36 +113,36 @@ class Registry:
     )
     def inspect(self, name: ImageName, **options: Unpack[remote.RemoteInspectOptions]) -> Inspection:
         """Describe an image at its registry, without pulling its layers."""
-        from containerlab.engine import remote_images
+        from containerlab.engine.registries import images
 
-        return remote_images.inspect(name, normalise(remote.RemoteInspectOptions, options))
+        return images.inspect(name, normalise(remote.RemoteInspectOptions, options))
 
     def raw(self, name: ImageName, **options: Unpack[remote.RemoteInspectOptions]) -> RawDocument:
         """Return the manifest or index of an image at its registry, byte for byte."""
-        from containerlab.engine import remote_images
+        from containerlab.engine.registries import images
 
-        return remote_images.raw(name, normalise(remote.RemoteInspectOptions, options))
+        return images.raw(name, normalise(remote.RemoteInspectOptions, options))
 
     @command("registry copy")
     def copy(self, source: ImageName, target: Destination, **options: Unpack[remote.CopyToOptions]) -> str:
         """Copy an image from one repository to another, at whatever registries, past the store."""
-        from containerlab.engine import remote_images
+        from containerlab.engine.registries import images
 
-        return remote_images.copy(source, target, normalise(remote.CopyToOptions, options))
+        return images.copy(source, target, normalise(remote.CopyToOptions, options))
 
     @command("registry delete")
     def delete(self, name: ImageName, **options: Unpack[remote.RemoteDeleteOptions]) -> tuple[str, ...]:
         """Delete a tag at its registry, or by a digest an image with all its tags."""
-        from containerlab.engine import remote_images
+        from containerlab.engine.registries import images
 
-        return remote_images.delete(name, normalise(remote.RemoteDeleteOptions, options))
+        return images.delete(name, normalise(remote.RemoteDeleteOptions, options))
 
     @command("registry referrers")
     def referrers(self, name: ImageName, **options: Unpack[remote.ReferrersOptions]) -> Table[Descriptor]:
         """List what speaks about an image at its registry: signatures, attestations, SBOMs."""
-        from containerlab.engine import remote_images
+        from containerlab.engine.registries import images
 
-        return remote_images.referrers(name, normalise(remote.ReferrersOptions, options))
+        return images.referrers(name, normalise(remote.ReferrersOptions, options))
 
     @command("image sign", "sign")
     def sign(self, name: ImageName, **options: Unpack[SignOptions]) -> Signature:
@@ -151,21 +152,21 @@ class Registry:
 
         Cosign verifies it with: cosign verify --key cosign.pub --insecure-ignore-tlog=true IMAGE
         """
-        from containerlab.engine import signing
+        from containerlab.engine.registries import signing
 
         return signing.sign(name, normalise(SignOptions, options), self._engine.face)
 
     @command("image verify", "verify")
     def verify(self, name: ImageName, **options: Unpack[VerifyOptions]) -> Verification:
         """Verify with a key who has signed an image at its registry; fail when no signature is right."""
-        from containerlab.engine import signing
+        from containerlab.engine.registries import signing
 
         return signing.verify(name, normalise(VerifyOptions, options))
 
     @command("image generate-key-pair", "generate-key-pair")
     def generate_key_pair(self, **options: Unpack[KeyPairOptions]) -> KeyPair:
         """Make keys for `sign` and `verify`: cosign.key under a password, cosign.pub for everybody."""
-        from containerlab.engine import signing
+        from containerlab.engine.registries import signing
 
         prefix = normalise(KeyPairOptions, options).get("output_key_prefix", "")
         return signing.make_key_pair(prefix, self._engine.face)

@@ -15,7 +15,7 @@ from containerlab.distribution.api.values import every
 from containerlab.distribution.server.registry import Registry, Settings
 from containerlab.distribution.server.rights import SYSTEM
 from containerlab.engine.engine import Engine
-from containerlab.engine.serving import RegistryServer
+from containerlab.engine.registries.serving import RegistryServer
 from containerlab.oci import digest as digests
 from tests.distribution.server.pushing import push
 

@@ -20,9 +20,9 @@ import containerlab as lab
 from containerlab import cli, errors
 from containerlab.commands.table import commands
 from containerlab.engine.engine import Engine
-from containerlab.engine.operation_words import flag_of, parameters
-from containerlab.engine.operations import OperationCommand
-from containerlab.engine.serving import RegistryServer
+from containerlab.engine.registries.operation_words import flag_of, parameters
+from containerlab.engine.registries.operations import OperationCommand
+from containerlab.engine.registries.serving import RegistryServer
 
 
 class Conlab(Protocol):

@@ -27,7 +27,7 @@ __all__ = ["ChildExaminer", "examiners", "main"]
 
 _PROGRAM = (
     "import sys; sys.path.append(sys.argv[1]); "
-    "from containerlab.engine.examining import main; sys.exit(main(*sys.argv[2:]))"
+    "from containerlab.engine.registries.examining import main; sys.exit(main(*sys.argv[2:]))"
 )
 _PATIENCE_S = 600.0
 _MEMORY_BYTES = 4 << 30
@@ -49,7 +49,7 @@ class ChildExaminer:
         self._is_stopped = False
 
     def __call__(self, home: Home, digest: str) -> bytes:
-        root = __file__.removesuffix("/containerlab/engine/examining.py")
+        root = __file__.removesuffix("/containerlab/engine/registries/examining.py")
         words = [sys.executable, "-P", "-c", _PROGRAM, root, self._kind, os.fspath(home.root), digest]
         # Its standard input ends with this process, and it with that.
         inside, outside = os.pipe()
