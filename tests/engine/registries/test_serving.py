@@ -117,6 +117,18 @@ def test_what_it_refuses_is_in_its_log(engine: Engine) -> None:
         assert '"GET /v2/lab/base/manifests/nothing" 404' in registry.log
 
 
+def test_what_every_client_does_is_not_in_its_log(engine: Engine) -> None:
+    """A client tries TLS, then without, and asks once before it says who it is."""
+    with engine.registry.serve(port=0) as registry, urllib3.PoolManager(retries=False) as pool:
+        secure = registry.url.replace("http:", "https:")
+        with pytest.raises(urllib3.exceptions.SSLError):
+            pool.request("GET", f"{secure}/v2/")
+        assert pool.request("GET", f"{registry.url}/v2/lab/base/manifests/v1").status == 401
+        assert registry.log == ""
+        assert status(registry.url, ("admin", "wrong")) == 401
+        assert len(registry.log.splitlines()) == 1
+
+
 def test_a_port_that_is_taken_is_named(engine: Engine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

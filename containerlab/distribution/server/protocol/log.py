@@ -27,7 +27,7 @@ def is_usual(request: Request, status: int) -> bool:
     """Tell whether every client is refused so at times: it asks what is there, or how to log in."""
     if status == 404:
         return request.method == "HEAD"
-    return status == 401 and request.path in ("/v2/", "/v2") and not request.header("authorization")
+    return status == 401 and not request.header("authorization")
 
 
 def write(request: Request, status: int, began: float, remark: str = "") -> None:

@@ -17,6 +17,8 @@ from containerlab.oci.distribution import problems_document
 __all__ = ["Connection"]
 
 _MOST_HEAD_BYTES = 64 << 10
+_TLS_HANDSHAKE = b"\x16"
+"""How a client begins that speaks TLS: each tries that first, and goes on without when it is refused."""
 
 
 class Connection(HttpToolsProtocol):
@@ -43,6 +45,9 @@ class Connection(HttpToolsProtocol):
         if self._is_in_head and self._head_timer is None:
             self._await_head()
         heads, was_in_head = self._heads, self._is_in_head
+        if not (heads or self._head_bytes) and data.startswith(_TLS_HANDSHAKE):
+            self._refuse("this port speaks HTTP without TLS")
+            return
         super().data_received(data)
         if was_in_head and heads == self._heads:
             self._head_bytes += len(data)
@@ -83,6 +88,9 @@ class Connection(HttpToolsProtocol):
         """Refuse what is not HTTP, or not clearly; nothing that follows it on the connection is looked at."""
         address = self.client[0] if self.client else "-"
         print(f"{address} - a request that is not HTTP: {msg}", file=sys.stderr, flush=True)
+        self._refuse(msg)
+
+    def _refuse(self, msg: str) -> None:
         body = problems_document("UNSUPPORTED", msg)
         head = (
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"

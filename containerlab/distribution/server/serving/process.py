@@ -185,6 +185,7 @@ def _config(settings: Settings, app: App) -> uvicorn.Config:
         ws="none",
         lifespan="on",
         log_config=None,
+        log_level="error",  # what is refused has its line already
         access_log=False,
         server_header=False,
         # Or who asks from this machine would choose the address that is logged, and counted for guesses.
