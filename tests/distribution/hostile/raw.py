@@ -60,6 +60,13 @@ class Line:
             pass
         return True
 
+    def has_ended(self) -> bool:
+        """Read what is there; tell whether the other side has closed."""
+        try:
+            return self.sock.recv(65536) == b""
+        except ConnectionResetError:
+            return True
+
     def half_close(self) -> None:
         """Say that nothing more will come."""
         with contextlib.suppress(OSError):  # the other side may have ended it already

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -109,3 +111,28 @@ def test_two_thousand_that_are_silent_keep_nobody_out(hasty: Registry, client: C
             assert client("GET", "/v2/").status == 200
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_bodies_that_do_not_come_on_are_given_up_wherever_they_were_going(hasty: Registry) -> None:
+    """Nobody need have signed in; who was answered before sending a body keeps no connection either."""
+    heads = (
+        "POST /api/v1/organizations",
+        "GET /api/v1/organizations",
+        "POST /ui/login",
+        "PATCH /ui/uploads/x/content",
+        "POST /nothing",
+        "GET /v2/",
+        "POST /token",
+    )
+    with ExitStack() as stack:
+        lines = [stack.enter_context(dial(hasty)) for _ in (0, 1) for _ in heads]
+        for line, head in zip(lines, heads * 2, strict=True):
+            line.send(line.head(head, "Content-Length: 100000") + b"x")
+        slow, left = lines[len(heads) :], set(lines)
+        deadline = time.monotonic() + 20
+        while left and time.monotonic() < deadline:
+            readable, _, _ = select.select([line.sock for line in left], [], [], 0.2)
+            left -= {line for line in left if line.sock in readable and line.has_ended()}
+            for line in left.intersection(slow):
+                line.send(b"x")
+        assert not left

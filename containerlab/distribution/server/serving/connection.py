@@ -1,7 +1,7 @@
 """A connection of a client: what uvicorn does, with bounds on the time and memory that it can cost.
 
-uvicorn waits for ever for the rest of a header or for a client that reads nothing, and a header may be of any
-length. Both are told here from a client that is only slow by time without any progress.
+uvicorn waits for ever for the rest of a header or of a body, or for a client that reads nothing, and a header
+may be of any length. All are told here from a client that is only slow by time without any progress.
 """
 
 from __future__ import annotations
@@ -19,6 +19,31 @@ __all__ = ["Connection"]
 _MOST_HEAD_BYTES = 64 << 10
 _TLS_HANDSHAKE = b"\x16"
 """How a client begins that speaks TLS: each tries that first, and goes on without when it is refused."""
+_LEAST_BYTES_PER_S = 256
+_LATER_S = 3.0
+"""Who takes a body may say first that it comes too slowly, and wait until the answer is read."""
+
+
+class _Body:
+    """How a body comes."""
+
+    def __init__(self, began_s: float = 0.0, count: int = 0) -> None:
+        self.bytes = count
+        self._looked_s, self._seen = began_s, 0
+        self._waited_s = self._silent_s = 0.0
+
+    def look(self, now_s: float, *, is_waiting: bool) -> None:
+        """Take note of what came since the last time."""
+        passed_s, self._looked_s = now_s - self._looked_s, now_s
+        has_come, self._seen = self.bytes > self._seen, self.bytes
+        if is_waiting:
+            self._waited_s += passed_s
+        self._silent_s = self._silent_s + passed_s if is_waiting and not has_come else 0.0
+
+    def is_stuck(self, patience_s: float) -> bool:
+        """Tell whether it is silent, or so slow that it only occupies the server."""
+        slowest_s = patience_s + self.bytes / _LEAST_BYTES_PER_S
+        return self._silent_s > patience_s or self._waited_s > slowest_s
 
 
 class Connection(HttpToolsProtocol):
@@ -31,6 +56,8 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = self._heads = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._read_timer: asyncio.TimerHandle | None = None
+        self._body = _Body()
+        self._body_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -39,6 +66,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop(self._head_timer)
         self._stop(self._read_timer)
+        self._stop(self._body_timer)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -53,6 +81,22 @@ class Connection(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > _MOST_HEAD_BYTES and not self.transport.is_closing():
                 self.send_400_response("the header of the request is too long")
+        if not self._is_in_head:
+            self._body.bytes += len(data)
+            if self._body_timer is None:
+                self._body = _Body(self.loop.time(), len(data))
+                self._await_body()
+
+    def _await_body(self) -> None:
+        self._body_timer = self.loop.call_later(self._idle_s, self._look_at_body)
+
+    def _look_at_body(self) -> None:
+        """Hang up when a body has not come on; not while nobody has taken what came of it."""
+        self._body.look(self.loop.time(), is_waiting=not self.flow.read_paused)
+        if self._body.is_stuck(2 * self._idle_s + _LATER_S):
+            self._give_up()
+        else:
+            self._await_body()
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(self._idle_s, self._give_up)
@@ -69,6 +113,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._is_in_head, self._head_bytes = True, 0
+        self._stop(self._body_timer)
+        self._body_timer = None
         super().on_message_complete()
 
     def pause_writing(self) -> None:
