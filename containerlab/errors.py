@@ -178,7 +178,7 @@ def of_the_system(error: OSError, what: str) -> LabError:
 def wanted(module: str, purpose: str) -> Any:
     """Import a package that only some uses need, and so is not installed with this one.
 
-    Raises: Unsupported, which names the package.
+    Raises: Unsupported, which names the package, and the extra that brings it.
     """
     from importlib import import_module
 
@@ -186,9 +186,20 @@ def wanted(module: str, purpose: str) -> Any:
         return import_module(module)
     except ModuleNotFoundError as error:
         package = module.partition(".")[0]
+        extra = next((extra for extra, packages in _EXTRAS.items() if package in packages), "")
+        what = f"'containerlab[{extra}]'" if extra else package
         raise Unsupported(
-            f"{purpose} needs {package}, which is not installed", f"pip install {package}"
+            f"{purpose} needs {package}, which is not installed", f"pip install {what}"
         ) from error
+
+
+_EXTRAS = {
+    "notebook": ("IPython", "ipywidgets", "matplotlib", "pandas"),
+    "sbom": ("cyclonedx", "license_expression", "packageurl"),
+    "server": ("argon2", "httptools", "jinja2", "jwt", "starlette", "uvicorn", "uvloop"),
+    "signing": ("cryptography", "nacl"),
+}
+"""What `pip install` is told, and the modules that come of it: packages are not called as their modules."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -101,7 +101,7 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(Unsupported, match="a frame needs pandas, which is not installed") as caught:
         THINGS.to_frame()
-    assert caught.value.hint == "pip install pandas"
+    assert caught.value.hint == "pip install 'containerlab[notebook]'"
 
 
 def test_remarks_stand_under_their_row_and_only_where_there_are_any() -> None:

@@ -28,10 +28,7 @@ class Licence(NamedTuple):
 
 def wanted(module: str) -> Any:
     """Import a package of the extra `sbom`. Raises: Unsupported."""
-    try:
-        return errors.wanted(module, "a list of packages")
-    except errors.Unsupported as error:
-        raise errors.Unsupported(error.message, "pip install 'containerlab[sbom]'") from error
+    return errors.wanted(module, "a list of packages")
 
 
 @functools.cache

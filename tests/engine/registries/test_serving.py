@@ -152,6 +152,17 @@ def test_what_cannot_be_meant_is_refused(engine: Engine, options: dict[str, Any]
         engine.registry.serve(**{"port": 0, **options})
 
 
+@pytest.mark.parametrize("missing", ["uvicorn", "argon2"])
+def test_what_has_to_be_installed_is_said(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(f"import sys; sys.modules[{missing!r}] = None")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(errors.Unsupported, match=f"needs {missing}, which is not installed") as caught:
+        engine.registry.serve(port=0)
+    assert caught.value.hint == "pip install 'containerlab[server]'"
+
+
 def test_a_certificate_that_is_none_is_said(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "nonsense.pem").write_text("nonsense")
     file = str(tmp_path / "nonsense.pem")

@@ -84,6 +84,8 @@ def run(order: Order, examiners: Mapping[str, Examiner], command: Callable[[Orde
             _serve(order, examiners, server, lambda: None)
         return 0
     try:
+        for module in ("httptools", "starlette", "uvicorn", "uvloop"):
+            errors.wanted(module, "a registry")
         listening.check(settings)
         server = listening.listen(settings)
         settings = msgspec.structs.replace(settings, port=server.getsockname()[1])
