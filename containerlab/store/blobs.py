@@ -11,6 +11,7 @@ import io
 import math
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -28,6 +29,8 @@ __all__ = ["CONTENT_LOCK", "Blobs", "Writer"]
 
 _CHUNK = 1 << 20
 _LEASE = "lease-"
+_ROUNDED_S = 1.0
+"""File systems round times, and the kernel's for files is behind the clock's by some milliseconds."""
 CONTENT_LOCK = "content"
 """Held shared while a blob or a name is added, alone while garbage is collected; never for long."""
 
@@ -53,13 +56,18 @@ class Blobs:
             yield
 
     def leased_since(self) -> float:
-        """Return when the oldest lease that is held now began, or infinity."""
+        """Return when the oldest lease that is held now began; infinity if there is none.
+
+        Once the clock was set back since a lease began, what it protects looks older than it is: then this is
+        the beginning of time, and all is protected until the lease ends.
+        """
         began = [math.inf]
         for entry in os.scandir(self._home.temporary):
             with contextlib.suppress(FileNotFoundError):
                 # Nothing is ever written into the directory, so that its time is that of its making.
                 if entry.name.startswith(_LEASE) and is_held(entry.path):
-                    began.append(entry.stat().st_mtime)
+                    moment = entry.stat().st_mtime
+                    began.append(moment if moment <= time.time() + _ROUNDED_S else -math.inf)
         return min(began)
 
     def path(self, digest: str) -> Path:

@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import msgspec
@@ -304,6 +305,17 @@ def test_prune_takes_the_dangling_and_with_everything_the_unused(images: Images)
     removed, _ = removal.prune(images, lambda i: ["c"] if i == used else [], everything=True)
     assert removed[0] == "Untagged: x:latest"
     assert images.names() == ("used:latest",)
+
+
+def test_a_lease_protects_also_when_the_clock_is_set_back(images: Images) -> None:
+    with images.blobs.lease():
+        (lease,) = images.home.temporary.glob("lease-*")
+        os.utime(lease, times=(time.time() + 86400, time.time() + 86400))
+        descriptor = pictures.write(images, "a")
+        assert removal.collect(images) == 0
+        images.put("x", descriptor)
+    assert removal.collect(images) == 0
+    assert pictures.is_complete(images)
 
 
 def test_a_lease_protects_what_has_no_name_yet(images: Images) -> None:
