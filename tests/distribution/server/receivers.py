@@ -6,8 +6,10 @@ import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
+
+from tests import http_server
 
 __all__ = ["Got", "Receiver", "receiver", "wait_until"]
 
@@ -59,18 +61,12 @@ class Receiver:
 def receiver(address: str = "127.0.0.1") -> Iterator[Receiver]:
     """Run one."""
     found = Receiver()
-    server = ThreadingHTTPServer((address, 0), _handler(found))
-    server.daemon_threads = False
-    found.url = f"http://{address}:{server.server_port}/hook"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield found
-    finally:
-        found.gate.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with http_server.serving(_handler(found), address) as port:
+        found.url = f"http://{address}:{port}/hook"
+        try:
+            yield found
+        finally:
+            found.gate.set()
 
 
 def _handler(taker: Receiver) -> type[BaseHTTPRequestHandler]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Literal
 
 from containerlab import errors
 from containerlab.oci.image import Descriptor
+from tests import http_server
 from tests.image_layouts import Layout
 
 __all__ = ["Mischief", "Upstream", "upstream"]
@@ -45,18 +46,12 @@ class Upstream:
 def upstream(layout: Layout, tag: str, root: Descriptor, address: str = "127.0.0.1") -> Iterator[Upstream]:
     """Run one."""
     found = Upstream(layout, tag, root)
-    server = ThreadingHTTPServer((address, 0), _handler(found))
-    server.daemon_threads = False
-    found.host = f"{address}:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield found
-    finally:
-        found.gate.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with http_server.serving(_handler(found), address) as port:
+        found.host = f"{address}:{port}"
+        try:
+            yield found
+        finally:
+            found.gate.set()
 
 
 def _handler(what: Upstream) -> type[BaseHTTPRequestHandler]:

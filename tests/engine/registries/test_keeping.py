@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from containerlab import cli, errors
+from containerlab import errors
 from containerlab.distribution.api.values import every
 from containerlab.distribution.server.registry import Registry, Settings
 from containerlab.distribution.server.rights import SYSTEM
@@ -18,8 +17,7 @@ from containerlab.engine.engine import Engine
 from containerlab.engine.registries.serving import RegistryServer
 from containerlab.oci import digest as digests
 from tests.distribution.server.pushing import push
-
-Conlab = Callable[..., str]
+from tests.engine.registries.conlab import Conlab, logged_in
 
 
 @pytest.fixture(scope="module")
@@ -47,16 +45,7 @@ def conlab(
     reg: RegistryServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Conlab:
     """Return what runs a command of the registry as its administrator and returns what it printed."""
-    pair = base64.b64encode(f"{reg.username}:{reg.password}".encode()).decode()
-    (tmp_path / "config.json").write_text(json.dumps({"auths": {reg.host: {"auth": pair}}}))
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-
-    def run(words: str, exit_code: int = 0) -> str:
-        assert cli.main(["registry", *words.split(), "--registry", reg.host]) == exit_code
-        captured = capsys.readouterr()
-        return captured.err if exit_code and captured.err else captured.out
-
-    return run
+    return logged_in(reg, tmp_path, monkeypatch, capsys)
 
 
 def test_retention_is_tried_and_done(inside: Registry, reg: RegistryServer, conlab: Conlab) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import os
@@ -12,23 +11,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
 import containerlab as lab
-from containerlab import cli, errors
+from containerlab import errors
 from containerlab.commands.table import commands
 from containerlab.engine.engine import Engine
 from containerlab.engine.registries.operation_words import flag_of, parameters
 from containerlab.engine.registries.operations import OperationCommand
 from containerlab.engine.registries.serving import RegistryServer
-
-
-class Conlab(Protocol):
-    """Runs a command, and returns what it printed."""
-
-    def __call__(self, words: str, said: str = "", exit_code: int = 0) -> str: ...
+from tests.engine.registries.conlab import Conlab, logged_in
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +36,7 @@ def conlab(
     reg: RegistryServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Conlab:
     """Return what runs a command as its administrator and returns what it printed: conlab("user ls")."""
-    pair = base64.b64encode(f"{reg.username}:{reg.password}".encode()).decode()
-    (tmp_path / "config.json").write_text(json.dumps({"auths": {reg.host: {"auth": pair}}}))
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    monkeypatch.setenv("CONTAINERLAB_REGISTRY", reg.host)
-
-    def run(words: str, said: str = "", exit_code: int = 0) -> str:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(said))
-        assert cli.main(["registry", *words.split()]) == exit_code
-        captured = capsys.readouterr()
-        return captured.err if exit_code else captured.out
-
-    return run
+    return logged_in(reg, tmp_path, monkeypatch, capsys)
 
 
 def test_the_handle_of_a_server_has_its_nouns(reg: RegistryServer) -> None:

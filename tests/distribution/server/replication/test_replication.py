@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -26,6 +24,7 @@ from containerlab.oci import image as documents
 from containerlab.oci.reference import Reference
 from tests import registries
 from tests.distribution.api.serving import as_user, served
+from tests.distribution.server import work
 from tests.distribution.server.filling import fill, speaking
 from tests.distribution.server.receivers import receiver, wait_until
 from tests.image_layouts import Layout
@@ -297,32 +296,19 @@ def test_over_http_as_python_calls_it(registry: Registry, layout: Layout) -> Non
         assert api.list().items == ()
 
 
-_SERVER = """
-import sys
-from containerlab.distribution.server.registry import Registry, Settings
-from containerlab.distribution.server.upkeep.worker import Worker
-registry = Registry(Settings(storage=sys.argv[1], allows_private_targets=True))
-with Worker(registry):
-    print("ready", flush=True)
-    sys.stdin.read()
-registry.close()
-"""
-
-
 @pytest.mark.slow
 def test_kill_in_the_middle_of_a_copy_loses_nothing(
     registry: Registry, layout: Layout, tmp_path: Path, other: registries.Registry
 ) -> None:
     made = replications.create(registry, SYSTEM, policy(other, "killed"))
-    words = [sys.executable, "-c", _SERVER, str(tmp_path / "home")]
     for number in range(3):
         fill(registry, layout, "lab/a", [f"v{number}"], layout.image(seed=number, size=2_000_000))
-    first = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    first = work.start(tmp_path / "home")
     wait_until(lambda: any(status in ("running", "done") for status, _ in details(registry, made.id)))
     os.kill(first.pid, signal.SIGKILL)
     first.communicate()
-    second = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    second = work.start(tmp_path / "home")
     wait_until(lambda: settled(registry, made.id) and len(details(registry, made.id)) == 3)
-    second.communicate()
+    work.end(second)
     with closing(remote(other, "killed/lab/a")) as there:
         assert all(is_whole(there, f"v{number}") for number in range(3))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from containerlab.distribution.server.upkeep.worker import Worker
 from containerlab.distribution.server.webhooks import deliveries, targets, webhooks
 from tests import registries
 from tests.distribution.api.serving import as_user, served
+from tests.distribution.server import work
 from tests.distribution.server.receivers import Receiver, receiver, wait_until
 
 DIGEST = "sha256:" + "a" * 64
@@ -331,42 +330,16 @@ def test_connection_goes_to_the_address_that_was_looked_at(
     assert asked == ["hook.test", "127.0.0.1"], "the name is resolved once, then only its address is used"
 
 
-_SERVER = """
-import sys, threading
-from containerlab.distribution.server.registry import Registry, Settings
-from containerlab.distribution.server.upkeep.worker import Worker
-registry = Registry(Settings(storage=sys.argv[1], allows_private_targets=True))
-with Worker(registry):
-    print("ready", flush=True)
-    sys.stdin.read()
-registry.close()
-"""
-
-
-def _serve(home: Path) -> subprocess.Popen[bytes]:
-    found = subprocess.Popen(
-        [sys.executable, "-c", _SERVER, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert found.stdout
-    assert found.stdout.readline() == b"ready\n"
-    return found
-
-
-def _end(server: subprocess.Popen[bytes]) -> None:
-    server.communicate()
-    assert server.returncode == 0
-
-
 @pytest.mark.slow
 def test_of_two_processes_one_sends_and_after_a_kill_the_other(
     registry: Registry, hook: Receiver, tmp_path: Path
 ) -> None:
     number = make(registry, hook)
-    first = _serve(tmp_path / "home")
+    first = work.start(tmp_path / "home")
     tell(registry, tag="1")
     hook.wait(1)
     wait_until(lambda: statuses(registry, number) == ["delivered"])
-    second = _serve(tmp_path / "home")
+    second = work.start(tmp_path / "home")
     hook.gate.clear()
     tell(registry, tag="2")
     hook.wait(2)
@@ -376,7 +349,7 @@ def test_of_two_processes_one_sends_and_after_a_kill_the_other(
     got = hook.wait(3)
     assert [each.json["subject"][-1] for each in got] == ["1", "2", "2"], "unanswered, so sent again"
     wait_until(lambda: statuses(registry, number) == ["delivered"] * 2)
-    _end(second)
+    work.end(second)
     assert len(hook.got) == 3
 
 
