@@ -269,7 +269,8 @@ def test_no_page_tells_strangers_of_what_is_others(world: World, path: str) -> N
     def filled(place: Mapping[str, Any]) -> str:
         said = {name: str(place[key]) for name, key in VALUES.items()} | {"id": str(place[number])}
         query = f"?organization={place['organization']}&repository={place['repository']}"
-        query += f"&text={place['tag']}&old={place['tag']}&new=v1&account={place['account']}"
+        query += f"&text={place['tag']}&old={place['tag']}&reference={place['tag']}"
+        query += f"&new=v1&account={place['account']}"
         return re.sub(r"\{(\w+)(:path)?\}", lambda found: said[found[1]], path) + query
 
     for person in ("anonymous", "session"):
@@ -355,7 +356,7 @@ def test_no_size_tells_whether_others_have_the_same(world: World) -> None:
         asked = [
             world.ask("manager", "GET", "/api/v1/quotas"),
             world.ask("manager", "GET", "/api/v1/quotas/lab/repositories"),
-            world.ask("session", "GET", f"/ui/repositories/{name}/-/delete?digest={digests.of(raw)}"),
+            world.ask("session", "GET", f"/ui/repositories/{name}/-/delete?reference={digests.of(raw)}"),
             _posted(world, "/api/v1/retention/preview", scope=name, older_than_days=0.0),
             _posted(world, "/api/v1/garbage/collect", scope=name, untagged=True, grace_s=0.0, dry_run=True),
         ]

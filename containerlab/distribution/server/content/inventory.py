@@ -264,10 +264,10 @@ def _child(registry: Registry, repository: Repository, child: Descriptor) -> Ima
 
 
 def _document(registry: Registry, descriptor: Descriptor) -> Manifest | Index | None:
-    """Read a manifest; None for one that is no image or artifact of a kind that is known."""
+    """Read a manifest; None for one that is no image or artifact of a kind that is known, or is lost."""
     try:
         return documents.decode_document(registry.document(descriptor.digest), descriptor.media_type)
-    except (errors.CorruptContent, errors.Unsupported):
+    except (errors.NotFound, errors.CorruptContent, errors.Unsupported):
         return None
 
 

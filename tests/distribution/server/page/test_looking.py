@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from containerlab import units
 from containerlab.distribution.server.accounts import users
+from containerlab.distribution.server.content import manifests
+from containerlab.distribution.server.content.remembered import Documents
 from containerlab.distribution.server.organizations import grants, repositories
 from containerlab.distribution.server.registry import Registry
-from containerlab.distribution.server.rights import Identity
+from containerlab.distribution.server.rights import SYSTEM, Identity
 from containerlab.oci.image import OCI_INDEX
 from tests.distribution.server.grounds import PASSWORD, basic
 from tests.distribution.server.page import samples
@@ -239,3 +241,20 @@ def test_an_index_that_names_one_image_ten_thousand_times_is_one_image(
     assert page.status == 200
     assert "1 layer" in page.words
     assert len(page.body) < 100_000
+
+
+def test_an_image_that_is_lost_hides_no_other(registry: Registry, root: Visitor, shop: str) -> None:
+    """After a backup was restored without it, or when what had rotted was discarded."""
+    lost = manifests.find(registry, SYSTEM, shop, "1.1").digest
+    registry.blobs.path(lost).unlink()
+    registry.documents = Documents()
+    page = root.get(f"/ui/repositories/{shop}")
+    assert page.status == 200
+    assert "1.2" in page.words
+    assert "1.1" in page.words
+    assert root.get(f"/ui/repositories/{shop}/-/tags/1.2").status == 200
+    for path in ("tags/1.1", "compare?old=1.1&new=1.2", "delete?reference=1.1", f"delete?reference={lost}"):
+        assert root.get(f"/ui/repositories/{shop}/-/{path}").status in (200, 404), path
+    answer = root.post(f"/ui/repositories/{shop}/-/delete", reference=lost)
+    assert answer.status == 303, answer.words
+    assert "1.1" not in root.get(f"/ui/repositories/{shop}").words.split()
