@@ -1,7 +1,9 @@
 """Blobs through the cache: sent on while they come, stored and verified, once for all who want them.
 
 A thread writes what comes; whoever wants the blob, in this process or another, reads along in its file. The
-last byte is given only when the digest has proved right: nobody takes what was not for complete.
+last byte is given only when the digest has proved right: nobody takes what was not for complete. The first is
+given only when the own upstream of the repository was seen to have the blob, whoever brings it here: else
+a digest would be enough to get what others keep to themselves.
 """
 
 from __future__ import annotations
@@ -55,6 +57,7 @@ class Arrival:
         self.blob = blob
         self._registry, self._served, self._name = registry, served, name
         self._descriptor = Descriptor(media_type=_BLOB, digest=blob.digest, size=blob.size)
+        self._key = (served, blob.digest)
         self._followed: int | None = None
         self._stored: int | None = None
 
@@ -64,13 +67,11 @@ class Arrival:
         Raises: BlobUnknown when the upstream has not got what is here already.
         """
         state = self._registry.upstream_state
+        is_coming = self._is_stored() or self._follow()
         if state.fetches(self.blob.digest) == self._name:
             return
-        if self._is_stored() or self._follow():
-            # Else the digest of what others have would give it away.
-            state.prove((self._served, self.blob.digest), self._prove)
-        else:
-            state.begin(self.blob.digest, self._name, self._download)
+        if is_coming or not state.begin(self.blob.digest, self._name, self._download):
+            state.prove(self._key, self._prove)
 
     def close(self) -> None:
         """Close the files; who fetches goes on."""
@@ -84,12 +85,12 @@ class Arrival:
 
         Raises: BlobUnknown, Unavailable when it does not come.
         """
-        if self._stored is None and self._is_stored():
+        if self._stored is None and self._is_here():
             self._link()
             self._stored = blobs.open_file(self._registry, self.blob)
         if self._stored is not None:
             return os.pread(self._stored, most, position)
-        if not self._follow():
+        if not self._is_proven() or not self._follow():
             self._raise_if_ended()
             return None
         assert self._followed is not None
@@ -104,11 +105,17 @@ class Arrival:
 
         Raises: BlobUnknown, Unavailable when it does not come.
         """
-        if not self._is_stored():
+        if not self._is_here():
             self._raise_if_ended()
             return False
         self._link()
         return True
+
+    def _is_here(self) -> bool:
+        return self._is_proven() and self._is_stored()
+
+    def _is_proven(self) -> bool:
+        return self._registry.upstream_state.is_proven(self._key)
 
     def _is_stored(self) -> bool:
         return self._registry.blobs.has(self.blob.digest)
@@ -121,7 +128,9 @@ class Arrival:
     def _raise_if_ended(self) -> None:
         """Raise when nobody fetches it any more, and it is not here."""
         state = self._registry.upstream_state
-        if state.fetches(self.blob.digest) is not None or self._is_written() or self._is_stored():
+        if state.fetches(self.blob.digest) is not None:
+            return
+        if self._is_proven() and (self._is_written() or self._is_stored()):
             return
         error = state.failure(self.blob.digest)
         if isinstance(error, errors.NotFound):
@@ -144,11 +153,13 @@ class Arrival:
         return mirroring.remote(self._registry, self._served)
 
     def _download(self) -> None:
-        registry = self._registry
+        registry, state = self._registry, self._registry.upstream_state
 
         def told(count: int, is_fetched: bool) -> None:
-            if registry.upstream_state.is_closed:
+            if state.is_closed:
                 raise errors.Unavailable("the server is being stopped")
+            if is_fetched and not self._is_proven():
+                state.note_proven(self._key)
 
         try:
             with registry.blobs.lease():
@@ -161,9 +172,10 @@ class Arrival:
                 ) as stream:
                     while stream.read(_CHUNK):
                         pass
+                state.prove(self._key, self._prove)
                 self._link()
         except errors.NotFound:
-            registry.upstream_state.note_missing((self._served.id, self._name, self.blob.digest))
+            state.note_missing((self._served.id, self._name, self.blob.digest))
             raise
 
     def _link(self) -> None:

@@ -118,12 +118,20 @@ class UpstreamState:
     def prove(self, key: object, look: Callable[[], None]) -> None:
         """See once that an upstream has something; `look` raises when it has not."""
         with self.turn(key):
-            if key not in self._proven:
+            if not self.is_proven(key):
                 look()
-                with self._lock:
-                    if len(self._proven) >= _MOST_MISSING:
-                        self._proven.clear()
-                    self._proven.add(key)
+                self.note_proven(key)
+
+    def note_proven(self, key: object) -> None:
+        """Remember that an upstream has something."""
+        with self._lock:
+            if len(self._proven) >= _MOST_MISSING:
+                self._proven.clear()
+            self._proven.add(key)
+
+    def is_proven(self, key: object) -> bool:
+        with self._lock:
+            return key in self._proven
 
     def note_away(self, key: object, why: str) -> None:
         """Remember for some seconds that an upstream does not answer."""
@@ -138,16 +146,22 @@ class UpstreamState:
 
     # downloads
 
-    def begin(self, digest: str, repository: str, download: Callable[[], None]) -> None:
-        """Download a blob for a repository in a thread of its own, unless one does already."""
+    def begin(self, digest: str, repository: str, download: Callable[[], None]) -> bool:
+        """Download a blob for a repository in a thread of its own; False when one downloads it for another.
+
+        Raises: Unavailable when the server ends.
+        """
         with self._lock:
-            if digest in self._running or self.is_closed:
-                return
+            if self.is_closed:
+                raise errors.Unavailable("the server is being stopped")
+            if digest in self._running:
+                return self._running[digest][0] == repository
             self._failed.pop(digest, None)
             # A daemon: should it hang, what it has written is good for the next server.
             thread = threading.Thread(target=self._download, args=(digest, download), daemon=True)
             self._running[digest] = (repository, thread)
             thread.start()
+            return True
 
     def fetches(self, digest: str) -> str | None:
         """Return the repository for which this process downloads a blob now; None when it does not."""
