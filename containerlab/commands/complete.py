@@ -35,18 +35,22 @@ def _after_command(command: Command, before: list[str], last: str, names: Names)
     known = spellings(command)
     position, waiting = _walk(command, before)
     if waiting:
-        return _starting(last, _values(waiting, names))
+        return _starting(last, _values(waiting.completes, names))
     if command.takes_rest and position >= _program(command):
         return []
     if last.startswith("--") and "=" in last:
         word, _, value = last.partition("=")
         found = known.get(word)
-        return [f"{word}={text}" for text in _starting(value, _values(found.flag, names))] if found else []
+        return (
+            [f"{word}={text}" for text in _starting(value, _values(found.flag.completes, names))]
+            if found
+            else []
+        )
     if last.startswith("-"):
         return _starting(last, [word for word in known if word.startswith("--")])
     parameters = command.parameters()
     kind = parameters[min(position, len(parameters) - 1)].argument.completes if parameters else ""
-    return _starting(last, names(kind)) if kind not in ("", "file", "rest") else []
+    return _starting(last, _values(kind, names)) if kind != "rest" else []
 
 
 def _program(command: Command) -> int:
@@ -78,19 +82,20 @@ def _walk(command: Command, before: list[str]) -> tuple[int, Flag | None]:
     return position, None
 
 
-def _values(flag: Flag, names: Names) -> Iterable[str]:
-    if flag.completes == "capability":
+def _values(completes: str, names: Names) -> Iterable[str]:
+    """Return what an option or an argument may be: names of what is there, or the words that it knows."""
+    if completes == "capability":
         return _capabilities()
-    if flag.completes == "signal":
+    if completes == "signal":
         import signal
 
         return [name.removeprefix("SIG") for name in signal.Signals.__members__]
-    if flag.completes in ("image", "container", "volume"):
-        return names(flag.completes)
+    if completes in ("image", "container", "volume", "list"):
+        return names(completes)
     found: list[str] = []
-    for word in flag.completes.split():
+    for word in completes.split():
         found += [word + name for name in names("container")] if word == "container:" else [word]
-    return [] if flag.completes == "file" else found
+    return [] if completes == "file" else found
 
 
 def _capabilities() -> list[str]:

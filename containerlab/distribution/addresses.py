@@ -51,12 +51,14 @@ def addresses(host: str, port: int, *, allows_private: bool) -> list[str]:
     try:
         answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise errors.Unavailable(f"the address of {host} cannot be found: {error}") from error
+        reason = (getattr(error, "strerror", "") or str(error)).lower()
+        raise errors.Unavailable(f"the address of {host} cannot be found: {reason}") from error
     found = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
     allowed = [address for address in found if allows_private or is_public(address)]
     if not allowed:
+        shown = "" if found == [host] else f"{', '.join(found)}, "
         raise errors.NotPermitted(
-            f"{host} is {', '.join(found)}, inside the network of the registry",
-            "the registry's administrator can allow private targets",
+            f"{host} is {shown}inside the network of the registry",
+            "who runs the registry can allow that: registry serve --private-targets",
         )
     return allowed

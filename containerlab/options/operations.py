@@ -1,6 +1,7 @@
 """How parameters of the registry's API are written on the command line: one line each.
 
 What has no line here is written as its name and type say; a line for one operation alone begins with its name.
+Where the registry knows certain words only, an option takes no others.
 """
 # ruff: noqa: E501 - a table: one option, one line
 
@@ -27,14 +28,14 @@ class WhereOptions(TypedDict, total=False):
 PARAMETERS: dict[str, Flag] = {
     "account": Flag("--account", v.text, "Only of this user or robot", "NAME"),
     "again": Flag("--again", units.switch, "Also if it was done already"),
-    "by": Flag("--by", v.choice("pushed", "pulled"), "What age counts from: pushed, or pulled for the last push or pull", "WORD", completes="pushed pulled"),
+    "by": Flag("--by", v.text, "What age counts from: pushed, or pulled for the last push or pull", "WORD"),
     "category": Flag("--category", v.text, "What kind of thing it is, in one word", "WORD"),
     "description": Flag("--description", v.text, "What it is, in one line", "TEXT"),
     "discard": Flag("--discard", units.switch, "Remove damaged blobs, so that the next push brings them again"),
     "dry_run": Flag("--dry-run", units.switch, "Only say what would be done"),
     "exceptions": Flag("--except", v.text, "Pattern of tags that are left alone", "PATTERN", "", tuple),
     "force": Flag("-f --force", units.switch, "Also with all that is in it"),
-    "format": Flag("--as", v.text, "cloudevents, or docker for receivers that know only that", "FORMAT", completes="cloudevents docker"),
+    "format": Flag("--as", v.text, "cloudevents, or docker for receivers that know only that", "FORMAT"),
     "grace_s": Flag("--grace", units.seconds, "How long blobs stay that no manifest needs (1d)", "DURATION"),
     "is_admin": Flag("--admin", units.switch, "Let them do everything; --no-admin ends it"),
     "is_disabled": Flag("--disabled", units.switch, "Keep it out, at once; --no-disabled lets it in again"),
@@ -43,7 +44,7 @@ PARAMETERS: dict[str, Flag] = {
     "keep_last": Flag("--keep-last", v.whole(1, 1_000_000), "So many of the newest stay, however old", "NUMBER"),
     "kind": Flag("--kind", v.text, "Only what happened of this kind: push, pull, delete, login, …", "KIND"),
     "kinds": Flag("--on", v.text, "What it is told of: push, delete, tag.delete, …", "KIND", "", tuple),
-    "level": Flag("--level", v.choice("read", "write", "manage"), "read: pull; write: push, too; manage: everything", "LEVEL", completes="read write manage"),
+    "level": Flag("--level", v.text, "read: pull; write: push, too; manage: everything", "LEVEL"),
     "limit": Flag("-n --limit", v.whole(1, 10**9), "The most that are shown", "NUMBER"),
     "old": Flag("--old-stdin", units.switch, "Read your old password from standard input, the line before the new one"),
     "older_than_days": Flag("--older-than", _days, "Those stay that are not older: 30d", "DURATION"),
@@ -51,7 +52,7 @@ PARAMETERS: dict[str, Flag] = {
     "password": Flag("--password-stdin", units.switch, "Read the password from standard input"),
     "repositories": Flag("--repository", v.text, "Only for this repository, instead of all", "NAME", "", tuple),
     "repository": Flag("--repository", v.text, "Only of this repository", "NAME"),
-    "schedule": Flag("--schedule", v.choice("manual", "hourly", "daily", "weekly"), "When it is done by itself: hourly, daily, weekly (manual)", "WORD", completes="manual hourly daily weekly"),
+    "schedule": Flag("--schedule", v.text, "When it is done by itself: hourly, daily, weekly (manual)", "WORD"),
     "search": Flag("--search", v.text, "Only those whose name or description has this", "TEXT"),
     "secret": Flag("--secret-stdin", units.switch, "Read the secret from standard input; one is made without"),
     "since": Flag("--since", units.moment, "From a time on, or how long ago: 10m", "TIME"),
@@ -61,10 +62,10 @@ PARAMETERS: dict[str, Flag] = {
     "untagged_days": Flag("--untagged", _days, "Manifests without a tag go when they are older: 7d", "DURATION"),
     "until": Flag("--until", units.later, "When it ends: 12h, 7d, or a time", "TIME"),
     "examinations.list.reference": Flag("--of", v.text, "Only of this tag or digest", "TAG|DIGEST"),
-    "examinations.run.kind": Flag("--kind", v.choice("audit", "sbom"), "audit: secrets; sbom: packages (audit)", "KIND", completes="audit sbom"),
+    "examinations.run.kind": Flag("--kind", v.text, "audit: secrets; sbom: packages (audit)", "KIND"),
     "events.list.until": Flag("--until", units.moment, "Up to a time, or how long ago", "TIME"),
     "events.export.until": Flag("--until", units.moment, "Up to a time, or how long ago", "TIME"),
-    "shares.list.direction": Flag("--direction", v.choice("received", "given"), "received: with you; given: by you", "WORD", completes="received given"),
+    "shares.list.direction": Flag("--direction", v.text, "received: with you; given: by you, or all of a repository that you manage", "WORD"),
     "shares.list.repository": Flag("--repository", v.text, "Only of this repository", "NAME"),
     "rights.list.scope": Flag("--on", v.text, "Only on this: lab/ or lab/base", "SCOPE"),
     "replications.create.repositories": Flag("--repository", v.text, "Which repositories: a name, or a pattern as 'lab/*'; all if left out", "PATTERN"),
@@ -76,7 +77,7 @@ PARAMETERS: dict[str, Flag] = {
     "replications.update.every_s": Flag("--every", units.seconds, "Copy all again and again: 12h; 0 ends it", "DURATION"),
     "daily": Flag("--daily", v.text, "Copy all every day at this time, UTC: 03:30", "HH:MM"),
     "deletes": Flag("--deletes", units.switch, "Delete where it went what is deleted where it comes from"),
-    "direction": Flag("--direction", v.choice("push", "pull"), "push: from here to there; pull: from there to here", "WORD", completes="push pull"),
+    "direction": Flag("--direction", v.text, "push: from here to there; pull: from there to here", "WORD"),
     "on_push": Flag("--on-push", units.switch, "Copy at once what is pushed here; --no-on-push leaves it to the schedule"),
     "prefix": Flag("--prefix", v.text, "What comes before names where they are copied to", "NAME"),
     "username": Flag("--username", v.text, "Who this registry is at the other one", "NAME"),

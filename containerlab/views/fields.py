@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -16,16 +16,31 @@ __all__ = ["ENDS", "heading", "kind_of", "moment", "table_of"]
 
 ENDS = ("expires", "next", "until")
 """Moments that may be to come."""
+_IMPLIED = ("organization", "webhook")
+"""What the name beside it begins with, or who asks has said."""
 _PAST = ("created", "made", "pushed", "ran", "time", "touched", "tried")
 
 
 def table_of(items: Sequence[Any], kind: type[Any], title: str = "") -> Table[Any]:
     """Show values of one kind, a column for each field.
 
-    Of a value within them those fields have one that are different from what is usual.
+    Of a value within them those fields have one that are different from what is usual. People do not see
+    columns that tell nothing, as where no value has a description; programs do.
     """
     paths = [path for field in msgspec.structs.fields(kind) for path in _paths(items, field)]
-    return Table(items, [_column(path, number == 0) for number, path in enumerate(paths)], title)
+    usual = {each.name: each.default for each in msgspec.structs.fields(kind) if not each.required}
+    columns = [_column(path, number == 0) for number, path in enumerate(paths)]
+    return Table(
+        items, [_shown(each, items, usual, number == 0) for number, each in enumerate(columns)], title
+    )
+
+
+def _shown(column: Column, items: Sequence[Any], usual: Mapping[str, Any], is_first: bool) -> Column:
+    look = attrgetter(column.key)
+    nothing = (usual.get(column.key, ""), "", ())
+    is_empty = bool(items) and all(look(item) in nothing for item in items)
+    is_implied = column.key in _IMPLIED and not is_first
+    return column._replace(is_visible=not (is_empty or is_implied))
 
 
 def _paths(items: Sequence[Any], field: FieldInfo) -> list[str]:

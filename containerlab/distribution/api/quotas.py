@@ -54,7 +54,7 @@ class Quotas(Noun):
 
     @operation("PUT /quotas/{organization}", who="administrator")
     def set(self, organization: OrganizationName, limit_bytes: _Bytes | None) -> Quota:
-        """Limit what an organisation keeps; null takes the limit away.
+        """Limit what an organisation keeps; `none`, which is null in JSON, takes the limit away.
 
         What it has already stays, also above the limit; uploads are refused.
         """

@@ -67,7 +67,7 @@ class RetentionReport(msgspec.Struct, frozen=True, kw_only=True):
     is_dry_run: bool
     removals: tuple[Removal, ...]
     spared: tuple[Spared, ...]
-    """Immutable tags."""
+    """Immutable tags, and those that another rule keeps."""
     freed_bytes: int
     """Of blobs that nothing else has, as far as one sees; to administrators those on the disk."""
 

@@ -38,10 +38,13 @@ class Shares(Noun):
     def list(
         self,
         *,
-        direction: Literal["received", "given"] = "received",
+        direction: Literal["received", "given"] | None = None,
         repository: RepositoryName | None = None,
     ) -> Page[Share]:
-        """List what is shared with you, or what you share; of a repository that you manage, all shares."""
+        """List what is shared with you; of a repository that you manage, all its shares.
+
+        With the direction `given`, what you share.
+        """
 
     @operation("DELETE /shares/{repository}/{account}", who="account")
     def remove(self, repository: RepositoryName, account: UserName) -> None:

@@ -39,7 +39,7 @@ class Parameter(NamedTuple):
 
     @property
     def completes(self) -> str:
-        return _COMPLETES.get(self.name, "")
+        return _COMPLETES.get(self.name, " ".join(_choices(self.hint)))
 
     def read(self, word: Any) -> Any:
         """Turn a word into the value. Raises: InvalidInput."""
@@ -82,7 +82,7 @@ def flag_of(operation: Operation, parameter: Parameter) -> Flag:
     """Return how an option is written: its line in the table, or what its name and type say."""
     for name in (f"{operation.name}.{parameter.name}", parameter.name):
         if name in PARAMETERS:
-            return PARAMETERS[name]
+            return _knowing_choices(PARAMETERS[name], parameter.hint)
     reader, several = _reader(parameter.name, parameter.hint), _several(parameter.hint)
     words = f"--{_word(parameter.name)}"
     choices = _choices(several or parameter.hint)
@@ -92,6 +92,12 @@ def flag_of(operation: Operation, parameter: Parameter) -> Flag:
     metavar = "" if reader is units.switch else _word(parameter.name).replace("-", "_").upper()
     collect = tuple if several is not None else None
     return Flag(words, reader, said, metavar, "", collect, completes=" ".join(choices))
+
+
+def _knowing_choices(flag: Flag, hint: Any) -> Flag:
+    """Let an option take no word but those that the registry knows."""
+    choices = _choices(_several(hint) or hint)
+    return flag._replace(parse=v.choice(*choices), completes=" ".join(choices)) if choices else flag
 
 
 def _word(name: str) -> str:

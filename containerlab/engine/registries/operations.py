@@ -101,8 +101,13 @@ class OperationCommand(Command):
 def _table(operation: Operation) -> type:
     """Make the option table of an operation."""
     named = [each for each in parameters(operation) if not each.is_positional and each.name != "after"]
-    hints: dict[str, Any] = {each.name: Annotated[Any, flag_of(operation, each)] for each in named}
+    hints: dict[str, Any] = {_key(each.name): Annotated[Any, flag_of(operation, each)] for each in named}
     return type("Options", (), {"__annotations__": {**hints, **WhereOptions.__annotations__}})
+
+
+def _key(parameter: str) -> str:
+    """Return what an option is called that is no option of the face."""
+    return f"its_{parameter}" if parameter in FACE_FLAGS else parameter
 
 
 def _perform(engine: Engine, operation: Operation, *words: Any, **options: Any) -> Any:
@@ -114,7 +119,9 @@ def _perform(engine: Engine, operation: Operation, *words: Any, **options: Any) 
     positional = [each for each in known if each.is_positional]
     given = {each.name: each.read(word) for each, word in zip(positional, words, strict=False)}
     given |= secrets(operation, options, engine.face) | {
-        name: value for name, value in options.items() if name not in ("password", "old", "secret")
+        name.removeprefix("its_"): value
+        for name, value in options.items()
+        if name not in ("password", "old", "secret")
     }
     with engine.registry.at(host, tls_verify=tls_verify) as registry:
         noun = getattr(registry, operation.name.partition(".")[0])

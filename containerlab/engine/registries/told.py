@@ -79,4 +79,6 @@ def _written(name: str, value: Any) -> Any:
         "seconds": units.format_seconds,
     }
     write = writers.get(kind_of(name))
-    return write(value) if write and not isinstance(value, bool) else value
+    if write and not isinstance(value, bool):
+        return write(value)
+    return f"{value:g}" if isinstance(value, float) else value

@@ -70,8 +70,10 @@ def test_the_export_has_a_line_for_each_event(port: int) -> None:
 
 
 def test_what_is_wrong_is_said_in_a_sentence(port: int) -> None:
-    with pytest.raises(errors.InvalidInput, match="limit: Expected `int` <= 1000"):
+    with pytest.raises(errors.InvalidInput, match="limit: has to be 1000 or less"):
         as_user(port, "root").events.list(limit=5000)
+    with pytest.raises(errors.InvalidInput, match=r"kind: 'nonsense' is not known: one of push, pull, "):
+        as_user(port, "root").events.list(kind="nonsense")  # type: ignore[arg-type]
     with pytest.raises(errors.InvalidInput, match="no event has the number"):
         as_user(port, "root").events.list(after="x")
     with pytest.raises(errors.InvalidInput, match="repository"):

@@ -119,6 +119,14 @@ def test_what_the_server_refuses_is_said_as_by_any_command(conlab: Conlab) -> No
     assert "name: write it like lab\n" in conlab("organization create Team", exit_code=1)
     assert "in the past" in conlab("right grant admin library/ read --until 2001-01-01", exit_code=1)
     assert "not known: 'own'" in conlab("right grant admin lab/ own", exit_code=1)
+    assert "not known: 'pushes'" in conlab("events --kind pushes", exit_code=125)
+    assert "conlab: password: needs 8 characters" in conlab("user create eve --password-stdin", "short\n", 1)
+
+
+def test_an_option_called_as_one_of_every_command_is_its_own(conlab: Conlab) -> None:
+    words = "webhook create http://receiver.example/ --on push --as docker"
+    assert len(conlab(f"{words} --format {{{{.Secret}}}}").strip()) > 16
+    assert json.loads(conlab("webhook ls --json"))[0]["format"] == "docker"
 
 
 def test_a_login_command_is_a_login(reg: RegistryServer, conlab: Conlab) -> None:
@@ -184,7 +192,7 @@ def test_a_later_start_says_how_to_get_in_again(base: Path, tmp_path: Path) -> N
 def test_a_page_is_a_table_in_a_notebook(reg: RegistryServer) -> None:
     page = reg.users.list()
     assert next(iter(page)).name == "admin"
-    assert re.match(r"NAME +ADMIN +DISABLED +DESCRIPTION +CREATED\nadmin +yes +no ", page.to_text())
+    assert re.match(r"NAME +ADMIN +DISABLED +CREATED\nadmin +yes +no ", page.to_text())
     shown = page._repr_mimebundle_()["text/html"]
     assert "<table" in shown
     assert "admin" in shown

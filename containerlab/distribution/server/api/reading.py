@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -80,7 +81,7 @@ def _converted(given: dict[str, Any], kind: type[msgspec.Struct], where: str) ->
     try:
         return msgspec.convert(given, type=kind, strict=False)
     except msgspec.ValidationError as error:
-        raise errors.InvalidInput(f"{where}: {_sentence(error, kind)}") from error
+        raise errors.InvalidInput(_sentence(error, kind, where)) from error
 
 
 def _document(body: bytes, kind: type[msgspec.Struct]) -> msgspec.Struct:
@@ -89,24 +90,48 @@ def _document(body: bytes, kind: type[msgspec.Struct]) -> msgspec.Struct:
     try:
         return msgspec.json.decode(body, type=kind)
     except UNREADABLE as error:
-        raise errors.InvalidInput(f"body: {_sentence(error, kind)}") from error
+        raise errors.InvalidInput(_sentence(error, kind, "body")) from error
 
 
-def _sentence(error: Exception, kind: type[msgspec.Struct] | None = None) -> str:
-    r"""Say what msgspec found, with the place first.
+def _sentence(error: Exception, kind: type[msgspec.Struct] | None = None, whole: str = "") -> str:
+    r"""Say what msgspec found, with the place first, in words of people.
 
     >>> _sentence(ValueError("Expected `int` >= 1 - at `$.limit`"))
-    'limit: Expected `int` >= 1'
+    'limit: has to be 1 or more'
+    >>> _sentence(ValueError("Expected `str` of length >= 8 - at `$.password`"))
+    'password: needs 8 characters or more'
     """
     what, _, place = str(error).partition(" - at `")
     where = place.removesuffix("`").removeprefix("$").removeprefix(".")
-    if "matching regex" in what and kind and (example := _example(where, kind)):
+    hint = typing.get_type_hints(kind, include_extras=True).get(where) if kind else None
+    if "matching regex" in what and (example := _example(hint)):
         what = f"write it like {example}"
-    return f"{where}: {what}" if where else what
+    elif what.startswith("Invalid enum value") and (words := _words(hint)):
+        what = f"{what.removeprefix('Invalid enum value ')} is not known: one of {', '.join(words)}"
+    for found, said in _SAID:
+        what = found.sub(said, what)
+    return f"{where or whole}: {what}"
 
 
-def _example(name: str, kind: type[msgspec.Struct]) -> str:
+_SAID = tuple(
+    (re.compile(found), said)
+    for found, said in (
+        (r"Expected `\w+` of length >= (\d+)", r"needs \1 characters or more"),
+        (r"Expected `\w+` of length <= (\d+)", r"takes \1 characters at most"),
+        (r"Expected `\w+` >= (\S+)", r"has to be \1 or more"),
+        (r"Expected `\w+` <= (\S+)", r"has to be \1 or less"),
+    )
+)
+
+
+def _words(hint: Any) -> tuple[str, ...]:
+    """Return the words of the literal in a type."""
+    if typing.get_origin(hint) is typing.Literal:
+        return typing.get_args(hint)
+    return next((found for each in typing.get_args(hint) if (found := _words(each))), ())
+
+
+def _example(hint: Any) -> str:
     """Return how a field is written: nobody reads a regular expression."""
-    hint = typing.get_type_hints(kind, include_extras=True).get(name)
     metas = [each for part in (hint, *typing.get_args(hint)) for each in getattr(part, "__metadata__", ())]
     return next((str(each.examples[0]) for each in metas if getattr(each, "examples", None)), "")

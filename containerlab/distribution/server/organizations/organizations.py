@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from containerlab import errors
+from containerlab import errors, units
 from containerlab.distribution.api.organizations import Organization, Organizations
 from containerlab.distribution.api.values import Page
 from containerlab.distribution.server import events
@@ -119,7 +119,8 @@ def remove(registry: Registry, identity: Identity, name: str, *, force: bool = F
         rows = connection.execute("SELECT name FROM repositories WHERE organization = ?", (name,)).fetchall()
         if rows and not force:
             raise errors.Conflict(
-                f"organisation {name} has {len(rows)} repositories", "remove them first, or use --force"
+                f"organisation {name} has {units.format_count(len(rows), 'repository')}",
+                "remove them first, or use --force",
             )
         for (repository,) in rows:
             repositories.delete(registry, connection, identity, repository)

@@ -65,7 +65,7 @@ def listed(
     registry: Registry,
     identity: Identity,
     *,
-    direction: Literal["received", "given"] = "received",
+    direction: Literal["received", "given"] | None = None,
     repository: str | None = None,
 ) -> Page[Share]:
     """Return shares that have not ended: those with somebody, those they gave, or those of a repository.
@@ -73,6 +73,9 @@ def listed(
     Raises: NotPermitted, NotFound for a repository that they do not manage.
     """
     require_whole(identity)
+    if direction is None:
+        is_managed = repository is not None and identity.level(repository) >= Level.MANAGE
+        direction = "given" if is_managed else "received"
     where, values = f"{'account' if direction == 'received' else 'given_by'} = ?", (identity.name,)
     if repository is not None and direction == "given":
         where, values = "repositories.name = ?", (repository,)

@@ -134,6 +134,7 @@ def run(registry: Registry, identity: Identity, id: int, *, dry_run: bool = Fals
     found = inspect(registry, identity, id)
     planned = planning.plan(registry, found.policy, partner(registry, id))
     if not dry_run:
+        planned = [msgspec.structs.replace(each, status="waiting") for each in planned]
         with registry.database.writing() as connection:
             for each in planned:
                 copies.put(registry, connection, id, each)

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from containerlab import errors
+from containerlab import errors, units
 from containerlab.distribution.api.retention import Retention, RetentionReport, RetentionRule
 from containerlab.distribution.api.values import Page
 from containerlab.distribution.server import events
@@ -23,6 +23,7 @@ from containerlab.distribution.server.rights import SYSTEM, Identity
 from containerlab.distribution.server.rules import immutability, rules
 from containerlab.distribution.server.rules.retention_plan import (
     DAY_S,
+    NEW,
     Contents,
     Manifest,
     Plan,
@@ -46,8 +47,6 @@ __all__ = [
 ]
 
 _KIND = "retention"
-_NEW = 0
-"""Number of a rule that is not made yet."""
 _EVERY_S = {"hourly": 3600.0, "daily": DAY_S, "weekly": 7 * DAY_S}
 
 
@@ -127,7 +126,7 @@ def preview(
     Raises: NotPermitted, InvalidInput.
     """
     require_managed(identity, scope, "try retention")
-    number, rule = replacing or _NEW, _checked(Rule(**wishes))
+    number, rule = replacing or NEW, _checked(Rule(**wishes))
     release = Release(registry, identity, is_dry_run=True)
     plans = []
     for repository in catalog.within(registry, scope):
@@ -209,7 +208,8 @@ def apply(
         manifests.delete_manifest(registry, connection, identity, repository, digest)
     releasing.let_go(registry, connection, repository.id, found.released)
     if found.removals:
-        said = f"{len(tags)} tags and {len(gone)} manifests went"
+        count = units.format_count
+        said = f"{count(len(tags), 'tag')} and {count(len(gone), 'manifest')} went"
         events.note(registry, connection, identity, "retention", repository=repository.name, detail=said)
     return found
 

@@ -10,13 +10,16 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from containerlab import units
 from containerlab.distribution.api.retention import Removal, Schedule, Spared
 from containerlab.distribution.server.rules.patterns import Selection
 from containerlab.oci.attached import subject_of
 
-__all__ = ["DAY_S", "Contents", "Manifest", "Plan", "Rule", "Rules", "Tag", "plan"]
+__all__ = ["DAY_S", "NEW", "Contents", "Manifest", "Plan", "Rule", "Rules", "Tag", "plan"]
 
 DAY_S = 86400.0
+NEW = 0
+"""Number of a rule that is not made yet."""
 
 
 class Rule(Selection, frozen=True, kw_only=True):
@@ -82,8 +85,11 @@ def plan(contents: Contents, rules: Rules, now: float) -> Plan:
     """Decide what goes."""
     tags = {tag.name: tag for tag in contents.tags}
     attached = {name for name in tags if subject_of(name) and not rules.is_immutable(name)}
-    wanted = _let_go([tag for tag in contents.tags if tag.name not in attached], contents, rules, now)
-    spared = [name for name in wanted if rules.is_immutable(name)]
+    wanted, keepers = _let_go(
+        [tag for tag in contents.tags if tag.name not in attached], contents, rules, now
+    )
+    spared = {name: f"{_rule(number)} keeps it" for name, number in keepers.items() if name in wanted}
+    spared |= {name: "immutable" for name in wanted if rules.is_immutable(name)}
     going = {name: why for name, why in wanted.items() if name not in spared}
     manifests = _gone(contents, attached, going, rules, now)
     for name in attached:
@@ -98,22 +104,28 @@ def plan(contents: Contents, rules: Rules, now: float) -> Plan:
             ),
             *(Removal(repository=repository, digest=digest, why=why) for digest, why in manifests.items()),
         ],
-        [Spared(repository=repository, tag=name, why=f"immutable; {wanted[name]}") for name in spared],
+        [Spared(repository=repository, tag=name, why=f"{spared[name]}; {wanted[name]}") for name in spared],
         _released(contents, manifests),
     )
 
 
-def _let_go(tags: Sequence[Tag], contents: Contents, rules: Rules, now: float) -> dict[str, str]:
-    """Return the tags that a rule lets go and none keeps, with the reason."""
-    kept: set[str] = set()
+def _let_go(
+    tags: Sequence[Tag], contents: Contents, rules: Rules, now: float
+) -> tuple[dict[str, str], dict[str, int]]:
+    """Return the tags that a rule lets go, with the reason, and those that a rule keeps, with its number."""
+    kept: dict[str, int] = {}
     reasons: dict[str, str] = {}
     for number, rule in rules.rules.items():
         if rule.has_limit:
             let_go = dict(_judge([tag for tag in tags if rule.has(tag.name)], rule, contents, now))
-            kept |= {name for name, why in let_go.items() if not why}
+            kept |= {name: number for name, why in let_go.items() if not why}
             if number in rules.running:
-                reasons |= {name: f"rule {number}: {why}" for name, why in let_go.items() if why}
-    return {name: why for name, why in reasons.items() if name not in kept}
+                reasons |= {name: f"{_rule(number)}: {why}" for name, why in let_go.items() if why}
+    return reasons, kept
+
+
+def _rule(number: int) -> str:
+    return "this rule" if number == NEW else f"rule {number}"
 
 
 def _judge(tags: Sequence[Tag], rule: Rule, contents: Contents, now: float) -> Iterator[tuple[str, str]]:
@@ -128,7 +140,7 @@ def _judge(tags: Sequence[Tag], rule: Rule, contents: Contents, now: float) -> I
         age_days = (now - moment(tag)) / DAY_S
         is_last = rule.keep_last is not None and position < rule.keep_last
         is_young = rule.older_than_days is not None and age_days <= rule.older_than_days
-        reasons = [f"{rule.by} {age_days:.1f} days ago"]
+        reasons = [f"{rule.by} {units.format_age(moment(tag), now)}"]
         if rule.keep_last is not None:
             reasons.append(f"not among the last {rule.keep_last}")
         if rule.older_than_days is not None:

@@ -58,7 +58,7 @@ def test_what_goes_is_in_the_audit_log(filled: Registry, admin: Identity) -> Non
         ("delete", "", "admin"),
         ("tag.delete", "v0", "admin"),
     ]
-    assert newest[0].detail == "1 tags and 1 manifests went"
+    assert newest[0].detail == "1 tag and 1 manifest went"
 
 
 def test_immutable_tags_stay(filled: Registry, admin: Identity) -> None:

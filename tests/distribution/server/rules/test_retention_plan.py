@@ -85,7 +85,7 @@ def repository() -> Repository:
 def test_the_last_ones_stay(repository: Repository) -> None:
     found = repository.after(Rule(keep_last=4))
     assert (tags_of(found), manifests_of(found)) == ({"v5", "v6"}, {"m5", "m6"})
-    assert found.removals[0].why == "rule 1: pushed 50.0 days ago, not among the last 4"
+    assert found.removals[0].why == "rule 1: pushed 50 days ago, not among the last 4"
     assert found.released == {digest(name) for name in ("m5", "m6", "layer-m5", "layer-m6")}
 
 
@@ -113,6 +113,14 @@ def test_what_one_rule_keeps_stays(repository: Repository) -> None:
     assert tags_of(repository.after(patient, strict)) == {"v5", "v6"}
 
 
+def test_what_another_rule_keeps_is_said(repository: Repository) -> None:
+    found = repository.after(Rule(keep_last=4), Rule(older_than_days=55), running=[1])
+    assert tags_of(found) == {"v6"}
+    assert [(each.tag, each.why) for each in found.spared] == [
+        ("v5", "rule 2 keeps it; rule 1: pushed 50 days ago, not among the last 4")
+    ]
+
+
 def test_a_rule_that_does_not_run_keeps_but_takes_nothing(repository: Repository) -> None:
     strict, patient = Rule(keep_last=1), Rule(older_than_days=45)
     assert tags_of(repository.after(strict, patient, running=[1])) == {"v5", "v6"}
@@ -129,7 +137,7 @@ def test_immutable_tags_are_spared_and_said(repository: Repository) -> None:
     found = repository.after(Rule(keep_last=4), immutable=["v6"])
     assert (tags_of(found), manifests_of(found)) == ({"v5"}, {"m5"})
     assert [(each.tag, each.why) for each in found.spared] == [
-        ("v6", "immutable; rule 1: pushed 60.0 days ago, not among the last 4")
+        ("v6", "immutable; rule 1: pushed 2 months ago, not among the last 4")
     ]
 
 
