@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from containerlab import errors
 from containerlab.distribution.server.rights import Identity, Level, organization_of, require
 from containerlab.oci import distribution
 
-__all__ = ["covers", "manages", "repository_of", "require_managed"]
+__all__ = ["covers", "manages", "repository_of", "require_managed", "require_meant"]
 
 
 def covers(scope: str, repository: str) -> bool:
@@ -43,6 +45,22 @@ def require_managed(identity: Identity, scope: str, what: str) -> None:
     if identity.limits is not None:
         raise errors.NotPermitted(f"a token for repositories cannot {what}", "log in as a user")
     require(_level(identity, scope), Level.MANAGE, f"{what} for {scope or 'the whole registry'}")
+
+
+def require_meant(connection: sqlite3.Connection, identity: Identity, scope: str) -> None:
+    """Refuse an organisation without its slash: a rule for a repository of that name would do nothing.
+
+    Raises: NotFound.
+    """
+    if "/" in scope or identity.level_in(scope) < Level.READ:
+        return
+    repositories, organizations = connection.execute(
+        "SELECT (SELECT count(*) FROM repositories WHERE name = ?1),"
+        " (SELECT count(*) FROM organizations WHERE name = ?1)",
+        (scope,),
+    ).fetchone()
+    if organizations and not repositories:
+        raise errors.NotFound(f"no such repository: {scope}", f"write {scope}/ for the organisation {scope}")
 
 
 def _level(identity: Identity, scope: str) -> Level:

@@ -18,7 +18,7 @@ from containerlab.distribution.server.rights import (
     require_person,
     require_whole,
 )
-from containerlab.distribution.server.scopes import manages, repository_of, require_managed
+from containerlab.distribution.server.scopes import manages, repository_of, require_managed, require_meant
 
 __all__ = ["check_end", "grant", "listed", "revoke"]
 
@@ -42,6 +42,7 @@ def grant(
         raise errors.InvalidInput("a right is on an organisation or a repository", "write lab/ or lab/base")
     require_managed(identity, scope, "give rights")
     with registry.database.writing() as connection:
+        require_meant(connection, identity, scope)
         check_end(registry, connection, identity, scope, until)
         # A right on what is not there would be somebody's when somebody else makes it.
         catalog.require_organization(connection, organization_of(scope))
@@ -108,6 +109,7 @@ def revoke(registry: Registry, identity: Identity, account: str, scope: str) -> 
     with registry.database.writing() as connection:
         gone = connection.execute("DELETE FROM rights WHERE account = ? AND scope = ?", (account, scope))
         if not gone.rowcount:
+            require_meant(connection, identity, scope)
             raise errors.NotFound(f"{account} has no right on {scope}", "see right ls")
         _note(registry, connection, identity, scope, f"{account} has no right on {scope} any more")
 

@@ -32,7 +32,7 @@ from containerlab.distribution.server.rules.retention_plan import (
     Tag,
     plan,
 )
-from containerlab.distribution.server.scopes import require_managed
+from containerlab.distribution.server.scopes import require_managed, require_meant
 
 __all__ = [
     "apply",
@@ -107,7 +107,7 @@ def run(registry: Registry, identity: Identity, scope: str = "", *, dry_run: boo
     Raises: NotPermitted, InvalidInput.
     """
     require_managed(identity, scope, "carry out retention")
-    require_something(registry, scope)
+    require_something(registry, identity, scope)
     release = Release(registry, identity, is_dry_run=dry_run)
     plans = []
     for repository in catalog.within(registry, scope):
@@ -175,12 +175,13 @@ def _distinct(registry: Registry, scopes: Collection[str]) -> list[Repository]:
     return list(found.values())
 
 
-def require_something(registry: Registry, scope: str) -> None:
+def require_something(registry: Registry, identity: Identity, scope: str) -> None:
     """Raise NotFound for a repository or an organisation that is not there."""
     kind, name = ("organisation", scope[:-1]) if scope.endswith("/") else ("repository", scope)
     table = "organizations" if kind == "organisation" else "repositories"
     with registry.reader.reading() as connection:
         is_there = connection.execute(f"SELECT 1 FROM {table} WHERE name = ?", (name,)).fetchone()
+        require_meant(connection, identity, scope)
     if scope and not is_there:
         raise errors.NotFound(f"no such {kind}: {name}")
 

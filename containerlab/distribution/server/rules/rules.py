@@ -11,7 +11,7 @@ from containerlab import errors
 from containerlab.distribution.server import events
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, Level, organization_of
-from containerlab.distribution.server.scopes import manages, repository_of, require_managed
+from containerlab.distribution.server.scopes import manages, repository_of, require_managed, require_meant
 
 __all__ = ["COLUMNS", "Kept", "about", "add", "change", "find", "listed", "remove"]
 
@@ -42,6 +42,7 @@ def add(registry: Registry, identity: Identity, kind: str, scope: str, document:
     require_managed(identity, scope, f"make a rule of {kind}")
     written = msgspec.json.encode(document).decode()
     with registry.database.writing() as connection:
+        require_meant(connection, identity, scope)
         count = connection.execute(
             "SELECT count(*) FROM rules WHERE scope = ? AND kind = ?", (scope, kind)
         ).fetchone()[0]

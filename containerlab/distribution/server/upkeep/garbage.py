@@ -36,7 +36,7 @@ def collect(
     Raises: NotPermitted, InvalidInput.
     """
     require_managed(identity, scope, "collect garbage")
-    retention.require_something(registry, scope)
+    retention.require_something(registry, identity, scope)
     grace_s = registry.settings.grace_s if grace_s is None else grace_s
     release = Release(registry, identity, is_dry_run=dry_run)
     manifests = links = 0

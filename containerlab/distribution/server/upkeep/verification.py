@@ -45,7 +45,7 @@ def verify(
     Raises: NotPermitted, InvalidInput.
     """
     require_managed(identity, "" if discard else scope, "verify")
-    retention.require_something(registry, scope)
+    retention.require_something(registry, identity, scope)
     return _verified(registry, identity, scope, discard)
 
 

@@ -23,7 +23,7 @@ from containerlab.distribution.server import events
 from containerlab.distribution.server.api.binding import serves
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity
-from containerlab.distribution.server.scopes import manages, repository_of, require_managed
+from containerlab.distribution.server.scopes import manages, repository_of, require_managed, require_meant
 from containerlab.distribution.server.webhooks import deliveries, targets
 from containerlab.distribution.server.webhooks.deliveries import Wishes
 from containerlab.distribution.server.webhooks.posting import Poster
@@ -62,6 +62,7 @@ def create(
     _check(registry, url)
     secret = _checked_secret(secret or randomness.token_urlsafe(32))
     with registry.database.writing() as connection:
+        require_meant(connection, identity, scope)
         count = connection.execute("SELECT count(*) FROM webhooks WHERE scope = ?", (scope,)).fetchone()[0]
         if count >= _MOST:
             raise errors.Conflict(f"there are {count} webhooks for this scope already", "remove one")

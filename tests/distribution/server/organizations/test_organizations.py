@@ -14,6 +14,8 @@ from containerlab.distribution.server.content import catalog
 from containerlab.distribution.server.organizations import grants, organizations, repositories, sharing
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import ANONYMOUS, SYSTEM, Identity, Level
+from containerlab.distribution.server.rules import immutability, retention
+from containerlab.distribution.server.webhooks import webhooks
 from tests.distribution.server import grounds
 from tests.distribution.server.grounds import ADDRESS, PASSWORD, basic, logged_in, opened
 
@@ -332,6 +334,26 @@ def test_a_manager_gives_nothing_for_longer_than_they_have_it(
 def test_a_scope_is_an_organisation_or_a_repository(registry: Registry, admin: Identity, scope: str) -> None:
     with pytest.raises(errors.InvalidInput):
         grants.grant(registry, admin, "admin", scope, "read")
+
+
+def test_an_organisation_without_its_slash_is_no_repository_to_come(
+    registry: Registry, admin: Identity, user: User
+) -> None:
+    """A rule for a repository `lab` would protect nothing, and nobody would know."""
+    user("bob")
+    for act in (
+        lambda scope: immutability.set_rule(registry, admin, scope, tags=("v*",)),
+        lambda scope: webhooks.create(registry, admin, "https://receiver.example/", scope),
+        lambda scope: grants.grant(registry, admin, "bob", scope, "read"),
+        lambda scope: grants.revoke(registry, admin, "bob", scope),
+        lambda scope: retention.run(registry, admin, scope),
+    ):
+        with pytest.raises(errors.NotFound, match="no such repository: lab") as caught:
+            act("lab")
+        assert caught.value.hint == "write lab/ for the organisation lab"
+    push(registry, "lab")
+    immutability.set_rule(registry, admin, "lab", tags=("v*",))
+    immutability.set_rule(registry, admin, "lab/later", tags=("v*",))
 
 
 def test_rights_need_somebody_and_something(
