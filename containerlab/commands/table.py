@@ -46,7 +46,6 @@ class Argument(NamedTuple):
 ImageName = Annotated[str, Argument("IMAGE", "image")]
 ContainerName = Annotated[str, Argument("CONTAINER", "container")]
 VolumeName = Annotated[str, Argument("VOLUME", "volume")]
-FileName = Annotated[str, Argument("FILE", "file")]
 Args = Annotated[Sequence[str], Argument("COMMAND [ARG...]", "rest")]
 """All words that are left; they belong to the program, options among them too."""
 
