@@ -145,8 +145,8 @@ class Authorization:
             )
         return ""
 
-    def why_refused(self) -> str:
-        """Return the hint for a request that was refused in the end."""
+    def why_refused(self, is_known: bool = False) -> str:
+        """Return the hint for a request that was refused in the end; is_known: though the login was right."""
         if self._server and self._server.trust != "trusted" and self._credentials:
             host = urlsplit(self._server.realm).netloc
             return (
@@ -155,6 +155,8 @@ class Authorization:
             )
         if self._credentials:
             who = self._credentials.username or "this login"
+            if is_known:
+                return f"that was asked as {plain(who)}; to be somebody else: conlab login {self._registry}"
             return f"{plain(who)} may not do this, or the password is wrong: conlab login {self._registry}"
         return f"conlab login {self._registry}"
 

@@ -260,7 +260,7 @@ class Exchange:
                 body = answer.read(_MAX_REFUSAL)
         hint = ""
         if answer.status in (401, 403):
-            hint = self._authorization().why_refused()
+            hint = self._authorization().why_refused(is_known=answer.status == 403)
         elif answer.status in (429, 503) and (later := answer.headers.get("Retry-After")):
             hint = f"it says when to try again: {plain(later)}"
         parts = urlsplit(call.url)

@@ -637,6 +637,14 @@ def test_what_a_registry_says_is_shown_harmless_and_short() -> None:
         assert len(caught.value.message) < 1200
 
 
+def test_the_login_is_not_blamed_where_it_was_right() -> None:
+    body = registry_problem("DENIED", "tag v1 is immutable")
+    with Peer(lambda request: respond(403, body)) as peer, _exchange(peer, ADA) as exchange:
+        with pytest.raises(errors.NotPermitted, match="immutable") as caught:
+            _get(exchange)
+        assert caught.value.hint == f"that was asked as ada; to be somebody else: conlab login {peer.host}"
+
+
 def registry_problem(code: str, message: str) -> bytes:
     import msgspec
 

@@ -75,8 +75,16 @@ def error_of(status: int, body: bytes) -> LabError:
     try:
         problem = msgspec.json.decode(body, type=Problem)
     except UNREADABLE:
-        problem = Problem(title="", status=status, detail=f"the server answered with status {status}")
+        problem = _unreadable(status)
     kind = getattr(errors, problem.type.removeprefix(_TYPE), None)
     if not (isinstance(kind, type) and issubclass(kind, LabError) and kind.__name__ in errors.__all__):
         kind = next((each for each, code in STATUSES.items() if code == status), LabError)
     return kind(problem.detail, problem.hint)
+
+
+def _unreadable(status: int) -> Problem:
+    detail, hint = f"the server answered with status {status}", ""
+    if status in (404, 405, 501):
+        detail = f"this registry has not the API that only containerlab's has: it answered with {status}"
+        hint = "name one that `conlab registry serve` runs: --registry, $CONTAINERLAB_REGISTRY"
+    return Problem(title="", status=status, detail=detail, hint=hint)

@@ -21,6 +21,7 @@ from containerlab.engine.engine import Engine
 from containerlab.engine.registries.operation_words import flag_of, parameters
 from containerlab.engine.registries.operations import OperationCommand
 from containerlab.engine.registries.serving import RegistryServer
+from tests.distribution.peers import Peer, Request, respond
 from tests.engine.registries.conlab import Conlab, logged_in
 
 
@@ -121,6 +122,14 @@ def test_what_the_server_refuses_is_said_as_by_any_command(conlab: Conlab) -> No
     assert "not known: 'own'" in conlab("right grant admin lab/ own", exit_code=1)
     assert "not known: 'pushes'" in conlab("events --kind pushes", exit_code=125)
     assert "conlab: password: needs 8 characters" in conlab("user create eve --password-stdin", "short\n", 1)
+
+
+def test_a_registry_of_another_kind_is_told(conlab: Conlab) -> None:
+    def answer(request: Request) -> list[bytes]:
+        return respond(200, b"{}") if request.path == "/v2/" else respond(404, b"404 page not found\n")
+
+    with Peer(answer) as peer:
+        assert "that only containerlab's has" in conlab(f"whoami --registry {peer.host}", exit_code=1)
 
 
 def test_an_option_called_as_one_of_every_command_is_its_own(conlab: Conlab) -> None:
