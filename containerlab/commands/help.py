@@ -39,7 +39,7 @@ def help_text(path: tuple[str, ...] = (), width: int = 80) -> str:
 
 
 def _command_help(command: Command, width: int) -> str:
-    lines = [f"usage: {usage(command)}", ""]
+    lines = [*_hanging(f"usage: {usage(command)}", width, 7), ""]
     lines += _wrapped(inspect.cleandoc(command.method.__doc__ or ""), width)
     names = sorted({" ".join(path) for path in command.paths} - {command.name})
     if names:
@@ -57,6 +57,12 @@ def _wrapped(text: str, width: int) -> list[str]:
         laid_out = "\n " in paragraph
         lines += ["", *(paragraph.splitlines() if laid_out else textwrap.wrap(paragraph, width))]
     return lines[1:]
+
+
+def _hanging(text: str, width: int, indent: int) -> list[str]:
+    return textwrap.wrap(
+        text, width, subsequent_indent=" " * indent, break_on_hyphens=False, break_long_words=False
+    )
 
 
 def _all_flags(command: Command) -> list[Flag]:
@@ -87,9 +93,11 @@ def _group_help(path: tuple[str, ...], known: dict[tuple[str, ...], Command], wi
     groups = sorted({known_path[length - 1] for known_path in below if len(known_path) > length})
     lines = [f"usage: {' '.join([_PROGRAM, *path])} COMMAND", "", "commands:"]
     for name, summary in sorted(direct.items()):
-        lines += textwrap.wrap(summary, width, initial_indent=f"  {name:<14}", subsequent_indent=" " * 16)
+        lines += [f"  {name}"] if len(name) >= 14 else []
+        begun = " " * 16 if len(name) >= 14 else f"  {name:<14}"
+        lines += textwrap.wrap(summary, width, initial_indent=begun, subsequent_indent=" " * 16)
     if groups:
-        lines += ["", f"groups of commands: {', '.join(groups)}"]
+        lines += ["", *_hanging(f"groups of commands: {', '.join(groups)}", width, 2)]
     return "\n".join([*lines, "", f"`{' '.join([_PROGRAM, *path])} COMMAND --help` says more."])
 
 

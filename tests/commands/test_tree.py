@@ -29,8 +29,15 @@ def test_every_command_has_help_that_fits_a_terminal() -> None:
         text = help_text(path)
         assert command.summary(), path
         assert text.startswith("usage: conlab ")
-        described = text.partition("\n")[2]
-        assert max(len(line) for line in described.splitlines() if not line.startswith("also:")) <= 80, path
+        assert max(len(line) for line in text.splitlines() if not line.startswith("also:")) <= 80, path
+
+
+def test_every_group_has_help_that_fits_a_terminal() -> None:
+    for group in {path[:length] for path in commands() for length in range(len(path))}:
+        text = help_text(group)
+        assert max(map(len, text.splitlines())) <= 80, group
+        for line in text.partition("commands:\n")[2].partition("\n\n")[0].splitlines():
+            assert line[:16].endswith("  ") or line == f"  {line.strip()}", line
 
 
 def test_words_that_two_methods_claim_are_noticed() -> None:

@@ -62,7 +62,7 @@ REFERRERS = (
     Column("digest", "DIGEST", lambda row: row.digest, "digest", "Digest"),
     Column("artifact_type", "TYPE", lambda row: row.artifact_type, "text", "ArtifactType"),
     Column("size_bytes", "SIZE", lambda row: row.size, "size", "Size"),
-    Column("annotations", "ANNOTATIONS", lambda row: row.annotations, "below", "Annotations"),
+    Column("annotations", "ANNOTATIONS", lambda row: row.annotations, is_visible=False),
 )
 
 
@@ -86,7 +86,12 @@ def tags(name: str, options: Options) -> Table[RemoteTag]:
             from containerlab.distribution.transfer import parallel
 
             found = parallel.each(found, lambda tag: _described(remote, tag), _QUESTIONS, remote.close)
-    shown = [column._replace(is_visible=True) for column in TAGS] if options.get("long") else TAGS
+    # The size of a manifest would be taken for that of its image, which costs a request that is counted.
+    shown = (
+        [column._replace(is_visible=column.key != "size_bytes") for column in TAGS]
+        if options.get("long")
+        else TAGS
+    )
     return Table(found, shown)
 
 

@@ -125,7 +125,7 @@ def test_what_the_server_refuses_is_said_as_by_any_command(conlab: Conlab) -> No
 
 
 def test_a_registry_of_another_kind_is_told(conlab: Conlab) -> None:
-    def answer(request: Request) -> list[bytes]:
+    def answer(request: Request) -> bytes:
         return respond(200, b"{}") if request.path == "/v2/" else respond(404, b"404 page not found\n")
 
     with Peer(answer) as peer:
