@@ -25,6 +25,7 @@ __all__ = ["Sockets", "context", "manager"]
 
 _KEPT = 16
 _PIECE = 128 << 10
+_MOST_INTERIM = 20
 
 
 class Sockets:
@@ -80,11 +81,29 @@ def manager(
 
 
 def _pools(sockets: Sockets, is_public_only: bool) -> dict[str, type]:
+    from http.client import HTTPException, HTTPResponse
+
     from urllib3.connection import HTTPConnection, HTTPSConnection
     from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
     from urllib3.exceptions import HTTPError
 
+    class Announced(HTTPResponse):
+        """Passes over what comes before the answer, of whatever kind (RFC 9110, 15.2), as long as it ends."""
+
+        _interim = 0
+
+        def _read_status(self) -> tuple[str, int, str]:
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # not in typeshed
+            if 100 <= status < 200 and status != 101:
+                self._interim += 1
+                if self._interim > _MOST_INTERIM:
+                    raise HTTPException(f"more than {_MOST_INTERIM} answers that are none")
+                status = 100  # which is what http.client passes over
+            return version, status, reason
+
     class Guarded(HTTPConnection):
+        response_class = Announced
+
         def connect(self) -> None:
             super().connect()
             sockets.keep(self.sock)

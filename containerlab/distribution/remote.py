@@ -39,7 +39,8 @@ ACCEPTED = (
 """What is asked for when nothing else is said."""
 _UNTYPED = ("", "application/json", "application/octet-stream", "text/plain")
 """What servers that only hand out files call a manifest: its own words count then."""
-_MOST_LIST_BYTES = 32 << 20
+_MOST_LIST_BYTES, _MOST_LISTED_BYTES, _MOST_PAGES = 32 << 20, 256 << 20, 20_000
+"""Of one page, and of all: a million tags by hundreds fit in."""
 _CHANGE, _DELETE = "pull,push", "pull,delete"
 _T = TypeVar("_T")
 
@@ -300,11 +301,19 @@ class Remote:
         return ask(registry)
 
     def _pages(self, url: str, query: Sequence[tuple[str, str]], scope: str) -> Iterator[bytes]:
+        """Go through the pages of a list. Raises: CorruptContent when it seems to have no end."""
         seen = set()
+        total = 0
         while url and url not in seen:
             seen.add(url)
             with self._registry.request("GET", url, query=query, scope=scope) as answer:
-                yield answer.read(_MOST_LIST_BYTES)
+                raw = answer.read(_MOST_LIST_BYTES)
+                total += len(raw)
+                if len(seen) > _MOST_PAGES or total > _MOST_LISTED_BYTES:
+                    raise errors.CorruptContent(
+                        f"{self.reference.registry} goes on and on with its list: {len(seen)} pages so far"
+                    )
+                yield raw
                 query = ()
                 url = distribution.next_link(answer.headers.get("Link", ""), answer.url) or ""
 

@@ -6,6 +6,7 @@ Source: OCI distribution-spec 1.1, Pushing Blobs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 from urllib.parse import urljoin
@@ -23,6 +24,7 @@ __all__ = ["Session", "begin", "upload"]
 _AT_ONCE_BYTES = 1 << 20
 """So much goes along with the request that ends the session: there is little to resume."""
 _LARGEST_CHUNK, _SMALLEST_CHUNK = 16 << 20, 1 << 20
+_LENGTH = re.compile(r"[0-9]{1,15}")
 _MOST_FAILURES = 5
 """Without a byte between them."""
 _SCOPE = "pull,push"
@@ -200,8 +202,12 @@ class _Sending:
             expect=(202, 404, 413, 416),
         ) as answer:
             if answer.status == 202:
-                self._failures = 0
-                return _session(answer, session), _accepted(answer, end)
+                accepted = _accepted(answer, end)
+                if accepted > offset:
+                    self._failures = 0
+                else:  # it throws away what it takes
+                    self._count_failure()
+                return _session(answer, session), accepted
             if answer.status == 413:
                 self._make_smaller(step, max(_SMALLEST_CHUNK, session.least_chunk))
                 return None, 0
@@ -267,7 +273,7 @@ def _session(answer: Answer, before: Session | None = None) -> Session:
         raise errors.Unavailable("the registry opened an upload without saying where", "it is no registry?")
     least = answer.headers.get("OCI-Chunk-Min-Length", "")
     kept = before.least_chunk if before else 0
-    return Session(urljoin(answer.url, location), int(least) if least.isdigit() else kept)
+    return Session(urljoin(answer.url, location), int(least) if _LENGTH.fullmatch(least) else kept)
 
 
 def _accepted(answer: Answer, usual: int) -> int:

@@ -15,7 +15,8 @@ from containerlab.oci.platform import Platform
 
 __all__ = ["EVERY", "Wanted", "chosen", "only", "read"]
 
-_MOST_DEPTH = 3
+_MOST_DEPTH, _MOST = 3, 10_000
+"""How deep indexes may lie in each other, and to how many manifests one may lead."""
 EVERY = "all"
 
 
@@ -66,7 +67,7 @@ def chosen(
     if not isinstance(root.document, Index):
         yield root
         return
-    found = list(_chosen(root, wanted, child, 0))
+    found = list(_Choice(wanted, child).made(root))
     missing = _missing(found, wanted)
     if missing:
         offered = _offered(root.document)
@@ -77,17 +78,34 @@ def chosen(
     yield from found
 
 
-def _chosen(
-    at: Fetched, wanted: Wanted, child: Callable[[Descriptor], Fetched], depth: int
-) -> Iterator[Fetched]:
-    yield at
-    document = at.document
-    if not isinstance(document, Index):
-        return
-    if depth == _MOST_DEPTH:
-        raise errors.CorruptContent(f"index {at.descriptor.digest} is nested too deeply")
-    for descriptor in _entries(document, wanted):
-        yield from _chosen(child(descriptor), wanted, child, depth + 1)
+class _Choice:
+    """What is chosen below an index; the same is fetched once, however often indexes name it."""
+
+    def __init__(self, wanted: Wanted, child: Callable[[Descriptor], Fetched]) -> None:
+        self._wanted, self._child = wanted, child
+        self._fetched: dict[str, Fetched] = {}
+        self._named: set[tuple[str, str]] = set()
+
+    def made(self, at: Fetched, depth: int = 0) -> Iterator[Fetched]:
+        yield at
+        document = at.document
+        if not isinstance(document, Index):
+            return
+        if depth == _MOST_DEPTH:
+            raise errors.CorruptContent(f"index {at.descriptor.digest} is nested too deeply")
+        for descriptor in _entries(document, self._wanted):
+            name = descriptor.digest, str(descriptor.platform)
+            if name not in self._named:
+                self._named.add(name)
+                yield from self.made(self._fetch(descriptor), depth + 1)
+
+    def _fetch(self, descriptor: Descriptor) -> Fetched:
+        if descriptor.digest in self._fetched:
+            return Fetched(descriptor, self._fetched[descriptor.digest].raw)
+        if len(self._fetched) >= _MOST:
+            raise errors.CorruptContent(f"the index leads to more than {_MOST} manifests")
+        self._fetched[descriptor.digest] = fetched = self._child(descriptor)
+        return fetched
 
 
 def _entries(index: Index, wanted: Wanted) -> Iterator[Descriptor]:
