@@ -219,7 +219,8 @@ class Exchange:
                     return answer
                 answer.discard()
                 if wait_s > _TOLD_S:
-                    self._tell(f"is busy: trying again in {wait_s:.0f} s")
+                    state = "is busy" if answer.status == 429 else "cannot answer now"
+                    self._tell(f"{state}: trying again in {wait_s:.0f} s")
             if self._closed.wait(wait_s or 0):
                 break
         raise _closed(self.endpoint)

@@ -50,7 +50,8 @@ class Served(NamedTuple):
 def create(registry: Registry, identity: Identity, policy: UpstreamPolicy) -> Upstream:
     """Begin to look for what is missing in another registry.
 
-    Raises: NotPermitted, InvalidInput; AlreadyExists when the prefix has one.
+    Raises: NotPermitted, InvalidInput; AlreadyExists when the prefix has one; Conflict when its organisation
+        is there and private, and it is not.
     """
     require_managed(identity, "", "set up an upstream")
     _check(registry, policy)
@@ -91,7 +92,7 @@ def inspect(registry: Registry, identity: Identity, id: int) -> Upstream:
 def update(registry: Registry, identity: Identity, id: int, change: UpstreamChange) -> Upstream:
     """Change what is given.
 
-    Raises: NotPermitted, NotFound, InvalidInput, AlreadyExists.
+    Raises: NotPermitted, NotFound, InvalidInput, AlreadyExists, Conflict.
     """
     policy, password = changed(inspect(registry, identity, id).policy, change)
     _check(registry, policy)
@@ -224,6 +225,12 @@ def _provide_organization(registry: Registry, connection: sqlite3.Connection, po
             "INSERT OR IGNORE INTO organizations (name, is_public, created) VALUES (?, ?, ?)",
             (name, policy.is_public, registry.now()),
         )
+        row = connection.execute("SELECT is_public FROM organizations WHERE name = ?", (name,)).fetchone()
+        if policy.is_public and not row[0]:
+            raise errors.Conflict(
+                f"organisation {name} is there already, and what is new in it is private",
+                f"make it public first: registry organization update {name} --public",
+            )
 
 
 def _rows(registry: Registry) -> list[tuple[Any, ...]]:

@@ -24,6 +24,7 @@ from containerlab.distribution.credentials import ANONYMOUS, Credentials
 from containerlab.distribution.endpoints import endpoint
 from containerlab.distribution.exchange import Exchange
 from containerlab.distribution.remote import Fetched, Remote
+from containerlab.distribution.server.organizations import organizations
 from containerlab.distribution.server.registry import Registry, Settings
 from containerlab.distribution.server.rights import SYSTEM
 from containerlab.distribution.server.upstreams import upstreams
@@ -518,4 +519,15 @@ def test_longest_prefix_counts(tmp_path: Path) -> None:
         ("two.example", "p/x"),
         ("docker.io", "hubble/x"),
     ]
+    registry.close()
+
+
+def test_what_cannot_be_public_is_not_promised(tmp_path: Path) -> None:
+    registry = Registry(Settings(storage=str(tmp_path / "home"), allows_private_targets=True))
+    made = upstreams.create(registry, SYSTEM, UpstreamPolicy(prefix="hub", registry="docker.io"))
+    with pytest.raises(errors.Conflict, match="organisation hub is there already"):
+        upstreams.update(registry, SYSTEM, made.id, UpstreamChange(is_public=True))
+    assert upstreams.listed(registry, SYSTEM).items == (made,)
+    organizations.update(registry, SYSTEM, "hub", is_public=True)
+    assert upstreams.update(registry, SYSTEM, made.id, UpstreamChange(is_public=True)).policy.is_public
     registry.close()
