@@ -524,10 +524,11 @@ def test_longest_prefix_counts(tmp_path: Path) -> None:
 
 def test_what_cannot_be_public_is_not_promised(tmp_path: Path) -> None:
     registry = Registry(Settings(storage=str(tmp_path / "home"), allows_private_targets=True))
-    made = upstreams.create(registry, SYSTEM, UpstreamPolicy(prefix="hub", registry="docker.io"))
+    organizations.create(registry, SYSTEM, "hub")
+    policy = UpstreamPolicy(prefix="hub", registry="docker.io", is_public=True)
     with pytest.raises(errors.Conflict, match="organisation hub is there already"):
-        upstreams.update(registry, SYSTEM, made.id, UpstreamChange(is_public=True))
-    assert upstreams.listed(registry, SYSTEM).items == (made,)
+        upstreams.create(registry, SYSTEM, policy)
+    assert upstreams.listed(registry, SYSTEM).items == ()
     organizations.update(registry, SYSTEM, "hub", is_public=True)
-    assert upstreams.update(registry, SYSTEM, made.id, UpstreamChange(is_public=True)).policy.is_public
+    assert upstreams.create(registry, SYSTEM, policy).policy.is_public
     registry.close()
