@@ -65,7 +65,7 @@ def create(registry: Registry, identity: Identity, policy: UpstreamPolicy) -> Up
             (policy.prefix, document(policy), policy.password or "", registry.now()),
         ).lastrowid
         assert number is not None
-        _provide_organization(registry, connection, policy)
+        _provide_organization(registry, connection, policy, is_new=True)
         _note(registry, connection, identity, f"upstream {number}, {policy.registry}, was set up")
     return inspect(registry, identity, number)
 
@@ -94,7 +94,8 @@ def update(registry: Registry, identity: Identity, id: int, change: UpstreamChan
 
     Raises: NotPermitted, NotFound, InvalidInput, AlreadyExists, Conflict.
     """
-    policy, password = changed(inspect(registry, identity, id).policy, change)
+    found = inspect(registry, identity, id).policy
+    policy, password = changed(found, change)
     _check(registry, policy)
     with registry.database.writing() as connection:
         _require_free(connection, policy.prefix, id)
@@ -102,7 +103,7 @@ def update(registry: Registry, identity: Identity, id: int, change: UpstreamChan
             "UPDATE upstreams SET prefix = ?, document = ?, secret = coalesce(?, secret) WHERE id = ?",
             (policy.prefix, document(policy), password, id),
         )
-        _provide_organization(registry, connection, policy)
+        _provide_organization(registry, connection, policy, is_new=policy.prefix != found.prefix)
         _note(registry, connection, identity, f"upstream {id}, {policy.registry}, was changed")
         return _find(connection, id)
 
@@ -218,7 +219,9 @@ def _require_free(connection: sqlite3.Connection, prefix: str, number: int) -> N
         )
 
 
-def _provide_organization(registry: Registry, connection: sqlite3.Connection, policy: UpstreamPolicy) -> None:
+def _provide_organization(
+    registry: Registry, connection: sqlite3.Connection, policy: UpstreamPolicy, *, is_new: bool
+) -> None:
     if policy.prefix:
         name = organization_of(f"{policy.prefix}/x")
         connection.execute(
@@ -226,7 +229,7 @@ def _provide_organization(registry: Registry, connection: sqlite3.Connection, po
             (name, policy.is_public, registry.now()),
         )
         row = connection.execute("SELECT is_public FROM organizations WHERE name = ?", (name,)).fetchone()
-        if policy.is_public and not row[0]:
+        if is_new and policy.is_public and not row[0]:
             raise errors.Conflict(
                 f"organisation {name} is there already, and what is new in it is private",
                 f"make it public first: registry organization update {name} --public",

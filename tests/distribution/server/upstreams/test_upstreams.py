@@ -530,5 +530,7 @@ def test_what_cannot_be_public_is_not_promised(tmp_path: Path) -> None:
         upstreams.create(registry, SYSTEM, policy)
     assert upstreams.listed(registry, SYSTEM).items == ()
     organizations.update(registry, SYSTEM, "hub", is_public=True)
-    assert upstreams.create(registry, SYSTEM, policy).policy.is_public
+    made = upstreams.create(registry, SYSTEM, policy)
+    organizations.update(registry, SYSTEM, "hub", is_public=False)
+    assert upstreams.update(registry, SYSTEM, made.id, UpstreamChange(fresh_s=1)).policy.is_public
     registry.close()
