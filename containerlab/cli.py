@@ -23,6 +23,8 @@ _FACES = {"demo": "containerlab.demo", "runtime": "containerlab.ociruntime"}
 """Words that another face answers: its `main` gets the words that follow."""
 _STARTING = ("exec", "restart", "run", "start")
 """Verbs that start programs."""
+_MOST_SHOWN = 4000
+"""Characters of a complaint."""
 _FEW_COLLECTIONS = 100_000
 """Objects made before the first search for garbage; loading makes a third of them."""
 
@@ -188,6 +190,11 @@ def _harmless(text: str) -> str:
     return harmless(text)
 
 
+def _short(text: str) -> str:
+    """Cut what repeats a word of a megabyte."""
+    return _harmless(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…")
+
+
 def _notices(value: object, call: Call) -> Sequence[str]:
     """Return what else a user should know; `build --quiet` wants no more than the id."""
     if call.command.owner == "builder" and call.options.get("quiet"):
@@ -313,10 +320,10 @@ def _write(stream: str, chunk: bytes) -> None:
 def _complain(message: str, hint: str = "", usage: str = "") -> None:
     sys.stdout.flush()
     bold, plain = ("\x1b[1m", "\x1b[0m") if sys.stderr.isatty() and "NO_COLOR" not in os.environ else ("", "")
-    sys.stderr.write(f"{bold}conlab:{plain} {_harmless(message)}\n")
+    sys.stderr.write(f"{bold}conlab:{plain} {_short(message)}\n")
     for name, text in (("hint", hint), ("usage", usage)):
         if text:
-            sys.stderr.write(f"  {name}: {_harmless(text)}\n")
+            sys.stderr.write(f"  {name}: {_short(text)}\n")
 
 
 def _exit_code(error: LabError, words: Sequence[str]) -> int:

@@ -80,4 +80,7 @@ def with_query(url: str, query: Sequence[tuple[str, str]]) -> str:
     """
     if not query:
         return url
-    return f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"
+    try:
+        return f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"
+    except UnicodeEncodeError as error:
+        raise errors.InvalidInput(f"{str(error.object)[:80]!r} is not text", "write it in UTF-8") from error

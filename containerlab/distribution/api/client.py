@@ -18,7 +18,7 @@ __all__ = ["SCOPE", "Client"]
 
 SCOPE = "registry:api:*"
 """What a token has to allow, where the registry wants one."""
-_MOST = 64 << 20
+_MOST, _MOST_LINE = 64 << 20, 1 << 20
 _PIECE = 1 << 16
 _ANSWERS = tuple(range(200, 600))
 """Every answer is read here, so that its problem becomes an error."""
@@ -66,15 +66,21 @@ class Client:
 
     def _request(self, operation: Operation, given: Mapping[str, Any]) -> AbstractContextManager[_Answer]:
         plain = msgspec.to_builtins(dict(given))
-        path = operation.path.format(**{name: quote(str(plain[name]), safe="") for name in operation.in_path})
         others = {name: value for name, value in plain.items() if name not in operation.in_path}
         body = None
-        if operation.has_body:
-            body = msgspec.json.encode(others.get(operation.whole_body, others))
+        try:
+            named = {name: quote(str(plain[name]), safe="") for name in operation.in_path}
+            if operation.has_body:
+                body = msgspec.json.encode(others.get(operation.whole_body, others))
+        except UnicodeEncodeError as error:
+            raise errors.InvalidInput(
+                f"{str(error.object)[:80]!r} is not text", "write it in UTF-8"
+            ) from error
+        path = operation.path.format(**named)
         return self._exchange.request(
             operation.method,
             f"{PREFIX}{path}",
-            query=() if operation.has_body else list(_words(others)),
+            query=[] if operation.has_body else list(_words(others)),
             headers={"Accept": "application/json", **({"Content-Type": "application/json"} if body else {})},
             body=body,
             scope=SCOPE,
@@ -88,6 +94,10 @@ class Client:
             rest = b""
             while piece := answer.read(_PIECE):
                 *lines, rest = (rest + piece).split(b"\n")
+                if len(rest) > _MOST_LINE:
+                    raise errors.CorruptContent(
+                        f"a line of the registry's answer has more than {_MOST_LINE} bytes"
+                    )
                 for line in lines:
                     yield _decoded(line, operation.answer_type)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
+from containerlab import errors
 from containerlab.commands.table import FACE_FLAGS, Argument, Command, Template, add
 from containerlab.distribution.api.garbage import Garbage
 from containerlab.distribution.api.logins import TemporaryLogin
@@ -123,6 +124,7 @@ def _perform(engine: Engine, operation: Operation, *words: Any, **options: Any) 
         for name, value in options.items()
         if name not in ("password", "old", "secret")
     }
+    _require(operation, given)
     with engine.registry.at(host, tls_verify=tls_verify) as registry:
         noun = getattr(registry, operation.name.partition(".")[0])
         call = getattr(noun, operation.name.partition(".")[2])
@@ -136,13 +138,30 @@ def _perform(engine: Engine, operation: Operation, *words: Any, **options: Any) 
         return _shown(answer, registry.host, words)
 
 
+def _require(operation: Operation, given: Mapping[str, Any]) -> None:
+    """Raise WrongUsage when an option is left out that has to be given."""
+    from containerlab.commands.parse import WrongUsage
+
+    name = " ".join(_paths(operation)[0])
+    for each in parameters(operation):
+        if each.is_required and not each.is_positional and each.name not in given:
+            option = flag_of(operation, each).long
+            raise WrongUsage(
+                f"{name}: {option} is missing", f"`conlab {name} --help` shows how it is written"
+            )
+
+
 def _whole(operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
     """Put together what is one document."""
     if not operation.whole_body:
         return dict(given)
     in_path = {name: value for name, value in given.items() if name in operation.in_path}
     fields = {name: value for name, value in given.items() if name not in operation.in_path}
-    return {**in_path, operation.whole_body: msgspec.convert(fields, operation.body_type)}
+    try:
+        return {**in_path, operation.whole_body: msgspec.convert(fields, operation.body_type)}
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$.")
+        raise errors.InvalidInput(f"{where.rstrip('`')}: {what}") from error
 
 
 def _listed(operation: Operation, call: Callable[..., Any], given: dict[str, Any]) -> Table[Any]:

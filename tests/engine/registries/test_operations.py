@@ -16,6 +16,7 @@ import pytest
 
 import containerlab as lab
 from containerlab import errors
+from containerlab.cli import main
 from containerlab.commands.table import commands
 from containerlab.engine.engine import Engine
 from containerlab.engine.registries.operation_words import flag_of, parameters
@@ -49,6 +50,32 @@ def test_the_handle_of_a_server_has_its_nouns(reg: RegistryServer) -> None:
     made = reg.robots.create("handle", "ci", repositories=("handle/base",))
     assert made.robot.rights == {"handle/base": "write"}
     reg.organizations.remove("handle")
+
+
+def test_an_option_that_has_to_be_given_is_asked_for(
+    conlab: Conlab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in commands().values():
+        if isinstance(command, OperationCommand):
+            known = parameters(command.operation)
+            words = ["1" for each in known if each.is_positional]
+            missing = [each.name for each in known if each.is_required and not each.is_positional]
+            if set(missing) - {"password", "old", "secret"}:
+                assert main([*command.name.split(), *words]) == 125
+                told = capsys.readouterr().err
+                assert "is missing" in told, told
+                assert "--help" in told, told
+
+
+def test_words_that_are_no_text_are_refused(
+    reg: RegistryServer, conlab: Conlab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in ("user inspect \udcff", "organization create \udcff", "events --account \udcff"):
+        assert main(["registry", *words.split()]) == 1
+        assert "is not text" in capsys.readouterr().err
+    assert main(["search", f"{reg.host}/\udcff"]) == 1
+    assert main(["registry", "replication", "create", "a" * 300]) == 1
+    assert "registry: " in capsys.readouterr().err
 
 
 def test_the_nouns_are_reached_by_the_name_of_the_host(reg: RegistryServer, conlab: Conlab) -> None:
