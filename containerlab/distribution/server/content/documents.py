@@ -53,7 +53,7 @@ class Part(NamedTuple):
 
     digest: str
     kind: str
-    """config, layer or manifest."""
+    """config, layer, blob (in the place of a layer, and none) or manifest."""
     size: int
     is_elsewhere: bool
     """Whether it may be missing here: it is got from another place."""
@@ -132,7 +132,9 @@ def _media_type(fields: _Fields, content_type: str) -> str:
 def _image_parts(fields: _Fields) -> list[Part]:
     if fields.config is None:
         raise ManifestInvalid("the manifest has no config")
-    layers = [_part(layer, "layer") for layer in fields.layers or ()]
+    layers = [
+        _part(layer, "layer" if image.is_layer(layer.media_type) else "blob") for layer in fields.layers or ()
+    ]
     return [*layers, _part(fields.config, "config")]
 
 

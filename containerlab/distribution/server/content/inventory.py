@@ -17,6 +17,7 @@ from containerlab.distribution.server.content.catalog import Repository
 from containerlab.distribution.server.registry import Registry
 from containerlab.distribution.server.rights import Identity, Level
 from containerlab.oci import image as documents
+from containerlab.oci.attached import cosign_tags
 from containerlab.oci.image import Descriptor, ImageConfig, Index, Manifest
 
 __all__ = [
@@ -150,6 +151,17 @@ def names(registry: Registry, repository: Repository, digest: str) -> list[str]:
     return [name for (name,) in rows]
 
 
+def attached(registry: Registry, repository: Repository, digest: str) -> list[str]:
+    """Return the tags under which cosign keeps what is about a manifest, those that are there."""
+    wanted = cosign_tags(digest)
+    with registry.reader.reading() as connection:
+        rows = connection.execute(
+            f"SELECT name FROM tags WHERE repository = ? AND name IN ({', '.join('?' * len(wanted))})",
+            (repository.id, *wanted),
+        ).fetchall()
+    return [name for name in wanted if (name,) in rows]
+
+
 def freed_bytes(registry: Registry, who: Identity, repository: Repository, digest: str) -> int:
     """Add up what only one manifest needs: blobs that no other one has, nor another repository one sees."""
     with registry.reader.reading() as connection:
@@ -172,7 +184,7 @@ def tags(
     length = 100
     where = "tags.repository = :repository AND instr(lower(tags.name), :text)"
     given = {"repository": repository.id, "text": text.lower()}
-    order = "tags.updated DESC, tags.name" if newest_first else "tags.name"
+    order = f"{_IS_ATTACHED}, tags.updated DESC, tags.name" if newest_first else f"{_IS_ATTACHED}, tags.name"
     columns = ", ".join(f"manifests.{name.strip()}" for name in _STORED.split(","))
     with registry.reader.reading() as connection:
         total = connection.execute(f"SELECT COUNT(*) FROM tags WHERE {where}", given).fetchone()[0]
@@ -187,6 +199,8 @@ def tags(
     return Page(found, total, number, length)
 
 
+_IS_ATTACHED = "tags.name GLOB 'sha[25][51][62]-*' AND length(tags.name) >= 71"
+"""Whether a tag is what a signature is kept under, near enough for an order."""
 _SIGNED = """(EXISTS (SELECT 1 FROM manifests AS other WHERE other.repository = :repository
         AND other.subject = tags.digest AND (instr(other.artifact_type, 'sigstore')
         OR instr(other.artifact_type, 'cosign') OR instr(other.artifact_type, 'signature')))

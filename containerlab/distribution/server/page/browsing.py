@@ -11,6 +11,7 @@ from containerlab.distribution.server.content import inventory, referrers
 from containerlab.distribution.server.page import anatomy, rendering
 from containerlab.distribution.server.rights import Level
 from containerlab.distribution.server.rules import immutability
+from containerlab.oci.attached import subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,8 +67,8 @@ def repository(visit: Visit) -> Response:
 
 def _before(tags: Sequence[Tag]) -> str:
     """Return the newest tag that leads to something else than the first."""
-    others = (tag.name for tag in tags if tag.stored.digest != tags[0].stored.digest)
-    return next(others, "")
+    others = [tag for tag in tags if tag.stored.digest != tags[0].stored.digest]
+    return next((tag.name for tag in others if not subject_of(tag.name)), "")
 
 
 def about(visit: Visit, repository: Repository) -> dict[str, object]:
@@ -113,6 +114,7 @@ def image(visit: Visit) -> Response:
         settings=anatomy.settings(shown.config) if shown and shown.config else [],
         annotations=sorted(annotations.items()),
         examinations=_examinations(visit, repository, shown) if shown and shown.config else {},
+        attached=inventory.attached(visit.registry, repository, target.digest),
         referrers=referrers.find(visit.registry, visit.identity, repository.name, target.digest).descriptors,
         raw=raw[:_RAW_SHOWN].decode(errors="replace"),
         **about(visit, repository),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from containerlab import units
 from containerlab.distribution.server.page import addresses
+from containerlab.oci.attached import subject_of
 from containerlab.views import html
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def _environment() -> Environment:
         size=units.format_size,
         breakable=breakable,
         short=short_digest,
+        short_tag=short_tag,
         moment=moment,
         second=second,
         exact=exact,
@@ -113,6 +115,18 @@ def short_digest(digest: str) -> str:
     '0123456789ab'
     """
     return digest.rpartition(":")[2][:12]
+
+
+def short_tag(tag: str) -> str:
+    """Shorten a tag whose name is a digest, as those of signatures are.
+
+    >>> short_tag(f"sha256-{'0123456789abcdef' * 4}.sig"), short_tag("v1")
+    ('sha256-0123456789ab….sig', 'v1')
+    """
+    if not subject_of(tag):
+        return tag
+    algorithm, _, rest = tag.partition("-")
+    return f"{algorithm}-{rest[:12]}…{rest.partition('.')[1]}{rest.partition('.')[2]}"
 
 
 def percent(part: float, whole: float) -> str:

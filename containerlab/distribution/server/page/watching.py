@@ -56,7 +56,6 @@ def storage(visit: Visit, collection: Collection | None = None) -> Response:
         quotas=quotas,
         chosen=chosen,
         repositories=sorted(repositories, key=lambda each: -each.unique_bytes),
-        largest=max((each.used_bytes for each in quotas), default=0),
         collection=collection,
     )
 

@@ -27,9 +27,14 @@ _PATIENCE_S = 60.0
 IMAGES = f"""artifact_type IN ('{OCI_CONFIG}', '{DOCKER_CONFIG}') AND NOT EXISTS (
     SELECT 1 FROM parts p WHERE p.repository = manifests.repository AND p.manifest = manifests.digest
         AND p.kind != 'manifest' AND NOT EXISTS (
-            SELECT 1 FROM links l WHERE l.repository = p.repository AND l.digest = p.digest))"""
-"""Those of which the repository has all. Of what an image says that it is got elsewhere, the store may have
-what is private in another repository: to name its digest is no right to what an examiner finds in it."""
+            SELECT 1 FROM links l WHERE l.repository = p.repository AND l.digest = p.digest))
+    AND (SELECT coalesce(max(p.kind = 'layer') >= max(p.kind = 'blob'), 1) FROM parts p
+        WHERE p.repository = manifests.repository AND p.manifest = manifests.digest)"""
+"""Those of which the repository has all, and not what has no files, as signatures and attestations.
+
+Of what an image says that it is got elsewhere, the store may have what is private in another repository: to
+name its digest is no right to what an examiner finds in it.
+"""
 
 
 def examine(

@@ -185,6 +185,20 @@ def test_a_signature_is_seen_on_tag_and_image(root: Visitor, site: str, shop: st
     assert "sigstore.bundle" in root.get(f"/ui/repositories/{shop}/-/tags/1.1").words
 
 
+def test_what_cosign_keeps_under_a_tag_comes_last_and_is_told(
+    root: Visitor, site: str, shop: str, layout: Layout
+) -> None:
+    signed = samples.shop(layout, 1)
+    tag = f"{signed.digest.replace(':', '-')}.sig"
+    push(site, layout, samples.shop(layout, 4), shop, tag)
+    words = root.get(f"/ui/repositories/{shop}").words
+    assert f"docker pull {tag}" not in words.replace(f"localhost/{shop}:", "")
+    assert words.index("1.1 signed") < words.index(f"{tag[:19]}….sig")
+    assert not [each for each in words.split() if each.endswith(tag)]
+    about = root.get(f"/ui/repositories/{shop}/-/tags/1.1").words
+    assert f"{tag[:19]}….sig signature, as cosign keeps it" in about
+
+
 def test_a_list_is_sent_again_only_when_something_changed(
     root: Visitor, site: str, shop: str, layout: Layout
 ) -> None:

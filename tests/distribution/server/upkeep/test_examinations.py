@@ -21,7 +21,7 @@ from containerlab.engine.registries.examining import examiners
 from containerlab.oci import digest as digests
 from containerlab.store.home import Home
 from tests.build.audit.planted import private_key
-from tests.distribution.documents import image
+from tests.distribution.documents import descriptor, image
 from tests.distribution.server.grounds import Clock
 from tests.distribution.server.pushing import push, push_blob, push_index, put
 from tests.distribution.server.receivers import wait_until
@@ -186,6 +186,22 @@ def test_what_is_no_image_is_not_examined(registry: Registry, admin: Identity) -
         examinations.run(registry, admin, "lab/base", "artifact", kind="sbom")
     with pytest.raises(ManifestUnknown):
         examinations.run(registry, admin, "lab/base", "nowhere")
+
+
+def test_what_has_no_files_is_not_examined(registry: Registry, admin: Identity) -> None:
+    """A signature of cosign's has an image's configuration, and it would fail for ever."""
+    registry.examiners = {"audit": Fake()}
+    payload, config = b'{"critical": {}}', _config(b"x")
+    for blob in (payload, config):
+        push_blob(registry, admin, "lab/base", blob)
+    layer = descriptor(payload, "application/vnd.dev.cosign.simplesigning.v1+json")
+    put(registry, admin, "lab/base", image(config, layers=[layer]), f"sha256-{'a' * 64}.sig")
+    with pytest.raises(errors.Unsupported, match="not here as a whole"):
+        examinations.run(registry, admin, "lab/base", f"sha256-{'a' * 64}.sig")
+    push_blob(registry, admin, "lab/base", LAYER)
+    mixed = image(config, layers=[descriptor(LAYER), layer])
+    put(registry, admin, "lab/base", mixed, "mixed")
+    assert len(examinations.run(registry, admin, "lab/base", "mixed").items) == 1
 
 
 def test_an_examination_ends_with_the_server(tmp_path: Path) -> None:
