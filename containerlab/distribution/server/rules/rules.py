@@ -55,7 +55,7 @@ def add(registry: Registry, identity: Identity, kind: str, scope: str, document:
             (scope, kind, written, registry.now()),
         ).lastrowid
         assert number is not None
-        _note(registry, connection, identity, scope, f"{kind} rule {number} was made: {written}")
+        _note(registry, connection, identity, scope, f"{kind} rule {number} was made: {_words(document)}")
         return find(connection, kind, number)
 
 
@@ -68,7 +68,7 @@ def change(registry: Registry, identity: Identity, kind: str, number: int, docum
     with registry.database.writing() as connection:
         scope = _managed(connection, identity, kind, number).scope
         connection.execute("UPDATE rules SET document = ? WHERE id = ?", (written, number))
-        _note(registry, connection, identity, scope, f"{kind} rule {number} was changed: {written}")
+        _note(registry, connection, identity, scope, f"{kind} rule {number} was changed: {_words(document)}")
         return find(connection, kind, number)
 
 
@@ -132,6 +132,14 @@ def _may_see(identity: Identity, scope: str) -> bool:
         else Level.NONE
     )
     return level >= Level.READ
+
+
+def _words(document: msgspec.Struct) -> str:
+    """Say for the audit log what a rule is: `tags v*, keep_last 3`."""
+    given = ((name, value) for name, value in msgspec.structs.asdict(document).items() if value)
+    return ", ".join(
+        f"{name} {' '.join(value) if isinstance(value, (tuple, list)) else value}" for name, value in given
+    )
 
 
 def _note(
