@@ -232,6 +232,8 @@ def reset_password(registry: Registry, name: str = FIRST, password: str = "") ->
     """
     if name == FIRST and (made := ensure_administrator(registry, password)):
         return made
+    if not name.isprintable():  # nor text, perhaps
+        raise errors.NotFound.named("user", name)
     chosen = passwords.check_password(password or passwords.new_password())
     hashed = registry.passwords.hash(chosen)
     with registry.database.writing() as connection:

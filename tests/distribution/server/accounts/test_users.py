@@ -280,6 +280,8 @@ def test_a_reset_forgives_guesses_and_lets_in(registry: Registry, admin: Identit
     assert logged_in(registry, "carol", "chosen by hand").name == "carol"
     with pytest.raises(errors.NotFound):
         users.reset_password(registry, "nobody")
+    with pytest.raises(errors.NotFound):
+        users.reset_password(registry, "\udcff")
 
 
 # robots
