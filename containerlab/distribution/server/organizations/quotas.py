@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from containerlab import errors, units
 from containerlab.distribution.api.quotas import Quota, Quotas, RepositoryUse
@@ -16,12 +18,13 @@ from containerlab.distribution.server.rights import Identity, Level, require
 
 __all__ = ["check", "inspect", "listed", "repositories", "room", "set_limit"]
 
-_OF = "SELECT repository, digest, size FROM"
-_HELD = f"({_OF} links UNION ALL {_OF} manifests)"
-_OF_ORGANIZATION = (
-    f"SELECT digest, max(size) AS size FROM {_HELD} JOIN repositories r ON r.id = repository"
-    " WHERE r.organization = :organization GROUP BY digest"
+# Each half with its own condition: over both at once, SQLite reads all that there is.
+_HELD_BY_ORGANIZATION = " UNION ALL ".join(
+    f"SELECT digest, size FROM repositories r CROSS JOIN {table} ON repository = r.id"
+    " WHERE r.organization = :organization"
+    for table in ("links", "manifests")
 )
+_OF_ORGANIZATION = f"SELECT digest, max(size) AS size FROM ({_HELD_BY_ORGANIZATION}) GROUP BY digest"
 _SUMS = " UNION ALL ".join(
     f"SELECT sum(size) AS size FROM {table} JOIN repositories r ON r.id = repository"
     " WHERE r.organization = ?1"
@@ -44,10 +47,18 @@ _ONLY_OF_ONE = " AND ".join(
     f" WHERE l.digest = x.digest AND o.id != r.id AND {catalog.seen('o')})"
     for table in ("links", "manifests")
 )
+
+
+def _sums(condition: str) -> str:
+    """Add up the sizes of what the repository `r` has, of blobs and manifests, both called `x`."""
+    return " + ".join(
+        f"coalesce((SELECT sum(x.size) FROM {table} x WHERE x.repository = r.id AND {condition}), 0)"
+        for table in ("links", "manifests")
+    )
+
+
 _OF_REPOSITORIES = f"""
-SELECT name, coalesce((SELECT sum(size) FROM {_HELD} WHERE repository = r.id), 0),
-    coalesce((SELECT sum(size) FROM {_HELD} x WHERE repository = r.id
-        AND {_ONLY_OF_ONE}), 0),
+SELECT name, {_sums("1")}, {_sums(_ONLY_OF_ONE)},
     (SELECT count(*) FROM manifests WHERE repository = r.id),
     (SELECT count(*) FROM tags WHERE repository = r.id)
 FROM repositories r WHERE organization = :organization AND name > :after ORDER BY name LIMIT :most
@@ -93,8 +104,17 @@ def listed(registry: Registry, identity: Identity) -> Page[Quota]:
     """Return what the organisations that somebody belongs to keep."""
     with registry.reader.reading() as connection:
         rows = connection.execute("SELECT name FROM organizations ORDER BY name").fetchall()
-        names = [name for (name,) in rows if identity.level_in(name) >= Level.READ]
-        return Page(tuple(_quota(connection, identity, name) for name in names))
+    names = [name for (name,) in rows if identity.level_in(name) >= Level.READ]
+    return Page(tuple(_quotas(registry, identity, names)))
+
+
+def _quotas(registry: Registry, who: Identity, organizations: Iterable[str]) -> Iterator[Quota]:
+    """Go through some organisations; between them others may read."""
+    for name in organizations:
+        with suppress(errors.NotFound):  # it was removed meanwhile
+            with registry.reader.reading() as connection:
+                found = _quota(connection, who, name)
+            yield found
 
 
 @serves(Quotas.inspect)

@@ -127,3 +127,26 @@ def test_an_organisation_that_is_not_there(registry: Registry, admin: Identity) 
         quotas.set_limit(registry, admin, "nowhere", 5)
     with pytest.raises(errors.NotFound):
         quotas.inspect(registry, admin, "nowhere")
+
+
+def test_what_one_organisation_keeps_is_found_without_reading_what_all_keep(
+    registry: Registry, admin: Identity
+) -> None:
+    """With ten thousand repositories it took a second for each organisation, and nobody else could read."""
+    push(registry, admin, "lab/base", "v1", layers=[b"layer"])
+    asked: list[str] = []
+    with registry.reader.reading() as connection:
+        connection.set_trace_callback(asked.append)
+    quotas.listed(registry, admin)
+    quotas.repositories(registry, admin, "lab")
+    with registry.reader.reading() as connection:
+        connection.set_trace_callback(None)
+        plans = [
+            (statement, row[3])
+            for statement in asked
+            if statement.startswith("SELECT")
+            for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")
+        ]
+    assert len(plans) > 10
+    read_whole = [(each, step) for each, step in plans if step.startswith(("SCAN links", "SCAN manifests"))]
+    assert not read_whole, read_whole
