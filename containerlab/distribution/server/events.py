@@ -50,12 +50,15 @@ def note_denied(registry: Registry, identity: Identity, repository: str, detail:
 def forget_old(registry: Registry) -> None:
     """Remove what the audit log need not have any more; a piece at a time, so that nobody waits long."""
     before = registry.now() - registry.settings.events_age_s
+    with registry.reader.reading() as connection:
+        last = connection.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
     count = _BATCH
     while count == _BATCH:
         with registry.database.writing() as connection:
             count = connection.execute(
-                "DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT ?) AND time < ?",
-                (_BATCH, before),
+                "DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT ?)"
+                " AND (time < ? OR id <= ?)",
+                (_BATCH, before, last - registry.settings.events_most),
             ).rowcount
 
 

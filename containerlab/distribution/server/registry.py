@@ -69,6 +69,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     upload_age_s: float = 86400.0
     events_age_s: float = 365 * 86400.0
     """How far back the audit log goes."""
+    events_most: int = 5_000_000
+    """How many events it has, whatever their age: about a gigabyte."""
     grace_s: float = 86400.0
     """How long a blob that no manifest has stays in a repository."""
     allows_private_targets: bool = False
