@@ -90,7 +90,7 @@ def _values(completes: str, names: Names) -> Iterable[str]:
         import signal
 
         return [name.removeprefix("SIG") for name in signal.Signals.__members__]
-    if completes in ("image", "container", "volume", "list"):
+    if completes in ("image", "container", "volume", "list", "repository"):
         return names(completes)
     found: list[str] = []
     for word in completes.split():

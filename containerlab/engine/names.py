@@ -17,11 +17,13 @@ _REMEMBER_S = 2.0
 
 
 def names(engine: Engine, kind: str) -> list[str]:
-    """Return the names of a kind: image, container, volume, list; nothing when they cannot be had."""
+    """Return the names of a kind: image, container, volume, list, repository; none when there are none."""
     try:
         match kind:
             case "image":
                 return [name for info in engine.backend.images() for name in info.names]
+            case "repository":
+                return _repositories(engine)
             case "container":
                 return [info.name for info in engine.backend.list()]
             case "volume":
@@ -31,6 +33,15 @@ def names(engine: Engine, kind: str) -> list[str]:
     except (LabError, OSError):
         return []
     return []
+
+
+def _repositories(engine: Engine) -> list[str]:
+    """Return the repositories of the registry that is meant when none is named, of which an image is here."""
+    from containerlab.engine.registries.remote import default_host
+
+    host = default_host()
+    known = (Reference.parse(name) for info in engine.backend.images() for name in info.names)
+    return sorted({each.repository for each in known if each.registry == host})
 
 
 class Names:

@@ -21,7 +21,7 @@ __all__ = ["Parameter", "flag_of", "parameters", "secrets"]
 
 _SECRETS = ("old", "password", "secret")
 """What is read from standard input or asked for, and never a word that others on the machine see."""
-_COMPLETES = {"repository": "image"}
+_COMPLETES = {"repository": "repository"}
 _METAVARS = {"scope": "ORGANIZATION/|REPOSITORY"}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +21,8 @@ from containerlab.distribution.api.logins import TemporaryLogin
 from containerlab.distribution.api.operation import Operation, operations
 from containerlab.distribution.api.registry_api import RegistryApi
 from containerlab.distribution.api.values import Page, every
-from containerlab.engine.registries.operation_words import flag_of, parameters, secrets
+from containerlab.engine.registries.operation_words import Parameter, flag_of, parameters, secrets
+from containerlab.engine.registries.pushed_names import taken_apart
 from containerlab.options.flag import Flag
 from containerlab.options.operations import WhereOptions
 from containerlab.views.table import Table
@@ -77,7 +78,7 @@ class OperationCommand(Command):
 
     def parameters(self) -> list[Template]:
         return [
-            Template(each.name, Argument(each.metavar, each.completes), each.is_required, False)
+            Template(each.name, Argument(each.metavar, each.completes), _is_required(each), False)
             for each in parameters(self.operation)
             if each.is_positional
         ]
@@ -96,6 +97,11 @@ class OperationCommand(Command):
             return {}
         names = tuple(FACE_FLAGS) if is_table else ("format", "json")
         return self.without_taken_words({name: FACE_FLAGS[name] for name in names})
+
+
+def _is_required(parameter: Parameter) -> bool:
+    """Tell whether a word has to be there of its own: a reference may also be in the name before it."""
+    return parameter.is_required and parameter.name != "reference"
 
 
 @cache
@@ -118,7 +124,8 @@ def _perform(engine: Engine, operation: Operation, *words: Any, **options: Any) 
     host, tls_verify = options.pop("at", ""), options.pop("at_tls_verify", None)
     known = parameters(operation)
     positional = [each for each in known if each.is_positional]
-    given = {each.name: each.read(word) for each, word in zip(positional, words, strict=False)}
+    plain, host = taken_apart([each.name for each in positional], words, host)
+    given = {each.name: each.read(word) for each, word in zip(positional, plain, strict=False)}
     given |= secrets(operation, options, engine.face) | {
         name.removeprefix("its_"): value
         for name, value in options.items()
@@ -135,7 +142,7 @@ def _perform(engine: Engine, operation: Operation, *words: Any, **options: Any) 
         if typing.get_origin(operation.answer_type) is Page:
             return _listed(operation, call, given)
         answer = call(**_whole(operation, given))
-        return _shown(answer, registry.host, words)
+        return _shown(answer, registry.host, plain)
 
 
 def _require(operation: Operation, given: Mapping[str, Any]) -> None:
@@ -144,11 +151,9 @@ def _require(operation: Operation, given: Mapping[str, Any]) -> None:
 
     name = " ".join(_paths(operation)[0])
     for each in parameters(operation):
-        if each.is_required and not each.is_positional and each.name not in given:
-            option = flag_of(operation, each).long
-            raise WrongUsage(
-                f"{name}: {option} is missing", f"`conlab {name} --help` shows how it is written"
-            )
+        if each.is_required and each.name not in given:
+            what = each.metavar if each.is_positional else flag_of(operation, each).long
+            raise WrongUsage(f"{name}: {what} is missing", f"`conlab {name} --help` shows how it is written")
 
 
 def _whole(operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,7 +181,7 @@ def _listed(operation: Operation, call: Callable[..., Any], given: dict[str, Any
     return table_of(builtins.list(islice(every(call, **given, **size), most)), kind)
 
 
-def _shown(answer: Any, host: str, words: tuple[Any, ...]) -> Any:
+def _shown(answer: Any, host: str, words: Sequence[Any]) -> Any:
     from containerlab.engine.registries.told import told
 
     if answer is None:

@@ -159,6 +159,16 @@ def test_a_registry_of_another_kind_is_told(conlab: Conlab) -> None:
         assert "that only containerlab's has" in conlab(f"whoami --registry {peer.host}", exit_code=1)
 
 
+def test_names_may_be_as_they_are_pushed(reg: RegistryServer, conlab: Conlab, tmp_path: Path) -> None:
+    reg.organizations.create("named")
+    assert "organization  named\n" in conlab(f"quota inspect {reg.host}/named")
+    assert "no such repository: named/app" in conlab(f"examine {reg.host}/named/app:v1", exit_code=1)
+    assert "no such repository: named/app" in conlab("examine named/app v1", exit_code=1)
+    assert "REFERENCE is missing" in conlab("examine named/app", exit_code=125)
+    assert "two registries" in conlab(f"retention ls {reg.host}/named/ --registry other.example", exit_code=1)
+    reg.organizations.remove("named")
+
+
 def test_an_option_called_as_one_of_every_command_is_its_own(conlab: Conlab) -> None:
     words = "webhook create http://receiver.example/ --on push --as docker"
     assert len(conlab(f"{words} --format {{{{.Secret}}}}").strip()) > 16
