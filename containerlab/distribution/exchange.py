@@ -266,6 +266,9 @@ class Exchange:
             hint = f"it says when to try again: {plain(later)}"
         parts = urlsplit(call.url)
         what = f"{self.endpoint.registry}: {call.method} {plain(parts.path)}"
+        if call.method == "HEAD" and answer.status in (401, 403) and self.endpoint.repository:
+            # Without a body nobody is told why; which blob was asked for first tells nothing.
+            what = f"{self.endpoint.registry}: no access to {self.endpoint.repository}"
         return refusal(what, answer.status, problems(body), hint)
 
 

@@ -645,6 +645,12 @@ def test_the_login_is_not_blamed_where_it_was_right() -> None:
         assert caught.value.hint == f"that was asked as ada; to be somebody else: conlab login {peer.host}"
 
 
+def test_a_refusal_without_words_names_the_repository() -> None:
+    refused = pytest.raises(errors.NotPermitted, match=r"no access to lab/app: forbidden \(status 403\)")
+    with Peer(lambda request: respond(403)) as peer, _exchange(peer, ADA) as exchange, refused:
+        exchange.request("HEAD", "/v2/lab/app/blobs/sha256:0").__enter__()
+
+
 def registry_problem(code: str, message: str) -> bytes:
     import msgspec
 
