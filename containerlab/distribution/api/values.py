@@ -96,6 +96,9 @@ class Page(html.Shown, msgspec.Struct, Generic[Item], frozen=True, omit_defaults
     def __len__(self) -> int:
         return len(self.items)
 
+    def __str__(self) -> str:
+        return self.to_text()
+
     def to_text(self) -> str:
         return self._shown(lambda table: table.to_text())
 

@@ -239,6 +239,7 @@ def test_a_page_is_a_table_in_a_notebook(reg: RegistryServer) -> None:
     page = reg.users.list()
     assert next(iter(page)).name == "admin"
     assert re.match(r"NAME +ADMIN +DISABLED +CREATED\nadmin +yes +no ", page.to_text())
+    assert str(page) == page.to_text()
     shown = page._repr_mimebundle_()["text/html"]
     assert "<table" in shown
     assert "admin" in shown
