@@ -99,16 +99,16 @@ CREATE TABLE events (
 );
 CREATE INDEX events_repository ON events (repository, id);
 CREATE TABLE rules (
-    id INTEGER PRIMARY KEY, scope TEXT NOT NULL, kind TEXT NOT NULL, document TEXT NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, kind TEXT NOT NULL, document TEXT NOT NULL,
     created REAL NOT NULL, ran REAL
 );
 CREATE INDEX rules_scope ON rules (scope, kind);
 CREATE TABLE webhooks (
-    id INTEGER PRIMARY KEY, scope TEXT NOT NULL, document TEXT NOT NULL, secret TEXT NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, document TEXT NOT NULL, secret TEXT NOT NULL,
     seen INTEGER NOT NULL, created REAL NOT NULL
 );
 CREATE TABLE deliveries (
-    id INTEGER PRIMARY KEY, webhook INTEGER NOT NULL REFERENCES webhooks ON DELETE CASCADE,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, webhook INTEGER NOT NULL REFERENCES webhooks ON DELETE CASCADE,
     event INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, created REAL NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0, next REAL, status TEXT NOT NULL DEFAULT 'waiting',
     code INTEGER NOT NULL DEFAULT 0, answer TEXT NOT NULL DEFAULT '', tried REAL
@@ -116,11 +116,12 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_webhook ON deliveries (webhook, id);
 CREATE INDEX deliveries_next ON deliveries (webhook, id) WHERE next IS NOT NULL;
 CREATE TABLE replications (
-    id INTEGER PRIMARY KEY, document TEXT NOT NULL, secret TEXT NOT NULL DEFAULT '',
+    id INTEGER PRIMARY KEY AUTOINCREMENT, document TEXT NOT NULL, secret TEXT NOT NULL DEFAULT '',
     seen INTEGER NOT NULL, ran REAL, next REAL, created REAL NOT NULL
 );
 CREATE TABLE copies (
-    id INTEGER PRIMARY KEY, replication INTEGER NOT NULL REFERENCES replications ON DELETE CASCADE,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    replication INTEGER NOT NULL REFERENCES replications ON DELETE CASCADE,
     action TEXT NOT NULL, repository TEXT NOT NULL, reference TEXT NOT NULL, created REAL NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0, next REAL, status TEXT NOT NULL DEFAULT 'waiting',
     detail TEXT NOT NULL DEFAULT '', tried REAL
@@ -128,7 +129,7 @@ CREATE TABLE copies (
 CREATE INDEX copies_replication ON copies (replication, id);
 CREATE INDEX copies_next ON copies (replication, id) WHERE next IS NOT NULL;
 CREATE TABLE upstreams (
-    id INTEGER PRIMARY KEY, prefix TEXT NOT NULL UNIQUE, document TEXT NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, prefix TEXT NOT NULL UNIQUE, document TEXT NOT NULL,
     secret TEXT NOT NULL DEFAULT '', created REAL NOT NULL
 );
 CREATE TABLE fresh (

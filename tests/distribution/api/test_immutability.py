@@ -110,6 +110,12 @@ def test_a_rule_about_no_tag_is_refused(ann: RegistryApi) -> None:
         ann.immutability.set("lab/base", tags=())
 
 
+def test_a_number_means_one_rule_for_ever(ann: RegistryApi) -> None:
+    first = ann.immutability.set("lab/").id
+    ann.immutability.remove(first)
+    assert ann.immutability.set("lab/").id > first
+
+
 def test_what_is_done_to_rules_is_in_the_audit_log(ann: RegistryApi) -> None:
     ann.immutability.remove(ann.immutability.set("lab/").id)
     details = [event.detail for event in ann.events.list(kind="rule").items]
