@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import BinaryIO, NamedTuple
 
 from containerlab.distribution.exchange import Body
+from containerlab.distribution.refusals import RegistryRefused
 from containerlab.distribution.remote import Fetched, Remote
 from containerlab.distribution.transfer import parallel
 from containerlab.distribution.transfer.progress import Blob, Status, Watcher
@@ -16,6 +18,7 @@ from containerlab.store.blobs import Blobs
 
 __all__ = ["Sending", "StoredBlob", "parts_of"]
 
+_PIECE = 1 << 20
 _QUESTIONS = 10
 """How many blobs are asked for at once: that costs nobody anything."""
 _MOST_SOURCES = 2
@@ -23,7 +26,10 @@ _MOST_SOURCES = 2
 
 
 class StoredBlob(NamedTuple):
-    """A blob of the store as a body; what is read is verified."""
+    """A blob of the store as a body.
+
+    Who receives it has to hash it, so that is not done here too: of a push it would be most of the work.
+    """
 
     blobs: Blobs
     descriptor: Descriptor
@@ -33,7 +39,13 @@ class StoredBlob(NamedTuple):
         return self.descriptor.size
 
     def open(self) -> BinaryIO:
-        return self.blobs.open(self.descriptor)
+        return os.fdopen(self.blobs.open_fd(self.descriptor.digest, self.descriptor.size), "rb", _PIECE)
+
+    def verify(self) -> None:
+        """Read it. Raises: DigestMismatch when it is damaged in the store."""
+        with self.blobs.open(self.descriptor) as stream:
+            while stream.read(_PIECE):
+                pass
 
 
 class Sending:
@@ -81,7 +93,13 @@ class Sending:
             done += count
             self._tell(descriptor, "uploading", done)
 
-        self._remote.upload(descriptor, self._body(descriptor), session, progress)
+        body = self._body(descriptor)
+        try:
+            self._remote.upload(descriptor, body, session, progress)
+        except RegistryRefused:
+            if isinstance(body, StoredBlob):
+                body.verify()
+            raise
         self._count(descriptor.size)
         self._tell(descriptor, "pushed", descriptor.size)
 
