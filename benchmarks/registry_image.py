@@ -18,13 +18,15 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Layer", "layout"]
+__all__ = ["ANY_SIZE", "LARGER", "Layer", "layout"]
 
 _REAL_MB, _NOISE_MB = 474, 416
 _SHARES = (26, 20, 14, 11, 9, 7, 5, 4, 3, 1)
 """Of the layers, in percent."""
-_SMALLEST, _LARGEST = 8 << 10, 8 << 20
-"""Many small files would measure how fast the disk makes files, which `unpack` does."""
+_LARGEST = 8 << 20
+ANY_SIZE, LARGER = 1, 8 << 10
+"""The smallest files that are taken. With those of any size there are five times as many, and a pull is in
+part how fast the disk makes files."""
 _PLACES = ("/usr/lib", "/usr/share", "/usr/bin", "/opt", "/usr/local")
 _TYPE = "application/vnd.oci.image"
 
@@ -38,19 +40,19 @@ class Layer(NamedTuple):
     seed: str = ""
 
 
-def layout(directory: Path, seed: str = "") -> Path:
+def layout(directory: Path, seed: str = "", smallest: int = LARGER) -> Path:
     """Return an OCI image layout with the image; another seed changes its last layer alone."""
-    place = directory / f"registry-image{seed}"
+    place = directory / f"registry-image-{smallest}{seed}"
     if not (place / "index.json").exists():
-        _write(place, seed)
+        _write(place, seed, smallest)
     return place
 
 
-def _write(place: Path, seed: str) -> None:
+def _write(place: Path, seed: str, smallest: int) -> None:
     blobs = place / "blobs/sha256"
     blobs.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor() as pool:
-        made = list(pool.map(_layer, [str(blobs)] * len(_SHARES), _plan(seed)))
+        made = list(pool.map(_layer, [str(blobs)] * len(_SHARES), _plan(seed, smallest)))
     config = {
         "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine),
         "os": "linux",
@@ -75,9 +77,9 @@ def _document(blobs: Path, value: object, kind: str) -> dict[str, object]:
     return {"mediaType": f"{_TYPE}.{kind}.v1+json", "digest": f"sha256:{digest}", "size": len(raw)}
 
 
-def _plan(seed: str) -> Iterator[Layer]:
+def _plan(seed: str, smallest: int) -> Iterator[Layer]:
     """Deal the host's files out to the layers, by their shares."""
-    files = _files()
+    files = _files(smallest)
     for number, share in enumerate(_SHARES):
         paths, left = [], share * _REAL_MB * 10_000
         while left > 0:
@@ -88,7 +90,7 @@ def _plan(seed: str) -> Iterator[Layer]:
         yield Layer(number, tuple(paths), share * _NOISE_MB * 10_000, seed if is_last else "")
 
 
-def _files() -> Iterator[tuple[str, int]]:
+def _files(smallest: int) -> Iterator[tuple[str, int]]:
     for place in _PLACES:
         for top, folders, names in os.walk(place):
             folders.sort()
@@ -96,7 +98,7 @@ def _files() -> Iterator[tuple[str, int]]:
                 path = os.path.join(top, name)
                 if os.path.isfile(path) and not os.path.islink(path):
                     size = os.path.getsize(path)
-                    if _SMALLEST <= size < _LARGEST:
+                    if smallest <= size < _LARGEST:
                         yield path, size
     raise SystemExit("This host has too few files for the image that registries are measured with.")
 

@@ -26,6 +26,7 @@ from tests.distribution.transfer import cable
 __all__ = ["transfers"]
 
 _REPOSITORY = "bench/big"
+_SMALL = "bench/small-files:v1"
 _MOST_MIB = 150
 _numbers = count()
 
@@ -44,7 +45,10 @@ def transfers(arena: Arena) -> list[Row]:
         for number, layout in enumerate(layouts, 1):
             name = f"{host}/{_REPOSITORY}:v{number}"
             _skopeo(layout, name)
-        rows = [*_pulls(arena, engine, f"{host}/{_REPOSITORY}:v1"), _memory(arena, host)]
+        _skopeo(registry_image.layout(arena.directory, smallest=registry_image.ANY_SIZE), f"{host}/{_SMALL}")
+        rows = _pulls(arena, engine, f"{host}/{_SMALL}", "pull 0.5 GB in 10 layers, unpacked")
+        rows += _pulls(arena, engine, f"{host}/{_REPOSITORY}:v1", "… of files of 8 KiB and more")
+        rows.append(_memory(arena, host))
         rows.append(_delta(engine, host))
         return [*rows, *_pushes(arena, engine, layouts[0], f"{host}/{_REPOSITORY}:v1")]
 
@@ -54,13 +58,12 @@ def _skopeo(layout: Path, name: str) -> None:
     peers.command(*words, f"oci:{layout}", f"docker://{name}")
 
 
-def _pulls(arena: Arena, engine: Engine, name: str) -> list[Row]:
+def _pulls(arena: Arena, engine: Engine, name: str, subject: str) -> list[Row]:
     times = arena.counts.unpack
     contestants = [Contestant("ours", partial(_pull, engine, name), times)]
     for peer in arena.engines.values():
         contestants.append(Contestant(peer.name, partial(_pull_by, peer, name), times))
     figures = {each: milliseconds(taken) for each, taken in alternate(contestants, warm_up=0).items()}
-    subject = "pull 0.5 GB in 10 layers, unpacked"
     return [beside(subject, figures["ours"], each, figures.get(each), 3) for each in ("docker", "podman")]
 
 
@@ -82,7 +85,7 @@ def _memory(arena: Arena, host: str) -> Row:
     home = arena.directory / "memory-home"
     words = [sys.executable, "-m", "containerlab", "--home", str(home), "pull", "--quiet"]
     most = 0
-    with subprocess.Popen([*words, f"{host}/{_REPOSITORY}:v1"], stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen([*words, f"{host}/{_SMALL}"], stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             most = max(most, _resident_bytes(process.pid))
             time.sleep(0.02)
