@@ -15,6 +15,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.dockerd import remove_cgroups
+
 __all__ = [
     "IMAGE",
     "Absent",
@@ -183,6 +185,7 @@ def docker(directory: Path, archive: Path) -> Iterator[Engine]:
     socket = f"unix://{directory}/docker.sock"
     places = ["--data-root", f"{directory}/docker", "--exec-root", f"{directory}/docker-run"]
     places += ["--pidfile", f"{directory}/docker.pid", "-H", socket, "--storage-driver", "overlay2"]
+    places += ["--cgroup-parent", f"containerlab-{directory.name}"]
     with (directory / "dockerd.log").open("wb") as log:
         words = ["dockerd", "--bridge=none", "--iptables=false", *places]
         daemon = subprocess.Popen(
@@ -200,6 +203,7 @@ def docker(directory: Path, archive: Path) -> Iterator[Engine]:
     finally:
         daemon.terminate()
         daemon.wait()
+        remove_cgroups(f"containerlab-{directory.name}")
 
 
 def _remove_all(engine: Engine) -> None:

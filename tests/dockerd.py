@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["Docker", "daemon"]
+__all__ = ["Docker", "daemon", "remove_cgroups"]
 
 _DEADLINE_S = 30
 
@@ -57,7 +57,9 @@ def daemon(storage_driver: str = "overlay2", mirror: str = "") -> Iterator[Docke
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="dockerd-") as folder:
         host = f"unix://{folder}/socket"
         places = [f"--data-root={folder}/data", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
+        cgroup = f"containerlab-{os.path.basename(folder)}"
         alone = [
+            f"--cgroup-parent={cgroup}",
             "--bridge=none",
             "--iptables=false",
             "--ip6tables=false",
@@ -74,6 +76,14 @@ def daemon(storage_driver: str = "overlay2", mirror: str = "") -> Iterator[Docke
             process.terminate()
             process.wait()
             _unmount(f"{folder}/data")
+            remove_cgroups(cgroup)
+
+
+def remove_cgroups(name: str) -> None:
+    """Remove what an engine leaves of its cgroup, in every hierarchy."""
+    for top in Path("/sys/fs/cgroup").glob(f"**/{name}"):
+        for directory, _, _ in os.walk(top, topdown=False):
+            os.rmdir(directory)
 
 
 def _unmount(directory: str) -> None:
