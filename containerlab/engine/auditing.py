@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from containerlab.backends import base
+from containerlab.backends import base, optional
 from containerlab.build.audit.finding import SEVERITIES, Finding
 from containerlab.engine import columns
 from containerlab.errors import Unsupported, of_the_system
@@ -37,7 +37,7 @@ def audit(backend: base.Backend, name: str, options: Mapping[str, Any]) -> Audit
 
     Raises: Unsupported when the backend cannot; NotFound; CorruptContent.
     """
-    if not isinstance(backend, base.Auditing):
+    if not isinstance(backend, optional.Auditing):
         raise Unsupported(
             f"the {backend.name} backend cannot audit images", "save the image, and load it here"
         )

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
-from containerlab.backends import base
+from containerlab.backends import base, optional
 from containerlab.build.record import LintWarning
 from containerlab.commands.table import Argument, ImageName, Instead, command
 from containerlab.engine import columns
@@ -62,9 +62,9 @@ class Builder:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def _backend(self) -> base.Building:
+    def _backend(self) -> optional.Building:
         backend = self._engine.backend
-        if not isinstance(backend, base.Building):
+        if not isinstance(backend, optional.Building):
             raise Unsupported(f"the {backend.name} backend cannot build")
         return backend
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Unpack, cast
 
-from containerlab.backends import base
+from containerlab.backends import base, optional
 from containerlab.backends.base import Change, ContainerInfo, ExitStatus, ImageInfo, Session, Sink
 from containerlab.commands.table import Args, Argument, ContainerName, ImageName, Instead, command
 from containerlab.engine import attach, filters, prepare
@@ -127,7 +127,7 @@ class Containers:
     ) -> Table[base.StepInfo]:
         """Return the steps that `run` would take; nothing is done."""
         container, _ = prepare.prepare(options)
-        explaining = self._extra(base.Explaining, "explain")  # type: ignore[type-abstract]  # a protocol
+        explaining = self._extra(optional.Explaining, "explain")  # type: ignore[type-abstract]  # a protocol
         steps = explaining.explain(image, _words(command), container)
         return _table(steps, "STEPS", "ID stands for the container's id, HOME for the engine's home")
 
@@ -264,7 +264,7 @@ class Containers:
         infos = filters.containers(self._backend.list(), given, self._layers)
         if not given.get("size"):
             return _table([Container(self, info) for info in infos], "CONTAINERS")
-        sizing = self._extra(base.Sizing, "measure containers")  # type: ignore[type-abstract]  # a protocol
+        sizing = self._extra(optional.Sizing, "measure containers")  # type: ignore[type-abstract]  # a protocol
         sizes = sizing.sizes([info.id for info in infos])
         return _table([Container(self, info, sizes.get(info.id)) for info in infos], "SIZED_CONTAINERS")
 
@@ -321,7 +321,7 @@ class Containers:
 
     def sample(self, name: str) -> Sample:
         """Measure a container once."""
-        measuring = self._extra(base.Measuring, "measure containers")  # type: ignore[type-abstract]  # a protocol
+        measuring = self._extra(optional.Measuring, "measure containers")  # type: ignore[type-abstract]  # a protocol
         return cast("Sample", measuring.sample(name))
 
     @command("container diff", "diff")
@@ -390,25 +390,25 @@ class Containers:
     @command("container pause", "pause", each=True)
     def pause(self, name: ContainerName) -> str:
         """Hold all processes of a container."""
-        self._extra(base.Pausable, "pause").pause(name)  # type: ignore[type-abstract]  # a protocol
+        self._extra(optional.Pausable, "pause").pause(name)  # type: ignore[type-abstract]  # a protocol
         return name
 
     @command("container unpause", "unpause", each=True)
     def unpause(self, name: ContainerName) -> str:
         """Let the processes of a container go on."""
-        self._extra(base.Pausable, "pause").unpause(name)  # type: ignore[type-abstract]  # a protocol
+        self._extra(optional.Pausable, "pause").unpause(name)  # type: ignore[type-abstract]  # a protocol
         return name
 
     @command("container rename", "rename")
     def rename(self, name: ContainerName, new_name: str) -> None:
         """Give a container another name."""
-        self._extra(base.Updatable, "rename").rename(name, new_name)  # type: ignore[type-abstract]  # a protocol
+        self._extra(optional.Updatable, "rename").rename(name, new_name)  # type: ignore[type-abstract]  # a protocol
 
     @command("container update", "update", each=True)
     def update(self, name: ContainerName, **options: Unpack[UpdateOptions]) -> str:
         """Change the limits of a container, running or not."""
         given = cast(RunOptions, normalise(UpdateOptions, options))
-        self._extra(base.Updatable, "update").update(name, given)  # type: ignore[type-abstract]  # a protocol
+        self._extra(optional.Updatable, "update").update(name, given)  # type: ignore[type-abstract]  # a protocol
         return name
 
     @command("container rm", "container remove", "rm", each=True)
@@ -426,8 +426,8 @@ class Containers:
 
     # files
 
-    def _files(self) -> base.FileAccess:
-        return self._extra(base.FileAccess, "reach into containers")  # type: ignore[type-abstract]  # a protocol
+    def _files(self) -> optional.FileAccess:
+        return self._extra(optional.FileAccess, "reach into containers")  # type: ignore[type-abstract]  # a protocol
 
     @command("container cp", "cp")
     def copy(self, source: CopyPath, target: CopyPath, **options: Unpack[verbs.CopyOptions]) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
 
-from containerlab.backends.base import FileAccess
+from containerlab.backends.optional import FileAccess
 from containerlab.errors import InvalidInput, NotFound
 
 __all__ = ["Place", "copy", "place"]

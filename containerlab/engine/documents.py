@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from containerlab.backends.base import Backend, ContainerInfo, ImageInfo, Sizing, VolumeInfo
+from containerlab.backends.base import Backend, ContainerInfo, ImageInfo, VolumeInfo
+from containerlab.backends.optional import Sizing
 from containerlab.engine.logs import timestamp
 from containerlab.errors import NotFound
 from containerlab.options.container import RunOptions

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Unpack
 
 from containerlab import units
-from containerlab.backends import base
+from containerlab.backends import base, optional
 from containerlab.backends.base import HistoryEntry, ImageInfo
 from containerlab.commands.table import Argument, ImageName, command
 from containerlab.engine import changes, columns, documents, filters, pruning
@@ -91,8 +91,8 @@ class Images:
     def _backend(self) -> base.Backend:
         return self._engine.backend
 
-    def _maker(self) -> base.ImageMaker:
-        if not isinstance(self._backend, base.ImageMaker):
+    def _maker(self) -> optional.ImageMaker:
+        if not isinstance(self._backend, optional.ImageMaker):
             raise Unsupported(f"the {self._backend.name} backend cannot make images of this")
         return self._backend
 

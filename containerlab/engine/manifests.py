@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 import msgspec
 
-from containerlab.backends import base
+from containerlab.backends import optional
 from containerlab.commands.table import Argument, ImageName, command
 from containerlab.engine import manifest_documents as documents
 from containerlab.errors import AlreadyExists, InvalidInput, NotFound, Unsupported
@@ -38,9 +38,9 @@ class Manifests:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def _keeper(self) -> base.ListKeeping:
+    def _keeper(self) -> optional.ListKeeping:
         backend = self._engine.backend
-        if not isinstance(backend, base.ListKeeping):
+        if not isinstance(backend, optional.ListKeeping):
             raise Unsupported(f"the {backend.name} backend keeps no manifest lists")
         return backend
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from containerlab.backends import base
+from containerlab.backends import base, optional
 from containerlab.build.sbom.catalogue import Catalogue
 from containerlab.build.sbom.package import Package
 from containerlab.build.sbom.subject import Subject
@@ -53,7 +53,7 @@ def packages(backend: base.Backend, name: str, options: Mapping[str, Any]) -> Pa
 
     Raises: Unsupported when the backend cannot; NotFound; CorruptContent.
     """
-    if not isinstance(backend, base.Cataloguing):
+    if not isinstance(backend, optional.Cataloguing):
         raise Unsupported(
             f"the {backend.name} backend cannot list packages", "save the image, and load it here"
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from containerlab.backends import base
+from containerlab.backends import base, optional
 from containerlab.backends.base import Pruned
 from containerlab.engine import filters
 from containerlab.errors import LabError
@@ -21,7 +21,7 @@ def containers(backend: base.Backend, given: Given) -> Pruned:
     """Remove containers that do not run."""
     ended = [info for info in backend.list() if info.status in ("created", "exited", "dead")]
     chosen = filters.to_prune(ended, given, lambda info: (info.created, info.labels))
-    sizes = backend.sizes([info.id for info in chosen]) if isinstance(backend, base.Sizing) else {}
+    sizes = backend.sizes([info.id for info in chosen]) if isinstance(backend, optional.Sizing) else {}
     removed = []
     for info in chosen:
         with suppress(LabError):  # somebody has started or removed it meanwhile
@@ -31,7 +31,7 @@ def containers(backend: base.Backend, given: Given) -> Pruned:
     return Pruned(removed=tuple(removed), freed_bytes=freed_bytes)
 
 
-def images(backend: base.Backend, maker: base.ImageMaker, given: Given) -> Pruned:
+def images(backend: base.Backend, maker: optional.ImageMaker, given: Given) -> Pruned:
     """Remove images without a name, or with `all` every one that no container uses."""
     every, wanted = bool(given.get("all")), dict(given)
     for key, value in given.get("filter", ()):
@@ -46,7 +46,7 @@ def images(backend: base.Backend, maker: base.ImageMaker, given: Given) -> Prune
     return maker.prune_images(every=every, among={info.digest for info in chosen})
 
 
-def volumes(keeper: base.VolumeKeeper, given: Given) -> Pruned:
+def volumes(keeper: optional.VolumeKeeper, given: Given) -> Pruned:
     """Remove volumes that no container has: those without a name of their own, or with `all` every one."""
     unused = [info for info in keeper.volumes() if not info.used_by]
     possible = [info for info in unused if given.get("all") or info.is_anonymous]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from containerlab.backends import base
+from containerlab.backends import base, optional
 from containerlab.engine.images import Image
 from containerlab.errors import InvalidInput, Unsupported
 
@@ -15,7 +15,7 @@ __all__ = ["ReworkedImage", "rebase", "squash"]
 class ReworkedImage(Image):
     """The new image; `notices` say what to look at."""
 
-    def __init__(self, made: base.Reworked) -> None:
+    def __init__(self, made: optional.Reworked) -> None:
         super().__init__(made.info)
         self.notices = made.notices
 
@@ -43,7 +43,7 @@ def squash(backend: base.Backend, name: str, options: Mapping[str, Any]) -> Rewo
     )
 
 
-def _reworking(backend: base.Backend) -> base.Reworking:
-    if not isinstance(backend, base.Reworking):
+def _reworking(backend: base.Backend) -> optional.Reworking:
+    if not isinstance(backend, optional.Reworking):
         raise Unsupported(f"the {backend.name} backend cannot make images of the layers of others")
     return backend

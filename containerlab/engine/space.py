@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from containerlab import units
-from containerlab.backends import base
+from containerlab.backends import base, optional
 from containerlab.backends.base import ContainerInfo, DiskSize, ImageInfo, VolumeInfo
 from containerlab.engine.columns import BUILD_CACHE
 from containerlab.views import html
@@ -40,14 +40,14 @@ class _Found(NamedTuple):
     @classmethod
     def of(cls, backend: base.Backend) -> _Found:
         containers = backend.list()
-        sizing = backend if isinstance(backend, base.Sizing) else None
+        sizing = backend if isinstance(backend, optional.Sizing) else None
         return cls(
             list({info.digest: info for info in backend.images()}.values()),
             dict(sizing.image_sizes()) if sizing else {},
             containers,
             dict(sizing.sizes([info.id for info in containers])) if sizing else {},
-            backend.volumes() if isinstance(backend, base.VolumeKeeper) else [],
-            backend.build_cache() if isinstance(backend, base.Building) else [],
+            backend.volumes() if isinstance(backend, optional.VolumeKeeper) else [],
+            backend.build_cache() if isinstance(backend, optional.Building) else [],
         )
 
     def image_size(self, info: ImageInfo) -> DiskSize:
@@ -75,7 +75,7 @@ def _images(backend: base.Backend, found: _Found) -> Space:
 
 
 def _together(backend: base.Backend, infos: Sequence[ImageInfo]) -> int:
-    if isinstance(backend, base.Sizing):
+    if isinstance(backend, optional.Sizing):
         return backend.images_bytes([info.digest for info in infos])
     return sum(info.size_bytes for info in infos)
 

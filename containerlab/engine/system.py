@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 from containerlab import units
-from containerlab.backends import base
+from containerlab.backends import base, optional
 from containerlab.backends.base import Event, Facility
 from containerlab.commands.table import Argument, Instead, command
 from containerlab.engine import columns, filters, pruning, space
@@ -126,7 +126,7 @@ class System:
 
     def _facilities(self) -> list[Facility]:
         backend = self._engine.backend
-        return backend.facilities() if isinstance(backend, base.HostFacts) else []
+        return backend.facilities() if isinstance(backend, optional.HostFacts) else []
 
     @command("system doctor", "doctor")
     def doctor(self) -> Table[Facility]:
@@ -137,7 +137,7 @@ class System:
     def check(self) -> Table[Any]:
         """Find and repair what killed processes left behind."""
         backend = self._engine.backend
-        repaired = backend.check() if isinstance(backend, base.Repairing) else []
+        repaired = backend.check() if isinstance(backend, optional.Repairing) else []
         return Table(repaired, columns.REPAIRS)
 
     @command("system df", instead={"verbose": _VERBOSE})

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from containerlab.backends.distributing import Distributing
+from containerlab.backends.optional import Distributing
 from containerlab.distribution.transfer import platforms
 from containerlab.distribution.transfer.pull import PullOrder
 from containerlab.distribution.transfer.push import PushOrder

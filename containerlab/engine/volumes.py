@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Unpack
 
-from containerlab.backends import base
+from containerlab.backends import base, optional
 from containerlab.backends.base import VolumeInfo
 from containerlab.commands.table import Argument, VolumeName, command
 from containerlab.engine import columns, documents, filters, pruning
@@ -29,9 +29,9 @@ class Volumes:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def _keeper(self) -> base.VolumeKeeper:
+    def _keeper(self) -> optional.VolumeKeeper:
         backend = self._engine.backend
-        if not isinstance(backend, base.VolumeKeeper):
+        if not isinstance(backend, optional.VolumeKeeper):
             raise Unsupported(f"the {backend.name} backend has no volumes")
         return backend
 

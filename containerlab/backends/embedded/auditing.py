@@ -13,7 +13,7 @@ __all__ = ["AuditingVerbs"]
 
 
 class AuditingVerbs:
-    """Does what `base.Auditing` asks."""
+    """Does what `optional.Auditing` asks."""
 
     store: Images
 

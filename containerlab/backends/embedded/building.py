@@ -22,7 +22,7 @@ __all__ = ["BuildingVerbs"]
 
 
 class BuildingVerbs(ContainerVerbs, EmbeddedImages):
-    """Implements `base.Building`."""
+    """Implements `optional.Building`."""
 
     def build(self, order: Order, watch: Watcher | None, provide: Callable[[str, str], None]) -> Outcome:
         """Build what is asked; `provide` is told of each base image first, and may get it."""

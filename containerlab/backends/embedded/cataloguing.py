@@ -14,7 +14,7 @@ __all__ = ["CataloguingVerbs"]
 
 
 class CataloguingVerbs:
-    """Does what `base.Cataloguing` asks."""
+    """Does what `optional.Cataloguing` asks."""
 
     store: Images
 

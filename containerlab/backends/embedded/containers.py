@@ -14,10 +14,7 @@ from typing import Any
 import msgspec
 
 from containerlab import units
-from containerlab.backends.base import (
-    ContainerInfo,
-    ExitStatus,
-)
+from containerlab.backends.base import ContainerInfo, ExitStatus
 from containerlab.backends.embedded import naming, repair, reviving, starting
 from containerlab.backends.embedded.describing import describe_start
 from containerlab.backends.embedded.looking import LookingVerbs

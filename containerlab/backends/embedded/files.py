@@ -37,7 +37,7 @@ _MADE_UP = ("proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue")
 
 
 class FileVerbs(Ground):
-    """Implements `base.FileAccess`."""
+    """Implements `optional.FileAccess`."""
 
     # --- archives -------------------------------------------------------------------------------
 

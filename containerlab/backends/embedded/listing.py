@@ -14,7 +14,7 @@ __all__ = ["ListingVerbs"]
 
 
 class ListingVerbs:
-    """Implements `base.ListKeeping`."""
+    """Implements `optional.ListKeeping`."""
 
     store: Images
     home: Home

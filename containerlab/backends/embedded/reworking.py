@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from containerlab.backends.base import Reworked
 from containerlab.backends.embedded_images import image_info, now
+from containerlab.backends.optional import Reworked
 from containerlab.oci.image import History, RootFS, encode_config, format_time
 from containerlab.store import removal
 from containerlab.store.images import Image, Images
@@ -23,7 +23,7 @@ _SHOWN_COLLISIONS = 5
 
 
 class ReworkingVerbs:
-    """Does what `base.Reworking` asks."""
+    """Does what `optional.Reworking` asks."""
 
     store: Images
 

@@ -28,7 +28,7 @@ _FULL = "every namespace, its own /proc and /sys, pivot_root"
 
 
 class SeeingVerbs(ContainerVerbs):
-    """Implements `base.Measuring`, `base.Explaining` and `base.HostFacts`."""
+    """Implements `optional.Measuring`, `optional.Explaining` and `optional.HostFacts`."""
 
     def sample(self, name: str) -> Sample:
         """Measure a running container once."""

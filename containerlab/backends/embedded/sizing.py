@@ -15,7 +15,7 @@ __all__ = ["SizingVerbs"]
 
 
 class SizingVerbs(Ground):
-    """Implements `base.Sizing`."""
+    """Implements `optional.Sizing`."""
 
     def sizes(self, ids: Sequence[str]) -> Mapping[str, DiskSize]:
         """Measure containers by walking their files, each layer once; one that is gone is left out."""

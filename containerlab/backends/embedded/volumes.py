@@ -19,7 +19,7 @@ _ANONYMOUS = r"[0-9a-f]{64}"
 
 
 class VolumeVerbs(Ground):
-    """Implements `base.VolumeKeeper`."""
+    """Implements `optional.VolumeKeeper`."""
 
     def volumes(self) -> list[VolumeInfo]:
         """Return all volumes by name."""
