@@ -1,0 +1,1 @@
+"""The six claims, each with its experiments and its verdict."""

@@ -1,0 +1,1 @@
+"""What is measured: processes, containers of several engines, virtual machines."""

@@ -1,0 +1,1 @@
+"""Virtual machines from OCI images."""

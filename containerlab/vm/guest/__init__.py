@@ -1,0 +1,1 @@
+"""What runs inside: the first process, and the frames that it speaks."""

@@ -1,0 +1,83 @@
+"""How guest, monitor and clients talk: frames on a byte stream.
+
+A frame is a header of 8 bytes (kind, stream as big-endian 24-bit number, length of the payload as big-endian
+32-bit number) and a payload. A stream is a process of the guest: 1 is the image's own program, others are
+made by EXEC. Kinds 0 to 2 are those of Docker's attach stream. Only the standard library.
+
+A payload of pairs is `key NUL value NUL` again and again; keys may repeat, and their order counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+__all__ = ["FrameReader", "frame", "pairs", "unpaired"]
+
+VERSION = "1"
+MAIN = 1
+"""The stream of the image's own program."""
+MOST_BYTES = 1 << 20
+
+STDIN, STDOUT, STDERR = 0, 1, 2
+STARTED, EXITED, FAILED = 3, 4, 5
+"""From the guest. STARTED: pairs pid. EXITED: pairs code (as Docker's), cpu_usec, peak_rss_bytes,
+oom_killed (0 or 1). FAILED: pairs errno, text; the process never ran."""
+HELLO, PONG, MEASURED, READY = 6, 7, 8, 9
+"""From the guest, stream 0. HELLO: pairs version, release, uptime_usec; it waits for SETUP. READY: SETUP is
+done. PONG: the payload of its PING. MEASURED: pairs as `/proc` counts: memory_total_bytes,
+memory_available_bytes, cpu_usec, idle_usec, processes."""
+CLOSE_STDIN, RESIZE = 10, 11
+"""To the guest. RESIZE: rows and columns as two big-endian 16-bit numbers."""
+EXEC, SIGNAL, PING, SETUP, POWEROFF, MEASURE = 13, 14, 15, 16, 17, 18
+"""To the guest. EXEC makes the stream: pairs arg…, env… (NAME=value), cwd, uid, gid, group…, tty (1),
+stdin (1: keep it open). SIGNAL: one byte. SETUP, once: pairs hostname, clock_usec (since the epoch), seed
+(hexadecimal, for the random generator), address (as 10.0.2.15/24), gateway, dns…, mount… (as
+TYPE:TAG:TARGET:ro|rw). POWEROFF: nothing more is wanted."""
+
+
+def frame(kind: int, payload: bytes = b"", stream: int = 0) -> bytes:
+    """Return a frame as bytes."""
+    return bytes((kind,)) + stream.to_bytes(3, "big") + len(payload).to_bytes(4, "big") + payload
+
+
+def pairs(items: Iterable[tuple[str, str]]) -> bytes:
+    """Return a payload of pairs.
+
+    >>> pairs([("arg", "true")])
+    b'arg\\x00true\\x00'
+    """
+    return b"".join(part.encode(errors="surrogateescape") + b"\0" for item in items for part in item)
+
+
+def unpaired(payload: bytes) -> list[tuple[str, str]]:
+    """Return the pairs of a payload.
+
+    >>> unpaired(b"code\\x000\\x00")
+    [('code', '0')]
+    """
+    parts = [part.decode(errors="surrogateescape") for part in payload.split(b"\0")[:-1]]
+    return list(zip(parts[::2], parts[1::2], strict=True))
+
+
+class FrameReader:
+    """Cuts what arrives into frames."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[int, int, bytes]]:
+        """Take what has arrived and give the frames that are complete: kind, stream, payload.
+
+        Raises: ValueError when one claims to be larger than `MOST_BYTES`.
+        """
+        self._buffer += data
+        while len(self._buffer) >= 8:
+            length = int.from_bytes(self._buffer[4:8], "big")
+            if length > MOST_BYTES:
+                raise ValueError(f"a frame of {length} bytes")
+            if len(self._buffer) < 8 + length:
+                return
+            kind, stream = self._buffer[0], int.from_bytes(self._buffer[1:4], "big")
+            payload = bytes(self._buffer[8 : 8 + length])
+            del self._buffer[: 8 + length]
+            yield kind, stream, payload

@@ -1,0 +1,1 @@
+"""Where the kernel of a guest comes from."""

@@ -1,0 +1,1 @@
+"""QEMU: its command line, its accelerators, its monitor protocol, its snapshots."""

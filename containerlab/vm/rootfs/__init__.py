@@ -1,0 +1,1 @@
+"""The layers of an image become the root file system of a guest."""
