@@ -16,11 +16,11 @@ __all__ = ["Claim", "Contestant", "Experiment", "Figure", "Measurement", "Stage"
 
 
 class Measurement(NamedTuple):
-    """metric: as `Row.metric`. count: how many instances there were at once."""
+    """metric: as `Row.metric`. instances: how many instances there were at once."""
 
     metric: str
     value: float
-    count: int = 1
+    instances: int = 1
 
 
 class Contestant(NamedTuple):

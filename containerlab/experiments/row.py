@@ -24,7 +24,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured, with its unit as the end of its name: ready_s, rate_bytes_per_s, pss_bytes."""
     value: float | None
     """None when it could not be measured; `note` says why."""
-    count: int = 1
+    instances: int = 1
     """How many instances there were at once."""
     note: str = ""
     pressure_before_pct: float = 0.0
