@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-browser test-oracle test-kill test-registry test-vm fuzz packages check bench notebooks clean
+.PHONY: help demo test test-browser test-oracle test-kill test-registry test-guest fuzz packages check bench notebooks clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -29,9 +29,9 @@ test-kill: packages .venv/installed-tools ## kill at every system call of every 
 test-registry: packages .venv/installed-tools ## registries set up in every way, kills and floods in full: minutes
 	$(BIN)/python -m pytest -m "registry or not registry" tests/distribution
 
-test-vm: packages .venv/installed-tools ## cgroup v2 alone, and power cuts, in a virtual machine (VM='tests/backends': these)
-	@$(PYTHON) -m tests.system_packages tests/vm/system-packages.txt
-	$(BIN)/python -m $(if $(VM),tests.vm $(VM),pytest -m vm tests/vm)
+test-guest: packages .venv/installed-tools ## cgroup v2 alone, and power cuts, in a virtual machine (GUEST='tests/backends': these)
+	@$(PYTHON) -m tests.system_packages tests/guest/system-packages.txt
+	$(BIN)/python -m $(if $(GUEST),tests.guest $(GUEST),pytest -m guest tests/guest)
 
 fuzz: .venv/installed-tools ## grow Dockerfiles that the parser fails at, until stopped (FUZZ='-max_total_time=60': a minute)
 	$(BIN)/pip install --quiet --group fuzz

@@ -1,4 +1,4 @@
-"""Containers of root on a host whose only cgroup hierarchy is version 2; `make test-vm` makes one."""
+"""Containers of root on a host whose only cgroup hierarchy is version 2; `make test-guest` makes one."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from tests.users import REPOSITORY
 
 __all__ = ["Machine", "Root", "archive", "disk", "root"]
 
-PLACE = REPOSITORY / "build" / "vm"
+PLACE = REPOSITORY / "build" / "guest"
 SUITE = "bookworm"
 PACKAGES = (
     *("linux-image-cloud-amd64", "kmod", "python3", "python3-venv", "busybox-static", "uidmap", "procps"),
@@ -37,7 +37,7 @@ WHEELS = (*PROJECT["dependencies"], "pytest>=8", "pytest-timeout>=2.3", "hypothe
 SITE = f"usr/local/lib/python{PYTHON}/dist-packages"
 MEMORY_MIB = 2048
 ROOT_MIB = 3000
-INIT = Path(__file__).parent / "guest" / "init"
+INIT = Path(__file__).parent / "inside" / "init"
 _LAST_WORD = "machine: exit code "
 
 
@@ -120,7 +120,7 @@ class Machine:
         kernel_words = "root=/dev/vda rw init=/init console=ttyS0 quiet panic=-1 swapaccount=1"
         self._process = subprocess.Popen(
             [
-                *("qemu-system-x86_64", "-M", "q35", "-accel", os.environ.get("CONLAB_VM_ACCEL", "tcg")),
+                *("qemu-system-x86_64", "-M", "q35", "-accel", os.environ.get("CONLAB_GUEST_ACCEL", "tcg")),
                 *("-smp", "2", "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config", "-display", "none"),
                 *("-no-reboot", "-serial", "stdio", "-kernel", str(root.kernel), "-initrd", str(root.initrd)),
                 *("-append", kernel_words, *words),

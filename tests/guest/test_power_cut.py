@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.machine import Machine, Root, archive, disk
+from tests.guest.machine import Machine, Root, archive, disk
 
-pytestmark = [pytest.mark.vm, pytest.mark.root, pytest.mark.timeout(7200)]
+pytestmark = [pytest.mark.guest, pytest.mark.root, pytest.mark.timeout(7200)]
 CUTS = int(os.environ.get("CUTS", "6"))
 SEED = int(os.environ.get("SEED", "1"))
 DISK_MIB = 1024
@@ -27,8 +27,8 @@ MOST_S = 3.0
 FACT = re.compile(r"\w+:[\w-]+ is \w+")
 ORDERS = """
 mkdir -p /data && mount /dev/vdc /data || exit 2
-if [ -e /data/home ]; then python3 -m tests.vm.guest.look /data/home facts || exit 1; fi
-if [ {seed} != 0 ]; then python3 -m tests.vm.guest.work /data/home {seed}; fi
+if [ -e /data/home ]; then python3 -m tests.guest.inside.look /data/home facts || exit 1; fi
+if [ {seed} != 0 ]; then python3 -m tests.guest.inside.work /data/home {seed}; fi
 """
 
 

@@ -15,7 +15,7 @@ from containerlab.oci.image import Descriptor
 from containerlab.store.blobs import Blobs
 from containerlab.store.home import Home
 from tests.containers import IMAGE
-from tests.vm.guest.work import SUMS
+from tests.guest.inside.work import SUMS
 
 
 def main() -> int:

@@ -8,8 +8,8 @@ import pytest
 
 from tests import system_packages
 from tests.needs import require_packages
-from tests.vm import machine
-from tests.vm.machine import Root
+from tests.guest import machine
+from tests.guest.machine import Root
 
 LIST = Path(__file__).parent / "system-packages.txt"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.guest.suite import orders
-from tests.vm.machine import Machine, Root, archive
+from tests.guest.inside.suite import orders
+from tests.guest.machine import Machine, Root, archive
 
-pytestmark = [pytest.mark.vm, pytest.mark.root, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.guest, pytest.mark.root, pytest.mark.timeout(3600)]
 SUITES = {
     "cgroups": ["tests/linux/cgroups"],
     "root": ["tests/backends/test_unified.py", "tests/backends/test_limits.py"],

@@ -1,4 +1,4 @@
-"""Run tests in the machine: `python -m tests.vm tests/backends/test_limits.py -k memory`."""
+"""Run tests in the machine: `python -m tests.guest tests/backends/test_limits.py -k memory`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.vm.guest.suite import orders
-from tests.vm.machine import Machine, archive, root
+from tests.guest.inside.suite import orders
+from tests.guest.machine import Machine, archive, root
 
 
 def main() -> int:
