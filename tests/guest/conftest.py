@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests import system_packages
-from tests.needs import require_packages
 from tests.guest import machine
 from tests.guest.machine import Root
+from tests.needs import require_packages
 
 LIST = Path(__file__).parent / "system-packages.txt"
 
