@@ -16,17 +16,19 @@ __all__ = ["Claim", "Contestant", "Experiment", "Figure", "Measurement", "Stage"
 
 
 class Measurement(NamedTuple):
-    """metric: as `Row.metric`. instances: how many instances there were at once."""
+    """metric, instances: as in `Row`. value: None when it could not be measured; note: why, in words."""
 
     metric: str
-    value: float
+    value: float | None
     instances: int = 1
+    note: str = ""
 
 
 class Contestant(NamedTuple):
     """Somebody who takes part in an experiment; `act` does it once and gives what was measured.
 
-    `act` may raise LabError: the round is kept with the reason and no value.
+    `act` may raise LabError: the round is kept with the reason and no value. What it keeps between rounds
+    `end` gives back, which is called once after the last round, whatever became of the rounds.
     """
 
     subject: str
@@ -34,6 +36,7 @@ class Contestant(NamedTuple):
     tier: str
     facts: Mapping[str, str]
     act: Callable[[], Iterable[Measurement]]
+    end: Callable[[], None] = lambda: None
 
 
 class Stage(NamedTuple):
@@ -50,14 +53,19 @@ class Stage(NamedTuple):
 
 
 class Experiment(Protocol):
-    """Something to measure. rounds: how many by default; quick_rounds: on a first look, 0 to leave it out."""
+    """Something to measure.
+
+    rounds: how many by default; quick_rounds: on a first look, 0 to leave it out; warm_ups: rounds before the
+    first that counts.
+    """
 
     name: str
     rounds: int
     quick_rounds: int
+    warm_ups: int
 
     def contestants(self, stage: Stage) -> Sequence[Contestant]:
-        """Return who takes part here; what they hold is given back with `close` of the subjects."""
+        """Return who takes part here, in an order that rounds may turn; nothing is started by that."""
 
 
 class Figure(NamedTuple):
