@@ -1,0 +1,27 @@
+#!/bin/sh
+# What mmdebstrap calls with the root of the new Debian: the unit that runs the image's program, and a network.
+set -eu
+units="$1/etc/systemd/system"
+cat > "$units/conlab.service" <<'UNIT'
+[Unit]
+Description=The program of the image
+After=network.target ssh.service
+
+[Service]
+ExecStart=/run/conlab/init --service /srv/image
+StandardOutput=null
+KillMode=process
+Delegate=yes
+
+[Install]
+WantedBy=multi-user.target
+UNIT
+for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer; do
+    ln -sf /dev/null "$units/$unit"
+done
+mkdir -p "$units/multi-user.target.wants" "$1/etc/systemd/network" "$1/srv/image"
+printf '[Match]\nName=e*\n\n[Network]\nDHCP=yes\n' > "$1/etc/systemd/network/80-dhcp.network"
+ln -sf ../conlab.service "$units/multi-user.target.wants/conlab.service"
+ln -sf /lib/systemd/system/systemd-networkd.service "$units/multi-user.target.wants/systemd-networkd.service"
+echo classic > "$1/etc/hostname"
+: > "$1/etc/machine-id"
