@@ -1,4 +1,4 @@
-"""What our first process expects of an initramfs and of the kernel's command line. Only the standard library."""
+"""What our first process expects of an initramfs and of the kernel command line. Standard library only."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ INIT = "init"
 MODULES = "lib/conlab/modules"
 """Directory of modules, uncompressed, loaded in the order of their names (NN-name.ko)."""
 IMAGE = "image"
-"""Directory with the image's files when the initramfs is the root: the first process moves into it, so programs
-see neither it nor our files. The kernel word `rootfstype=ramfs` lets these files be more than half of the memory.
-Where the root is a disk, the archive has no such directory."""
+"""Directory with the image's files when the initramfs is the root: the first process moves into it, so
+programs see neither it nor our files. The kernel word `rootfstype=ramfs` lets these files be more than half
+of the memory. Where the root is a disk, the archive has no such directory."""
 
 ROOT_WORD, FILESYSTEM_WORD, OVERLAY_WORD = "conlab.root", "conlab.fs", "conlab.overlay"
-"""`conlab.root=/dev/vda conlab.fs=ext4` mounts a disk, `conlab.overlay` read-only with a tmpfs above it. Modules
-for it (virtio_blk, the file system, overlay) lie in `MODULES`."""
+"""`conlab.root=/dev/vda conlab.fs=ext4` mounts a disk, `conlab.overlay` read-only with a tmpfs above it.
+Modules for it (virtio_blk, the file system, overlay) lie in `MODULES`."""
 
 
 def binary(architecture: str) -> str:

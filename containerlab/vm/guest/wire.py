@@ -27,9 +27,9 @@ So a program that does not read stops nobody else."""
 STDIN, STDOUT, STDERR = 0, 1, 2
 STARTED, EXITED, FAILED = 3, 4, 5
 """From the guest. STARTED: pairs pid. EXITED, after all its output: pairs code (as Docker's), cpu_usec,
-peak_rss_bytes, oom_killed (0 or 1: the kernel killed for want of memory while it ran). FAILED: pairs step (what
-was tried: program, directory, user, terminal, fork…), errno, text (on what); the process never ran, and there
-is no EXITED. FAILED on stream 0: SETUP failed."""
+peak_rss_bytes, oom_killed (0 or 1: the kernel killed for want of memory while it ran). FAILED: pairs step
+(what was tried: program, directory, user, terminal, fork…), errno, text (on what); the process never ran,
+and there is no EXITED. FAILED on stream 0: SETUP failed."""
 HELLO, PONG, MEASURED, READY = 6, 7, 8, 9
 """From the guest, stream 0. HELLO: pairs version, release, uptime_usec; it waits for SETUP. READY: SETUP is
 done. PONG: the payload of its PING, of at most 4096 bytes. MEASURED: pairs as `/proc` counts:
@@ -40,12 +40,12 @@ CLOSE_STDIN, RESIZE = 10, 11
 TAKEN = 12
 """From the guest: how many bytes more of STDIN went to the process, as a decimal number."""
 EXEC, SIGNAL, PING, SETUP, POWEROFF, MEASURE = 13, 14, 15, 16, 17, 18
-"""To the guest. EXEC makes the stream, whose number must be free (EXITED or FAILED frees it): pairs arg…, env…
-(NAME=value), cwd, user (as Docker's: looked up in the guest, which then sets HOME too) or uid, gid, then
-group… (numbers, more of them), tty (1), rows, columns, stdin (1: keep it open). SIGNAL: one byte. SETUP, once:
-pairs hostname, clock_usec (since the epoch), seed (hexadecimal, for the random generator), address (as
-10.0.2.15/24), gateway, dns…, host… (lines of /etc/hosts), mount… (as TYPE:TAG:TARGET:ro|rw, for which TYPE is a
-file system's or bind). POWEROFF: nothing more is wanted."""
+"""To the guest. EXEC makes the stream, whose number must be free (EXITED or FAILED frees it): pairs arg…,
+env… (NAME=value), cwd, user (as Docker's: looked up in the guest, which then sets HOME too) or uid, gid,
+then group… (numbers, more of them), tty (1), rows, columns, stdin (1: keep it open). SIGNAL: one byte.
+SETUP, once: pairs hostname, clock_usec (since the epoch), seed (hexadecimal, for the random generator),
+address (as 10.0.2.15/24), gateway, dns…, host… (lines of /etc/hosts), mount… (as TYPE:TAG:TARGET:ro|rw, for
+which TYPE is a file system's or bind). POWEROFF: nothing more is wanted."""
 
 
 def frame(kind: int, payload: bytes = b"", stream: int = 0) -> bytes:
