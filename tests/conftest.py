@@ -11,11 +11,15 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import leaks, system_packages, users
 from tests.needs import require_packages
+
+if TYPE_CHECKING:
+    from containerlab.vm.kernel.kernel import Kernel
 
 PREFIX, PLACE = "conlab-test-", Path("/var/tmp")
 
@@ -108,6 +112,22 @@ def anyone(request: pytest.FixtureRequest) -> users.User:
     if os.geteuid() != 0:
         pytest.skip("needs root")
     return users.myself(BASE)
+
+
+@pytest.fixture(scope="session")
+def guest_kernel() -> Kernel:
+    """Return the kernel that guests run by default, downloaded once for this checkout."""
+    from tests.kernels import kernel_of
+
+    return kernel_of()
+
+
+@pytest.fixture(scope="session", params=["6.12", "6.1"])
+def each_guest_kernel(request: pytest.FixtureRequest) -> Kernel:
+    """Return one after the other: the kernel that guests run by default, and an older one."""
+    from tests.kernels import kernel_of
+
+    return kernel_of(request.param)
 
 
 @pytest.fixture
