@@ -17,7 +17,8 @@ import containerlab
 PACKAGE = Path(containerlab.__file__).parent
 FLOOR_1 = [PACKAGE / "errors.py", PACKAGE / "units.py", PACKAGE / "hashes.py", *PACKAGE.glob("linux/**/*.py")]
 BELOW_THE_FORK = [
-    PACKAGE / "runtime" / name for name in ("launcher.py", "monitor.py", "health.py", "child.py")
+    *(PACKAGE / "runtime" / name for name in ("launcher.py", "monitor.py", "health.py", "child.py")),
+    PACKAGE / "vm/monitor.py",
 ]
 
 

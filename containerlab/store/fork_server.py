@@ -5,6 +5,7 @@ Only the standard library.
 
 from __future__ import annotations
 
+import contextlib
 import marshal
 import os
 import signal
@@ -63,7 +64,8 @@ def _work(module: str, arguments: Sequence[str], descriptors: Sequence[int]) -> 
             os.dup2(descriptor, target)
             os.close(descriptor)
         pidfd = os.pidfd_open(os.getpid())
-        socket.send_fds(answer, [b"p"], [pidfd])
+        with contextlib.suppress(BrokenPipeError):  # nobody waits for this worker
+            socket.send_fds(answer, [b"p"], [pidfd])
         os.close(pidfd)
         code = import_module(module).main(arguments) or 0
     except SystemExit as ending:
@@ -75,5 +77,6 @@ def _work(module: str, arguments: Sequence[str], descriptors: Sequence[int]) -> 
         sys.stderr.flush()
         for target in range(3):
             os.close(target)
-        answer.send(bytes([code & 0xFF]))
+        with contextlib.suppress(BrokenPipeError):
+            answer.send(bytes([code & 0xFF]))
         os._exit(0)

@@ -71,6 +71,10 @@ class Worker:
             self._take_answer()
         return self.returncode
 
+    def let_go(self) -> None:
+        """Let it go on for itself; nothing but its own pipes is to be done with it any more."""
+        self._answers.close()
+
     def kill(self) -> None:
         """Kill it."""
         while self._pidfd < 0 and not self._has_ended:
@@ -119,7 +123,7 @@ class Workshop:
         self._control: socket.socket | None = None
 
     def start(self, module: str, words: Sequence[str], streams: dict[str, int]) -> Worker:
-        """Start `main(words)` of a module. Raises: OSError."""
+        """Start `main(words)` of a module; a stream is a descriptor, PIPE or DEVNULL. Raises: OSError."""
         theirs, pipes = [], {}
         for name in _STREAMS:
             end, pipe = _stream(name, streams.get(name, subprocess.DEVNULL))
@@ -163,6 +167,8 @@ class Workshop:
 
 def _stream(name: str, wish: int) -> tuple[int, IO[bytes] | None]:
     """Return the end of a stream that the worker gets, and the other one if it is a pipe."""
+    if wish >= 0:
+        return os.dup(wish), None
     if wish == subprocess.DEVNULL:
         return os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC), None
     assert wish == subprocess.PIPE

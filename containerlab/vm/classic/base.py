@@ -18,7 +18,17 @@ __all__ = ["NAME", "ensure"]
 
 SUITE = "bookworm"
 NAME = f"lab/classic:{SUITE}"
-_PACKAGES = ("systemd", "systemd-sysv", "udev", "dbus", "openssh-server", "cron", "rsyslog", "iproute2", "netbase")
+_PACKAGES = (
+    "systemd",
+    "systemd-sysv",
+    "udev",
+    "dbus",
+    "openssh-server",
+    "cron",
+    "rsyslog",
+    "iproute2",
+    "netbase",
+)
 """What the images of clouds have, near enough, and nothing that asks questions."""
 _CUSTOMISE = Path(__file__).with_name("customise.sh")
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -84,5 +94,9 @@ def _config() -> ImageConfig:
     platform = Platform.host()
     config = Config(env=(f"PATH=/usr/local/sbin:/usr/local/bin:{_PATH}",), cmd=("/sbin/init",))
     return ImageConfig(
-        architecture=platform.architecture, os="linux", variant=platform.variant, config=config, rootfs=RootFS()
+        architecture=platform.architecture,
+        os="linux",
+        variant=platform.variant,
+        config=config,
+        rootfs=RootFS(),
     )

@@ -1,0 +1,221 @@
+"""One boot of a machine: QEMU with its companions, and the sockets to them. Only the standard library."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from containerlab.linux.files import missing_where_full
+from containerlab.vm import children, local_socket
+from containerlab.vm.children import Child, Ended
+from containerlab.vm.guest import wire
+from containerlab.vm.launch import Launch
+from containerlab.vm.loop import Loop, Peer
+from containerlab.vm.qemu.qmp import Qmp, QmpFailed
+
+__all__ = ["Boot", "Listener"]
+
+_MOST_CONSOLE_BYTES, _KEPT_CONSOLE_BYTES = 1 << 18, 1 << 16
+_TAIL_LINES, _TAIL_BYTES = 8, 4096
+
+
+class Listener(NamedTuple):
+    """Who is told what happens to a boot."""
+
+    on_frame: Callable[[int, int, bytes], None]
+    """A frame of the guest: kind, stream, payload."""
+    on_event: Callable[[str, dict[str, Any]], None]
+    """QEMU's."""
+    on_end: Callable[[Ended], None]
+    """QEMU has ended, and all that it has said is known."""
+
+
+class Boot:
+    """A QEMU that runs."""
+
+    def __init__(self, launch: Launch, loop: Loop, listener: Listener) -> None:
+        self._launch = launch
+        self._loop = loop
+        self._listener = listener
+        self._reader = wire.FrameReader()
+        self._console = _Console(launch.directory + "/console")
+        self._complaints = bytearray()
+        self._companions: list[Child] = []
+        self.incoming = os.open(launch.state, os.O_RDONLY | os.O_CLOEXEC) if _is_restored(launch) else -1
+        self._directory = os.open(launch.directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._said, self._saying = os.pipe()
+        os.set_blocking(self._said, False)
+        try:
+            self._begin_companions()
+            self.qemu = self._begin_qemu()
+        finally:
+            for fd in (self._saying, self._directory, self.incoming):
+                if fd >= 0:
+                    os.close(fd)
+
+    # --- the beginning --------------------------------------------------------------------------
+
+    def _begin_companions(self) -> None:
+        for number, words in enumerate(self._launch.companions):
+            with local_socket.listen(self._directory, f"share-{number}.sock") as sock:
+                inherited = {"socket": sock.fileno(), "directory": self._directory}
+                self._companions.append(self._start(words, inherited))
+
+    def _begin_qemu(self) -> Child:
+        theirs, ours = {}, {}
+        for name in ("agent", "qmp", "console"):
+            ours[name], theirs[name] = socket.socketpair()
+        inherited = {name: sock.fileno() for name, sock in theirs.items()} | {"directory": self._directory}
+        if self.incoming >= 0:
+            inherited["incoming"] = self.incoming
+        qemu = self._start(self._launch.qemu, inherited)
+        for sock in theirs.values():
+            sock.close()
+        self.agent = Peer(self._loop, ours["agent"], self._take_frames, _ignore)
+        self._console_peer = Peer(self._loop, ours["console"], self._console.write, _ignore)
+        self._qmp_peer = Peer(self._loop, ours["qmp"], self._take_qmp, _ignore)
+        self.qmp = Qmp(self._send_qmp, self._listener.on_event)
+        if self.incoming >= 0:
+            self._tell_incoming()
+        self._loop.watch(self._said, self._take_complaint)
+        self._loop.watch(qemu.pidfd, self._end)
+        return qemu
+
+    def _start(self, words: Sequence[str], inherited: dict[str, int]) -> Child:
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "TMPDIR": self._launch.directory}
+        return children.start(words, inherited, self._saying, environment)
+
+    def _tell_incoming(self) -> None:
+        if self._launch.are_pages_apart:
+            apart = [{"capability": "x-ignore-shared", "state": True}]
+            self.qmp.command("migrate-set-capabilities", capabilities=apart)
+        self.qmp.command("migrate-incoming", self._note_incoming, uri=f"fd:{self.incoming}")
+
+    def _note_incoming(self, answer: Any) -> None:
+        if isinstance(answer, QmpFailed):
+            self._complaints += answer.message.encode() + b"\n"
+            self.kill()
+
+    # --- what arrives ---------------------------------------------------------------------------
+
+    def _take_frames(self, data: bytes) -> None:
+        try:
+            for kind, stream, payload in self._reader.feed(data):
+                self._listener.on_frame(kind, stream, payload)
+        except ValueError as error:
+            self._complaints += f"the guest sent what is no frame: {error}\n".encode()
+            self.kill()
+
+    def _take_qmp(self, data: bytes) -> None:
+        self.qmp.feed(data)
+
+    def _send_qmp(self, data: bytes, descriptors: Sequence[int]) -> None:
+        if not descriptors:
+            self._qmp_peer.send(data)
+        elif self._qmp_peer.is_open:
+            socket.send_fds(self._qmp_peer.sock, [data], list(descriptors))
+
+    def _take_complaint(self, events: int = 0) -> None:
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(self._said, 1 << 16)
+            if not data:
+                self._loop.forget(self._said)
+            self._complaints += data
+            del self._complaints[:-_TAIL_BYTES]
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def send(self, kind: int, payload: bytes = b"", stream: int = 0) -> None:
+        """Send the guest a frame."""
+        self.agent.send(wire.frame(kind, payload, stream))
+
+    def kill(self) -> None:
+        """End QEMU at once."""
+        self.qemu.kill()
+
+    def _end(self, events: int) -> None:
+        """Take what was said last, collect all, and tell."""
+        for peer in (self.agent, self._console_peer, self._qmp_peer):
+            while peer.is_open and _has_more(peer):
+                peer.receive()
+        self._loop.forget(self.qemu.pidfd)
+        ended = self.qemu.collect()
+        for companion in self._companions:
+            companion.kill()
+            companion.collect()
+        self._take_complaint()
+        self._clear()
+        self._listener.on_end(ended)
+
+    def _clear(self) -> None:
+        for peer in (self.agent, self._console_peer, self._qmp_peer):
+            peer.close()
+        self._console.close()
+        self._loop.forget(self._said)
+        os.close(self._said)
+        for number in range(len(self._companions)):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{self._launch.directory}/share-{number}.sock")
+
+    @property
+    def complaint(self) -> str:
+        """What QEMU said last, without its name."""
+        lines = self._complaints.decode(errors="replace").strip().splitlines()
+        return lines[-1].removeprefix(f"{self._launch.qemu[0]}: ") if lines else ""
+
+    @property
+    def panic(self) -> str:
+        """Why the guest's kernel gave up, if it did."""
+        found = re.search(r"Kernel panic - not syncing: (.*)", self.console_text)
+        return found[1].strip() if found else ""
+
+    @property
+    def console_text(self) -> str:
+        """The last that the guest's console showed."""
+        lines = self._console.tail.decode(errors="replace").replace("\r", "").strip().splitlines()
+        return "\n".join(lines)
+
+    @property
+    def console_tail(self) -> str:
+        """Some last lines of it."""
+        return "\n".join(self.console_text.splitlines()[-_TAIL_LINES:])
+
+
+class _Console:
+    """The file of a guest's console, which keeps the last of what a guest prints."""
+
+    def __init__(self, path: str) -> None:
+        self.tail = bytearray()
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        self.tail += data
+        del self.tail[:-_KEPT_CONSOLE_BYTES]
+        with missing_where_full():
+            if self._size > _MOST_CONSOLE_BYTES:
+                os.ftruncate(self._fd, 0)
+                data, self._size = bytes(self.tail), 0
+            self._size += os.write(self._fd, data)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def _has_more(peer: Peer) -> bool:
+    poll = select.poll()
+    poll.register(peer.sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _is_restored(launch: Launch) -> bool:
+    return bool(launch.state) and launch.until == "exit"
+
+
+def _ignore() -> None:
+    """QEMU's end is told by its pidfd."""
