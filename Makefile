@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-browser test-oracle test-kill test-registry test-guest fuzz packages check bench notebooks clean
+.PHONY: help demo test test-browser test-oracle test-kill test-registry test-guest fuzz probe packages check bench notebooks clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -36,6 +36,9 @@ test-guest: packages .venv/installed-tools ## cgroup v2 alone, and power cuts, i
 fuzz: .venv/installed-tools ## grow Dockerfiles that the parser fails at, until stopped (FUZZ='-max_total_time=60': a minute)
 	$(BIN)/pip install --quiet --group fuzz
 	$(BIN)/python -m tests.build.fuzz_parser $(FUZZ)
+
+probe: ## compile the program that measures in processes, containers and virtual machines
+	$(MAKE) --directory containerlab/experiments/probe
 
 packages: ## install what system-packages.txt lists, or say what is missing
 	@$(PYTHON) -m tests.system_packages

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-__all__ = ["PROBE", "Instance", "Subject"]
+__all__ = ["DISK", "PROBE", "Instance", "Subject"]
 
 PROBE = "/conlab-probe"
 """Where the measuring program lies in the root file system of every subject: the same static bytes."""
+DISK = "/conlab-disk"
+"""A directory that every subject has on what it calls its disk; words that a program is given may name it."""
 
 
 class Instance(Protocol):
@@ -33,7 +35,7 @@ class Instance(Protocol):
         """
 
     def pids(self) -> list[int]:
-        """Return the host's processes for this instance alone: runtime, shim, monitor, QEMU."""
+        """Return the host's processes for this instance alone: its own, runtime, shim, monitor, QEMU."""
 
     def workload_pid(self) -> int:
         """Return the host's process whose death is the workload's: the program itself, or QEMU."""
@@ -58,7 +60,7 @@ class Subject(Protocol):
 
     name: as legends show it: "bare process", "containerlab", "docker", "vm microvm (tcg)". kind: process,
     container or vm. tier: of a vm, else empty. facts: columns of every row: engine, version, accelerator,
-    guest_kernel, filesystem, network.
+    guest_kernel, filesystem, network, cpu_shares, restarts.
     """
 
     name: str
@@ -67,7 +69,7 @@ class Subject(Protocol):
     facts: Mapping[str, str]
 
     def create(self, words: Sequence[str], *, port: int = 0, restarts: bool = False) -> Instance:
-        """Make an instance that runs these words of the image.
+        """Make an instance that runs these words of the image, the probe's or others of its programs.
 
         port: of the guest or container, to be reached from this host. restarts: it is started again when
         its workload dies.

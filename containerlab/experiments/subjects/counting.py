@@ -1,0 +1,47 @@
+"""What instances take: processes, memory, disk, as the host sees them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from containerlab.linux.cgroups import counters
+from containerlab.linux.cgroups.plan import Plan
+
+__all__ = ["allocated_bytes", "descendants", "memory_bytes"]
+
+_BLOCK_BYTES = 512
+"""The unit of st_blocks, whatever the file system's own is. Source: inode(7)."""
+
+
+def descendants(pids: Iterable[int]) -> list[int]:
+    """Return processes and all that descend from them; those that have ended are left out."""
+    found = [pid for pid in pids if pid > 0 and os.path.exists(f"/proc/{pid}")]
+    for pid in found:
+        try:
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{task}/children") as file:
+                    found += [int(word) for word in file.read().split()]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return sorted(set(found))
+
+
+def memory_bytes(group: Plan | None) -> int | None:
+    """Return what a group's memory controller counts, None where there is none."""
+    if group is None:
+        return None
+    with counters.Reader(group, frozenset(("memory.usage_in_bytes", "memory.current"))) as reader:
+        return reader.read().memory_bytes
+
+
+def allocated_bytes(directory: str) -> int:
+    """Return what the files below a directory take on disk, holes not counted."""
+    total = os.lstat(directory).st_blocks
+    for path, directories, files in os.walk(directory):
+        for name in (*directories, *files):
+            try:
+                total += os.lstat(os.path.join(path, name)).st_blocks
+            except FileNotFoundError:
+                continue
+    return total * _BLOCK_BYTES
