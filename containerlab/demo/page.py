@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
 from containerlab.views import html, plot
+from containerlab.views.svg import inline_svg
 
 if TYPE_CHECKING:
     from containerlab.demo.scenes import Scene
     from containerlab.metrics.series import Series
 
 __all__ = ["page"]
-
-_COLOURS = {
-    plot.INK: "var(--soft)",
-    plot.BLUE: "var(--blue)",
-    plot.VERMILLION: "var(--red)",
-    plot.GREEN: "var(--green)",
-    plot.PURPLE: "var(--purple)",
-}
-"""The ink of a picture becomes the ink of the page, which changes with the reader's theme."""
 
 
 def page(facts: Mapping[str, str], lacking: Iterable[str], scenes: Iterable[Scene]) -> str:
@@ -68,23 +58,9 @@ def _section(number: int, scene: Scene) -> str:
 
 def picture(series: Series, resource: str) -> str:
     """Draw one resource as SVG that belongs to the page."""
-    import matplotlib
     from matplotlib.figure import Figure
 
     frame = series.to_frame()
     figure = Figure(figsize=(8.4, 2.9), layout="constrained")
     plot.plot(frame, resource, ax=figure.subplots())
-    output = io.StringIO()
-    # The salt keeps apart the ids of pictures that share a page.
-    with matplotlib.rc_context({"svg.hashsalt": resource}):
-        figure.savefig(output, format="svg", transparent=True, metadata={"Date": None})
-    return _inlined(output.getvalue(), plot.alt(frame, resource))
-
-
-def _inlined(svg: str, description: str) -> str:
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'<svg ([^>]*?)height="[^"]*"([^>]*?)width="[^"]*"', r"<svg \1\2", svg, count=1)
-    for colour, variable in _COLOURS.items():
-        svg = re.sub(colour, variable, svg, flags=re.IGNORECASE)
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{html.text(description)}" ', 1)
+    return inline_svg(figure, plot.alt(frame, resource), resource)

@@ -1,0 +1,1 @@
+"""One picture for each claim, and one of all six."""
