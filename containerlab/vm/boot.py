@@ -166,7 +166,7 @@ class Boot:
     def complaint(self) -> str:
         """What QEMU said last, without its name."""
         lines = self._complaints.decode(errors="replace").strip().splitlines()
-        return lines[-1].removeprefix(f"{self._launch.qemu[0]}: ") if lines else ""
+        return lines[-1].removeprefix(f"{os.path.basename(self._launch.qemu[0])}: ") if lines else ""
 
     @property
     def panic(self) -> str:

@@ -117,6 +117,12 @@ class Connection:
         self._inbox.clear()
         return frames
 
+    def wait(self) -> dict[str, Any]:
+        """Wait until the machine has ended, and return its last state; empty when its monitor was killed."""
+        while self.is_open:
+            self.receive()
+        return self.state if self.state.get("status") == "exited" else {}
+
     def ask(self, kind: int, payload: bytes = b"", timeout_s: float | None = None) -> bytes:
         """Send a question (PING, MEASURE, STATE, QMP, SNAPSHOT) and return the payload of its answer.
 

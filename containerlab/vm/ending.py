@@ -110,7 +110,8 @@ def _silent(seen: Ending, launch: Launch) -> tuple[int, str, str]:
 def _vanished(seen: Ending, qemu: Ended, boot: Boot) -> tuple[int, str, str]:
     if qemu.code < 0:
         hint = "the host may have been short of memory" if qemu.code == -9 else ""
-        return _KILLED, f"QEMU was killed by signal {-qemu.code}", hint
+        said = f": {boot.complaint}" if boot.complaint else ""
+        return _KILLED, f"QEMU was killed by signal {-qemu.code}{said}", hint
     if qemu.code:
         said = boot.complaint or f"it gave no reason, and exit code {qemu.code}"
         return _code(seen), f"QEMU ended: {said}", _hint_of_complaint(said)

@@ -128,7 +128,7 @@ def _port(text: str) -> int:
 def words(machine: Machine) -> tuple[str, ...]:
     """Return QEMU's command line for a machine. Raises: Unsupported when this QEMU lacks the machine type."""
     return (
-        str(machine.program.path),
+        machine.program.path,
         *_general(machine),
         *_processors(machine),
         *_memory(machine),

@@ -14,7 +14,7 @@ from containerlab.vm.qemu.program import Program
 from containerlab.vm.rootfs.root import Root
 from containerlab.vm.tiers import TIERS
 
-X86 = Program(Path("/usr/bin/qemu"), "x86_64", "7.2", ("microvm", "q35"), True, "id")
+X86 = Program("/usr/bin/qemu", "x86_64", "7.2", ("microvm", "q35"), True, "id")
 ARM = X86._replace(architecture="aarch64", machines=("virt",))
 KERNEL = Kernel("6.12", "x86_64", Path("/k/vmlinux"), None, "sha256:0")
 INITRAMFS = Root(Path("/r/initrd"), None, "initramfs", True)

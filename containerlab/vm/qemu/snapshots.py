@@ -1,0 +1,152 @@
+"""The resume tier: a machine is booted once until its first process answers, and saved.
+
+HOME/cache/snapshots/<key>/ has `memory`, which each restored machine maps and writes no page of, so that
+nothing is copied and all of them share what none has changed, and `state`, all the rest of the machine. It is
+made below `tmp` and renamed, so that it is complete or not there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from containerlab import errors
+from containerlab.linux.files import remove_tree, sync_directory
+from containerlab.store.home import Home
+from containerlab.store.workshop import Workshop
+from containerlab.vm import connection
+from containerlab.vm.launch import Launch
+from containerlab.vm.qemu import plan
+from containerlab.vm.qemu.plan import Machine
+
+__all__ = ["Snapshot", "find", "key", "remove", "restored", "take"]
+
+_FOLDER, _MEMORY, _STATE = "snapshots", "memory", "state"
+
+
+class Snapshot(NamedTuple):
+    """A machine that waits for SETUP."""
+
+    memory: Path
+    state: Path
+
+
+def restored(machine: Machine, snapshot: Snapshot) -> Machine:
+    """Return a machine as it is restored; its `Launch` has `state` and `are_pages_apart`."""
+    return machine._replace(memory_file=str(snapshot.memory), is_restored=True)
+
+
+def find(home: Home, machine: Machine) -> Snapshot | None:
+    """Return the snapshot of a machine if there is one."""
+    place = home.cache / _FOLDER / key(machine)
+    if not place.is_dir():
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(place)  # it is of use
+    return Snapshot(place / _MEMORY, place / _STATE)
+
+
+def take(home: Home, workshop: Workshop, machine: Machine) -> Snapshot:
+    """Return the snapshot of a machine, made if there is none.
+
+    Raises: Unsupported for a machine that cannot be saved; Unavailable when it does not boot.
+    """
+    _refuse(machine)
+    if found := find(home, machine):
+        return found
+    name = key(machine)
+    with home.lock(f"build-snapshot-{name[:32]}"):
+        found = find(home, machine)  # another process has made it meanwhile
+        return found or _make(home, workshop, machine, name)
+
+
+def _refuse(machine: Machine) -> None:
+    if machine.shares:
+        raise errors.Unsupported(
+            "a machine with directories of the host cannot be restored from a snapshot",
+            "take --tier microvm for -v",
+        )
+    if machine.root.disk is not None and machine.root.is_writable:
+        raise errors.Unsupported("a machine that writes to its disk cannot be restored from a snapshot")
+
+
+def key(machine: Machine) -> str:
+    """Return what stands for all that a snapshot depends on: other words for QEMU, or other files, other key.
+
+    Ports of the host are no part of it: the guest does not see them.
+    """
+    base = machine._replace(forwards=(), memory_file="", is_restored=False)
+    files = [_facts(path) for path in (machine.root.initrd, machine.root.disk) if path is not None]
+    kernel = machine.kernel.digest if machine.kernel else ""
+    host = "" if machine.accelerator == "tcg" else _processor()
+    known = (plan.words(base), machine.program.identity, kernel, files, host)
+    return hashlib.sha256(repr(known).encode()).hexdigest()
+
+
+def _facts(path: Path) -> tuple[str, int, int]:
+    status = path.stat()
+    return str(path), status.st_size, status.st_mtime_ns
+
+
+def _processor() -> str:
+    """Return which processor this is; one that runs a guest itself must be the same when it goes on."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line
+    return ""
+
+
+def _make(home: Home, workshop: Workshop, machine: Machine, name: str) -> Snapshot:
+    place = home.cache / _FOLDER / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with home.scratch("snapshot-") as scratch:
+        made, directory = scratch / "made", scratch / "machine"
+        made.mkdir()
+        directory.mkdir()
+        _boot(workshop, machine, made, directory)
+        try:
+            os.rename(made, place)
+        except OSError as error:
+            raise errors.of_the_system(error, "keep a snapshot") from error
+    sync_directory(str(place.parent))
+    return Snapshot(place / _MEMORY, place / _STATE)
+
+
+def _boot(workshop: Workshop, machine: Machine, made: Path, directory: Path) -> None:
+    """Boot a machine and save it. Raises: Unavailable."""
+    memory = os.open(made / _MEMORY, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.ftruncate(memory, machine.memory_bytes)
+        launch = Launch(
+            directory=str(directory),
+            companions=(),
+            qemu=plan.words(machine._replace(memory_file=str(made / _MEMORY))),
+            setup=b"",
+            exec=b"",
+            boot_limit_s=machine.tier.boot_limit_s,
+            is_foreground=True,
+            until="snapshot",
+            state=str(made / _STATE),
+            are_pages_apart=True,
+        )
+        with connection.start(workshop, launch) as monitor:
+            state = monitor.wait()
+        os.fsync(memory)
+    finally:
+        os.close(memory)
+    if failure := state.get("error", "the monitor was killed"):
+        console = state.get("console", "")
+        raise errors.Unavailable(f"cannot make a snapshot: {failure}", console or state.get("hint", ""))
+
+
+def remove(home: Home) -> int:
+    """Remove all snapshots; return the bytes freed. Machines that run keep theirs."""
+    folder = home.cache / _FOLDER
+    files = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
+    freed_bytes = sum(path.stat().st_blocks * 512 for path in files)
+    remove_tree(str(folder))
+    return freed_bytes
