@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-browser test-oracle test-kill test-registry test-guest fuzz probe packages check bench notebooks clean
+.PHONY: help demo test test-browser test-oracle test-kill test-registry test-guest guest fuzz probe packages check bench notebooks clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -32,6 +32,10 @@ test-registry: packages .venv/installed-tools ## registries set up in every way,
 test-guest: packages .venv/installed-tools ## cgroup v2 alone, and power cuts, in a virtual machine (GUEST='tests/backends': these)
 	@$(PYTHON) -m tests.system_packages tests/guest/system-packages.txt
 	$(BIN)/python -m $(if $(GUEST),tests.guest $(GUEST),pytest -m guest tests/guest)
+
+guest: ## rebuild the first process of virtual machines, with Debian 12's compilers
+	sh containerlab/vm/guest/init/build.sh gcc "$(CURDIR)/containerlab/vm/guest/init-x86_64"
+	sh containerlab/vm/guest/init/build.sh aarch64-linux-gnu-gcc "$(CURDIR)/containerlab/vm/guest/init-aarch64"
 
 fuzz: .venv/installed-tools ## grow Dockerfiles that the parser fails at, until stopped (FUZZ='-max_total_time=60': a minute)
 	$(BIN)/pip install --quiet --group fuzz

@@ -1,0 +1,19 @@
+/* The child's side of EXEC: from fork to execve. */
+#pragma once
+
+#include "pairs.h"
+
+/* What a child writes when it cannot become the program; silence means that execve succeeded. */
+struct report {
+	long error;
+	char step[16], text[256];
+};
+
+/* The child's ends, all of them close-on-exec. */
+struct ends {
+	int stdin, stdout, stderr, report;
+	bool is_terminal;
+};
+
+/* Becomes the program. `makes_directory`: its working directory is made when it is missing. */
+__attribute__((noreturn)) void become_program(struct pairs pairs, const struct ends *ends, bool makes_directory);

@@ -1,0 +1,144 @@
+#include "root.h"
+
+#include <linux/mount.h>
+
+#include "files.h"
+#include "kernel.h"
+#include "machine.h"
+
+enum { DEVICE_WAIT_USEC = 10000000, DEVICE_POLL_USEC = 500 };
+
+static const char *const kernel_views[] = {"/proc", "/sys", "/dev"};
+
+static void mount_at(const char *type, const char *target, unsigned long flags, const char *data)
+{
+	long result;
+
+	mkdirat(AT_FDCWD, target, 0755);
+	result = mount(type, target, type, flags, data);
+	if (result < 0 && result != -EBUSY) /* devtmpfs may be there already: CONFIG_DEVTMPFS_MOUNT */
+		complain("mounting", target, result);
+}
+
+void mount_kernel_views(void)
+{
+	mount_at("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+	mount_at("sysfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+	mount_at("devtmpfs", "/dev", MS_NOSUID, "mode=755");
+}
+
+/* Gives the value of a word of /proc/cmdline, "" for a word without one, NULL when it is not there. */
+static const char *kernel_word(char *line, const char *name)
+{
+	for (char *word = line; *word;) {
+		char *end = word;
+
+		while (*end && *end != ' ' && *end != '\n')
+			end++;
+		if (begins(word, name)) {
+			char *value = word + length_of(name);
+
+			if (value == end)
+				return "";
+			if (*value == '=') {
+				*end = '\0';
+				return value + 1;
+			}
+		}
+		word = *end ? end + 1 : end;
+	}
+	return NULL;
+}
+
+static void wait_for_device(const char *path)
+{
+	for (long waited = 0; !exists(path) && waited < DEVICE_WAIT_USEC; waited += DEVICE_POLL_USEC)
+		sleep_usec(DEVICE_POLL_USEC);
+}
+
+static __attribute__((noreturn)) void give_up(const char *what, const char *on, long error)
+{
+	complain(what, on, error);
+	power_off();
+}
+
+static void mount_disk(const char *device, const char *type, const char *target, unsigned long flags)
+{
+	long result;
+
+	mkdirat(AT_FDCWD, target, 0755);
+	wait_for_device(device);
+	result = mount(device, target, type, flags, NULL);
+	if (result < 0)
+		give_up("mounting the disk", device, result);
+}
+
+/* overlayfs: upper and work directory must be of one file system. */
+static void mount_overlay(void)
+{
+	long result;
+
+	mount_at("tmpfs", "/upper", 0, "mode=755,size=100%");
+	mkdirat(AT_FDCWD, "/upper/files", 0755);
+	mkdirat(AT_FDCWD, "/upper/work", 0755);
+	mkdirat(AT_FDCWD, "/root", 0755);
+	result = mount("overlay", "/root", "overlay", 0,
+		       "lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work");
+	if (result < 0)
+		give_up("mounting", "overlay", result);
+}
+
+/* Leaves the first root directory, which pivot_root(2) cannot: the new one is moved over it, as
+ * Documentation/filesystems/ramfs-rootfs-initramfs.rst says. */
+static void switch_to(const char *root)
+{
+	for (size_t i = 0; i < sizeof kernel_views / sizeof *kernel_views; i++) {
+		TEXT(target, 64);
+
+		add(&target, root);
+		add(&target, kernel_views[i]);
+		mkdirat(AT_FDCWD, ended(&target), 0755);
+		mount(kernel_views[i], target.bytes, NULL, MS_MOVE, NULL);
+	}
+	chdir(root);
+	mount(".", "/", NULL, MS_MOVE, NULL);
+	chroot(".");
+	chdir("/");
+}
+
+void enter_root(void)
+{
+	char line[4096], fs_line[4096], overlay_line[4096];
+	const char *device, *type;
+
+	if (read_file("/proc/cmdline", line, sizeof line) < 0)
+		line[0] = '\0';
+	__builtin_memcpy(fs_line, line, sizeof line);
+	__builtin_memcpy(overlay_line, line, sizeof line);
+	device = kernel_word(line, "conlab.root");
+	type = kernel_word(fs_line, "conlab.fs");
+	unlinkat(AT_FDCWD, "/init", 0);
+	if (device && kernel_word(overlay_line, "conlab.overlay")) {
+		mount_disk(device, type ? type : "ext4", "/lower", MS_RDONLY);
+		mount_overlay();
+		switch_to("/root");
+	} else if (device) {
+		mount_disk(device, type ? type : "ext4", "/root", 0);
+		switch_to("/root");
+	} else if (exists("/image") && mount("/image", "/image", NULL, MS_BIND, NULL) == 0) {
+		switch_to("/image"); /* a bind mount, since only mounts can be moved */
+	}
+}
+
+void mount_for_programs(void)
+{
+	mount_at("devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "gid=5,mode=620,ptmxmode=666");
+	mount_at("tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777");
+	mount_at("mqueue", "/dev/mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+	mount_at("cgroup2", "/sys/fs/cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, "nsdelegate");
+	symlinkat("/proc/self/fd", AT_FDCWD, "/dev/fd");
+	symlinkat("/proc/self/fd/0", AT_FDCWD, "/dev/stdin");
+	symlinkat("/proc/self/fd/1", AT_FDCWD, "/dev/stdout");
+	symlinkat("/proc/self/fd/2", AT_FDCWD, "/dev/stderr");
+	mkdirat(AT_FDCWD, "/tmp", 01777);
+}
