@@ -21,7 +21,18 @@ from containerlab.store.tar_copy import Change
 from containerlab.store.tar_read import Entry, Reader
 from containerlab.store.unpack import name_inside
 
-__all__ = ["Found", "Merged", "Merger", "Own", "Visit", "flattened", "merge", "read_own", "with_paths"]
+__all__ = [
+    "Found",
+    "Merged",
+    "Merger",
+    "Own",
+    "Visit",
+    "contents",
+    "flattened",
+    "merge",
+    "read_own",
+    "with_paths",
+]
 
 _MOST_LINKS = 40
 _MOST_REPLACED = 1000
@@ -87,11 +98,24 @@ def flattened(
             yield tar_copy.entry_bytes(entry)
     if whiteouts:
         yield from _whiteouts(merged)
+    for names, entry, reader in contents(blobs, layers, merged):
+        yield from _with_links(reader, entry, names, change)
+
+
+def contents(
+    blobs: Blobs, layers: Sequence[Descriptor], merged: Merged
+) -> Iterator[tuple[list[bytes], Entry, Reader]]:
+    """Go through all that is seen but directories, layer by layer, lowest first, as the archives have it.
+
+    Gives the names of each file, sorted, its entry, and the reader whose current entry it is.
+    """
     names = _names(merged)
     for index, layer in enumerate(layers):
         if wanted := {number: paths for (at, number), paths in names.items() if at == index}:
             with layer_reader(blobs, layer) as reader:
-                yield from _contents(reader, wanted, change)
+                for number, entry in enumerate(reader):
+                    if number in wanted:
+                        yield wanted[number], entry, reader
 
 
 def read_own(reader: Reader, visit: Visit | None = None) -> Own:
@@ -233,18 +257,15 @@ def _names(merged: Merged) -> dict[tuple[int, int], list[bytes]]:
     return names
 
 
-def _contents(reader: Reader, wanted: dict[int, list[bytes]], change: Change) -> Iterator[bytes]:
-    for number, entry in enumerate(reader):
-        if number not in wanted:
-            continue
-        first, *others = wanted[number]
-        if (changed := change(entry._replace(name=first))) is None:
-            continue
-        yield from tar_copy.copied(reader, entry, changed)
-        for name in others:
-            link = entry._replace(name=name, kind=tar.HARD_LINK, link=first, xattrs={})
-            if (changed_link := change(link)) is not None:
-                yield tar_copy.entry_bytes(changed_link)
+def _with_links(reader: Reader, entry: Entry, names: list[bytes], change: Change) -> Iterator[bytes]:
+    first, *others = names
+    if (changed := change(entry._replace(name=first))) is None:
+        return
+    yield from tar_copy.copied(reader, entry, changed)
+    for name in others:
+        link = entry._replace(name=name, kind=tar.HARD_LINK, link=first, xattrs={})
+        if (changed_link := change(link)) is not None:
+            yield tar_copy.entry_bytes(changed_link)
 
 
 def _whiteouts(merged: Merged) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from containerlab.store import tar_write as tar
 from containerlab.store.tar_read import Entry, Reader
 
-__all__ = ["Change", "batched", "bounded", "content", "copied", "entry_bytes", "rewritten"]
+__all__ = ["Change", "batched", "bounded", "bytes_of", "content", "copied", "entry_bytes", "rewritten"]
 
 Change = Callable[[Entry], Entry | None]
 """Gives an entry as it is to be written, or None to leave it out."""
@@ -56,13 +56,18 @@ def entry_bytes(entry: Entry) -> bytes:
 
 def content(reader: Reader, size: int) -> Iterator[bytes]:
     """Give the bytes of the reader's current file, holes filled, and the padding after them."""
+    yield from bytes_of(reader, size)
+    yield tar.padding(size)
+
+
+def bytes_of(reader: Reader, size: int) -> Iterator[bytes]:
+    """Give the bytes of the reader's current file, holes filled."""
     at = 0
     for offset, piece in reader.data():
         yield from _zeros(offset - at)
         yield bytes(piece)
         at = offset + len(piece)
     yield from _zeros(size - at)
-    yield tar.padding(size)
 
 
 def _zeros(count: int) -> Iterator[bytes]:

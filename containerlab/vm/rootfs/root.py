@@ -5,7 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Root"]
+from containerlab.vm.kernel.kernel import Kernel
+
+__all__ = ["FILESYSTEMS", "Root", "least_memory_bytes"]
+
+FILESYSTEMS = ("ext4", "erofs", "squashfs", "initramfs")
+_MIB = 1 << 20
 
 
 class Root(NamedTuple):
@@ -20,3 +25,15 @@ class Root(NamedTuple):
     disk: Path | None
     filesystem: str
     is_writable: bool
+
+
+def least_memory_bytes(root: Root, kernel: Kernel) -> int:
+    """Return how much memory a guest must have to start: less, and its kernel does not come up.
+
+    While the kernel unpacks an archive, both the archive and its files are in memory; the uncompressed kernel
+    is there, too.
+    """
+    return _ALONE_BYTES + kernel.image.stat().st_size + 2 * root.initrd.stat().st_size
+
+
+_ALONE_BYTES = 48 * _MIB
