@@ -8,19 +8,21 @@
 #include "modules.h"
 #include "pairs.h"
 #include "port.h"
+#include "program.h"
 #include "root.h"
 #include "setup.h"
 #include "streams.h"
 
 ENTRY;
 
-enum { MOST_EVENTS = 64, NICE_OF_OURS = -20, OWN_DESCRIPTORS = 65536, HOST_POLL_USEC = 1000 };
+/* Few outputs are served at a time, so that a flood of them does not keep a ping waiting. */
+enum { MOST_EVENTS = 64, MOST_OUTPUTS = 8, NICE_OF_OURS = -20, HOST_POLL_USEC = 1000 };
 
 static int everything, outputs, signals;
 
 static void raise_limits(void)
 {
-	const struct rlimit64 descriptors = {OWN_DESCRIPTORS, OWN_DESCRIPTORS};
+	const struct rlimit64 descriptors = {MOST_DESCRIPTORS, MOST_DESCRIPTORS};
 
 	prlimit64(0, RLIMIT_NOFILE, &descriptors, NULL);
 	/* A guest whose programs take all of its time must still answer. */
@@ -76,13 +78,26 @@ static void serve(const struct frame *frame)
 	}
 }
 
-/* Serves what has arrived, as long as there is room for replies. */
-static void serve_frames(void)
+/* Serves what has arrived, and tells whether there was no room for the replies. */
+static bool lacks_room(void)
 {
 	struct frame frame;
 
 	while (has_room() && next_frame(&frame))
 		serve(&frame);
+	return !has_room();
+}
+
+/* Does all that can be done before something new happens: nothing would wake us up for it later. */
+static void catch_up(void)
+{
+	bool is_behind;
+
+	do {
+		is_behind = lacks_room();
+		is_behind |= settle();
+		flush();
+	} while (is_behind && is_idle());
 }
 
 static void forget_signals(void)
@@ -95,8 +110,8 @@ static void forget_signals(void)
 
 static void serve_outputs(void)
 {
-	struct epoll_event events[MOST_EVENTS];
-	long count = epoll_pwait(outputs, events, MOST_EVENTS, 0);
+	struct epoll_event events[MOST_OUTPUTS];
+	long count = epoll_pwait(outputs, events, MOST_OUTPUTS, 0);
 
 	for (long i = 0; i < count && is_idle(); i++) {
 		serve_output(events[i].data);
@@ -112,7 +127,7 @@ static void serve_event(const struct epoll_event *event)
 			power_off();
 		if (event->events & EPOLLIN)
 			receive();
-		return serve_frames();
+		return;
 	case SIGNALS_ROLE:
 		forget_signals();
 		return reap();
@@ -152,10 +167,7 @@ static __attribute__((noreturn)) void serve_for_good(int port)
 
 		for (long i = 0; i < count; i++)
 			serve_event(events + i);
-		settle();
-		flush();
-		serve_frames(); /* which may have waited for room */
-		flush();
+		catch_up();
 		regulate(port);
 	}
 }

@@ -15,7 +15,7 @@ enum {
 };
 
 static int port = -1;
-static char in[HEADER_BYTES + MOST_BYTES + 1];
+static char in[HEADER_BYTES + MOST_BYTES];
 static size_t in_first, in_end;
 static char out[HEADER_BYTES + CHUNK_BYTES + REPLIES_BYTES];
 static size_t out_first, out_end;
@@ -60,7 +60,9 @@ void receive(void)
 		in_end -= in_first;
 		in_first = 0;
 	}
-	count = read(port, in + in_end, sizeof in - 1 - in_end);
+	if (in_end == sizeof in)
+		return;
+	count = read(port, in + in_end, sizeof in - in_end);
 	if (count == 0)
 		power_off(); /* nobody wants this machine any more */
 	if (count > 0)

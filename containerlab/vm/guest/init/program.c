@@ -65,29 +65,24 @@ static void set_home(const struct user *user)
 /* A session of its own, whose terminal is standard input when that is one. */
 static void take_ends(const struct ends *ends)
 {
-	const __u64 none = 0;
-
 	setsid();
 	dup3(ends->stdin, 0, 0);
 	dup3(ends->stdout, 1, 0);
 	dup3(ends->stderr, 2, 0);
 	if (ends->is_terminal)
 		ioctl(0, TIOCSCTTY, 0);
-	/* What we block is blocked in the program too, and our priority is its. */
-	rt_sigprocmask(SIG_SETMASK, &none, NULL, sizeof none);
-	setpriority(0, 0, NICE_OF_PROGRAMS);
-	umask(022);
 }
 
-static void enter_directory(const struct ends *ends, const char *path, bool makes_directory)
+/* What we chose for ourselves would be the program's too. */
+static void give_back(void)
 {
-	long result;
+	const __u64 none = 0;
+	const struct rlimit64 descriptors = {FIRST_DESCRIPTORS, MOST_DESCRIPTORS};
 
-	if (makes_directory)
-		make_directories(path);
-	result = chdir(path);
-	if (result < 0)
-		fail(ends, "directory", path, result);
+	rt_sigprocmask(SIG_SETMASK, &none, NULL, sizeof none);
+	setpriority(0, 0, NICE_OF_PROGRAMS);
+	prlimit64(0, RLIMIT_NOFILE, &descriptors, NULL);
+	umask(022);
 }
 
 /* execvp(3): a file of no format that the kernel knows is a script for the shell. */
@@ -136,19 +131,23 @@ void become_program(struct pairs pairs, const struct ends *ends, bool makes_dire
 	char *name;
 	long result;
 
+	directory = directory && *directory ? directory : "/";
 	take_ends(ends);
+	give_back();
 	collect(pairs, "arg", arguments + 1); /* one place is left for the shell of a script */
 	collect(pairs, "env", environment);
 	result = find_user(pairs, &user);
 	if (result < 0)
 		fail(ends, "user", value_of(pairs, "user"), result);
 	set_home(&user);
-	if (directory && makes_directory)
+	if (makes_directory)
 		make_directories(directory);
 	result = become(&user);
 	if (result < 0)
 		fail(ends, "user", "", result);
-	enter_directory(ends, directory && *directory ? directory : "/", false);
+	result = chdir(directory);
+	if (result < 0)
+		fail(ends, "directory", directory, result);
 	name = arguments[1] ? arguments[1] : "";
 	path = variable("PATH=");
 	result = find(name, '/') ? run(name) : search(name, path ? path : default_path);

@@ -3,6 +3,9 @@
 
 #include "pairs.h"
 
+/* Ours, and the most that a program can give itself; it begins with fewer, since some close all of them. */
+enum { MOST_DESCRIPTORS = 524288, FIRST_DESCRIPTORS = 1024 };
+
 /* What a child writes when it cannot become the program; silence means that execve succeeded. */
 struct report {
 	long error;

@@ -27,27 +27,25 @@ void mount_kernel_views(void)
 	mount_at("devtmpfs", "/dev", MS_NOSUID, "mode=755");
 }
 
-/* Gives the value of a word of /proc/cmdline, "" for a word without one, NULL when it is not there. */
-static const char *kernel_word(char *line, const char *name)
+/* Gives the value of a word of the kernel's command line, "" for a word without one; false when it is not there. */
+static bool has_word(const char *line, const char *name, struct text *value)
 {
-	for (char *word = line; *word;) {
-		char *end = word;
+	size_t length = length_of(name);
+
+	for (const char *word = line; *word;) {
+		const char *end = word;
 
 		while (*end && *end != ' ' && *end != '\n')
 			end++;
-		if (begins(word, name)) {
-			char *value = word + length_of(name);
-
-			if (value == end)
-				return "";
-			if (*value == '=') {
-				*end = '\0';
-				return value + 1;
-			}
+		if (begins(word, name) && (word + length == end || word[length] == '=')) {
+			if (word + length < end)
+				add_bytes(value, word + length + 1, (size_t)(end - word) - length - 1);
+			ended(value);
+			return true;
 		}
 		word = *end ? end + 1 : end;
 	}
-	return NULL;
+	return false;
 }
 
 static void wait_for_device(const char *path)
@@ -108,26 +106,29 @@ static void switch_to(const char *root)
 
 void enter_root(void)
 {
-	char line[4096], fs_line[4096], overlay_line[4096];
-	const char *device, *type;
+	char line[4096];
+	TEXT(device, 256);
+	TEXT(type, 64);
+	TEXT(nothing, 64);
 
 	if (read_file("/proc/cmdline", line, sizeof line) < 0)
 		line[0] = '\0';
-	__builtin_memcpy(fs_line, line, sizeof line);
-	__builtin_memcpy(overlay_line, line, sizeof line);
-	device = kernel_word(line, "conlab.root");
-	type = kernel_word(fs_line, "conlab.fs");
 	unlinkat(AT_FDCWD, "/init", 0);
-	if (device && kernel_word(overlay_line, "conlab.overlay")) {
-		mount_disk(device, type ? type : "ext4", "/lower", MS_RDONLY);
-		mount_overlay();
-		switch_to("/root");
-	} else if (device) {
-		mount_disk(device, type ? type : "ext4", "/root", 0);
-		switch_to("/root");
-	} else if (exists("/image") && mount("/image", "/image", NULL, MS_BIND, NULL) == 0) {
-		switch_to("/image"); /* a bind mount, since only mounts can be moved */
+	if (!has_word(line, "conlab.root", &device)) {
+		/* A bind mount, since only mounts can be moved. */
+		if (mount("/image", "/image", NULL, MS_BIND, NULL) == 0)
+			switch_to("/image");
+		return;
 	}
+	if (!has_word(line, "conlab.fs", &type))
+		add(&type, "ext4");
+	if (has_word(line, "conlab.overlay", &nothing)) {
+		mount_disk(device.bytes, ended(&type), "/lower", MS_RDONLY);
+		mount_overlay();
+	} else {
+		mount_disk(device.bytes, ended(&type), "/root", 0);
+	}
+	switch_to("/root");
 }
 
 void mount_for_programs(void)

@@ -158,6 +158,7 @@ static long open_ends(struct stream *stream, struct ends *ends, struct pairs pai
 
 	if (result < 0)
 		return result;
+	fcntl(stream->report, F_SETFL, O_NONBLOCK);
 	stream->is_terminal = terminal && is_same(terminal, "1");
 	return (stream->is_terminal ? open_terminal_ends : open_pipe_ends)(stream, ends, pairs);
 }
@@ -213,6 +214,8 @@ void start_stream(const struct frame *exec)
  * terminal the kernel hangs all of them up when its session's leader ends (credentials(7)), so it ends by itself. */
 static void count_what_is_left(struct stream *stream)
 {
+	if (stream->number == MAIN_STREAM)
+		kill(-1, SIGKILL); /* as the kernel does when the first process of a container ends */
 	for (int i = 0; i < 2; i++)
 		if (stream->outputs[i].fd >= 0)
 			ioctl(stream->outputs[i].fd, FIONREAD, (long)&stream->outputs[i].left);
@@ -231,6 +234,8 @@ static void learn_how_it_started(struct stream *stream)
 	long count = read(stream->report, &report, sizeof report);
 	TEXT(payload, 64);
 
+	if (count == -EAGAIN || count == -EBADF)
+		return; /* the event was that of the stream that had this place before */
 	unwatch(outputs_epoll, &stream->report);
 	if (count == sizeof report) {
 		say_failed(stream->number, report.step, report.text, report.error);
@@ -255,8 +260,6 @@ static void note_end(struct stream *stream, int status, const struct rusage *usa
 	stream->has_ended = true;
 	stream->status = status;
 	stream->usage = *usage;
-	if (stream->number == MAIN_STREAM && stream->state == RUNNING)
-		kill(-1, SIGKILL); /* as the kernel does when the first process of a container ends */
 	if (stream->state == FAILING)
 		stream->state = FREE;
 	else if (stream->state == RUNNING)
@@ -318,13 +321,13 @@ static bool wants_to_say_exited(const struct stream *stream)
 	return stream->state == RUNNING && stream->has_ended && !has_output_left(stream);
 }
 
-void settle(void)
+bool settle(void)
 {
 	if (!is_unsettled)
-		return;
+		return false;
 	for (struct stream *stream = streams; stream < streams + MOST_STREAMS; stream++) {
 		if (!has_room())
-			return;
+			return true;
 		if (wants_to_say_exited(stream))
 			say_exited(stream);
 		else if (stream->state == RUNNING && stream->untold)
@@ -332,7 +335,7 @@ void settle(void)
 		else if (stream->state == DRAINING)
 			free_when_done(stream);
 	}
-	is_unsettled = false;
+	return is_unsettled = false;
 }
 
 /* Passing on. */

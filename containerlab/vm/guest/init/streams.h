@@ -19,5 +19,5 @@ void serve_output(unsigned long data);
 void serve_input(unsigned long data);
 /* Reaps all children that have ended, ours and those whose parents have ended before them. */
 void reap(void);
-/* Sends the replies that waited for room or for the last output. */
-void settle(void);
+/* Sends the replies that waited for room or for the last output; tells whether some still wait for room. */
+bool settle(void);
