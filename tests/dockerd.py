@@ -75,7 +75,7 @@ def daemon(storage_driver: str = "overlay2", mirror: str = "") -> Iterator[Docke
         finally:
             process.terminate()
             process.wait()
-            _unmount(f"{folder}/data")
+            _unmount(folder)
             remove_cgroups(cgroup)
 
 
@@ -87,7 +87,7 @@ def remove_cgroups(name: str) -> None:
 
 
 def _unmount(directory: str) -> None:
-    """Undo what a daemon leaves that has crashed: its data directory, mounted onto itself."""
+    """Undo what a daemon leaves: the host's network namespace, and when it has crashed its data directory."""
     with open("/proc/self/mounts") as file:
         targets = [line.split()[1] for line in file]
     for target in reversed(targets):

@@ -48,7 +48,7 @@ class Bare:
         directory = self._scratch / id_
         directory.mkdir()
         group = self._shares.group(id_)
-        program = Program(id_, _here(words, directory), group.attach if group else (), restarts)
+        program = Program(id_, _here(words, directory), restarts=restarts).within(group)
         return Process(self._supervised, program, (group, directory), port)
 
     def close(self) -> None:
@@ -70,7 +70,6 @@ class Process:
         self, supervised: Supervised, program: Program, place: tuple[Plan | None, Path], port: int
     ) -> None:
         self._supervised = supervised
-        self._tasks = program.tasks
         self._started = Started(supervised, program)
         self._group, self._directory = place
         self._port = port
@@ -85,7 +84,7 @@ class Process:
         return "127.0.0.1", self._port
 
     def execute(self, words: Sequence[str], timeout_s: float) -> str:
-        return run_to_end(self._supervised, _here(words, self._directory), self._tasks, timeout_s)
+        return run_to_end(self._supervised, _here(words, self._directory), timeout_s, self._group)
 
     def pids(self) -> list[int]:
         return counting.descendants([self.workload_pid()])

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from containerlab.linux.cgroups import counters
 from containerlab.linux.cgroups.plan import Plan
 
-__all__ = ["allocated_bytes", "descendants", "memory_bytes"]
+__all__ = ["allocated_bytes", "descendants", "memory_bytes", "parent"]
 
 _BLOCK_BYTES = 512
 """The unit of st_blocks, whatever the file system's own is. Source: inode(7)."""
@@ -36,12 +36,26 @@ def memory_bytes(group: Plan | None) -> int | None:
 
 
 def allocated_bytes(directory: str) -> int:
-    """Return what the files below a directory take on disk, holes not counted."""
+    """Return what the files below a directory take on disk: holes do not count, nor what is mounted there."""
+    device = os.lstat(directory).st_dev
     total = os.lstat(directory).st_blocks
     for path, directories, files in os.walk(directory):
-        for name in (*directories, *files):
+        for name in (*files, *list(directories)):
             try:
-                total += os.lstat(os.path.join(path, name)).st_blocks
+                found = os.lstat(os.path.join(path, name))
             except FileNotFoundError:
                 continue
+            if found.st_dev == device:
+                total += found.st_blocks
+            elif name in directories:
+                directories.remove(name)
     return total * _BLOCK_BYTES
+
+
+def parent(pid: int) -> int:
+    """Return a process's parent, 0 when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0

@@ -9,6 +9,7 @@ from itertools import count
 from containerlab.errors import ContainerFailed
 from containerlab.experiments.subjects.output import Output
 from containerlab.experiments.subjects.supervised import Program, Supervised
+from containerlab.linux.cgroups.plan import Plan
 
 __all__ = ["Started", "run_to_end"]
 
@@ -61,12 +62,14 @@ class Started:
         os.close(self._errors)
 
 
-def run_to_end(supervised: Supervised, argv: Sequence[str], tasks: Sequence[str], timeout_s: float) -> str:
-    """Run a program to its end in some cgroups and return what it printed.
+def run_to_end(
+    supervised: Supervised, argv: Sequence[str], timeout_s: float, group: Plan | None = None
+) -> str:
+    """Run a program to its end, in a cgroup if one is given, and return what it printed.
 
     Raises: ContainerFailed with its words; TimedOut, then it is killed.
     """
-    started = Started(supervised, Program(f"run-{next(_numbers)}", argv, tasks))
+    started = Started(supervised, Program(f"run-{next(_numbers)}", argv).within(group))
     try:
         started.start()
         return started.end(timeout_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 from containerlab.errors import SetupFailed
 from containerlab.experiments.subjects.supervisor import RESTART_AFTER_S
+from containerlab.linux.cgroups.plan import Plan
 
 __all__ = ["RESTARTS", "Program", "Supervised"]
 
@@ -25,7 +27,7 @@ _PACKAGE_ROOT = str(Path(__file__).parents[3])
 
 
 class Program(NamedTuple):
-    """Something to start. tasks: files by which it enters cgroups.
+    """Something to start. tasks: files by which it enters v1 cgroups; into: its v2 cgroup.
 
     pid_file: of a runtime that makes the workload and ends, where it writes whose pid; undo: what is run when
     the workload has died.
@@ -34,9 +36,17 @@ class Program(NamedTuple):
     id: str
     argv: Sequence[str]
     tasks: Sequence[str] = ()
+    into: str = ""
     restarts: bool = False
     pid_file: str = ""
     undo: Sequence[str] = ()
+
+    def within(self, group: Plan | None) -> Program:
+        """Return the same in a group, if there is one."""
+        if group is None:
+            return self
+        tasks = [path for path in group.attach if os.path.dirname(path) != group.unified]
+        return self._replace(tasks=tasks, into=group.unified)
 
 
 class Supervised:

@@ -4,9 +4,10 @@ It serves what has no engine: bare processes, and bundles that crun and runc run
 JSON object each, descriptors beside, and ends with its client; then all that it started ends too. In a mount
 namespace of its own it mounts what bundles need, so that no mount outlives it.
 
-    {"verb": "mount", "mounts": [[source, target, fstype, data], …]}   → {} or {"error"}
+    {"verb": "mount", "mounts": [[source, target, type or bind, data], …]}   → {} or {"error"}
     {"verb": "unmount", "targets": […]}                               → {} or {"error"}
-    {"verb": "start", "id", "argv", "tasks": [files to enter cgroups by], "restarts": bool,
+    {"verb": "start", "id", "argv", "tasks": [files to enter v1 cgroups by], "into": v2 cgroup,
+     "restarts": bool,
      "pid_file": where the runtime writes the workload's pid, "undo": argv to run when the workload is dead}
         with descriptors 1 and 2 of the new process, and one to which its exit code is written at its end
     {"verb": "pid", "id"}    → {"pid": of the workload, 0 if there is none}
@@ -40,7 +41,9 @@ def main() -> NoReturn:
     """Serve the client, on the descriptor that the last word names, until it hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a notebook's interrupt goes to the whole terminal
     syscalls.prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    server = _Supervisor(socket.socket(fileno=int(sys.argv[-1])))
+    client = socket.socket(fileno=int(sys.argv[-1]))
+    client.set_inheritable(False)
+    server = _Supervisor(client)
     try:
         while server.serve_one():
             pass
@@ -55,6 +58,7 @@ class _Task:
     def __init__(self, request: dict[str, Any], streams: list[int], exited: int) -> None:
         self.argv: list[str] = request["argv"]
         self.tasks: list[str] = request["tasks"]
+        self.into: str = request["into"]
         self.restarts: bool = request["restarts"]
         self.pid_file: str = request["pid_file"]
         self.undo: list[str] = request["undo"]
@@ -67,12 +71,9 @@ class _Task:
     def start(self) -> None:
         self.is_runtime = bool(self.pid_file)
         self.restart_at = 0.0
-        self._follow(_forked(self.argv, self.tasks, self.streams))
+        self.pid, self.pidfd = _forked(self.argv, self.tasks, self.into, self.streams)
         if not self.restarts:
             self._close_streams()
-
-    def _follow(self, pid: int) -> None:
-        self.pid, self.pidfd = pid, os.pidfd_open(pid)
 
     def ended(self) -> None:
         """Take note of the death of the process that is followed."""
@@ -83,7 +84,8 @@ class _Task:
             self.is_runtime = False
             with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
                 with open(self.pid_file) as file:
-                    self._follow(int(file.read()))
+                    pid = int(file.read())
+                self.pid, self.pidfd = pid, os.pidfd_open(pid)
                 return
         self._undo()
         if self.restarts:
@@ -99,7 +101,9 @@ class _Task:
 
     def _undo(self) -> None:
         if self.undo:
-            _reaped(_forked(self.undo, [], []))
+            pid, pidfd = _forked(self.undo, [], "", [])
+            _reaped(pid)
+            os.close(pidfd)
 
     def end(self) -> None:
         """Kill it and wait until it is gone."""
@@ -137,7 +141,7 @@ class _Supervisor:
         return self._client.fileno() not in ready or self._answer()
 
     def _answer(self) -> bool:
-        data, fds, _, _ = socket.recv_fds(self._client, _LONGEST_REQUEST, 3)
+        data, fds, _, _ = socket.recv_fds(self._client, _LONGEST_REQUEST, 3, socket.MSG_CMSG_CLOEXEC)
         if not data:
             return False
         request = json.loads(data)
@@ -153,7 +157,8 @@ class _Supervisor:
                 syscalls.mount("none", "/", "", mounts.PROPAGATION["rslave"])
                 self._has_namespace = True
             for source, target, fstype, data in request["mounts"]:
-                syscalls.mount(source, target, fstype, 0, data)
+                flags = mounts.FLAGS.get(fstype, 0)
+                syscalls.mount(source, target, "" if flags else fstype, flags, data)
         except OSError as error:
             return {"error": str(error)}
         return {}
@@ -172,7 +177,12 @@ class _Supervisor:
 
     def _pid(self, request: dict[str, Any], fds: list[int]) -> dict[str, Any]:
         task = self._tasks.get(request["id"])
-        return {"pid": 0 if task is None or task.is_runtime else task.pid}
+        if task is None:
+            return {"pid": 0}
+        if task.pid and task.is_runtime:  # it has made the workload, or is about to
+            _wait_for(task.pidfd)
+            task.ended()
+        return {"pid": task.pid}
 
     def _end(self, request: dict[str, Any], fds: list[int]) -> dict[str, Any]:
         if task := self._tasks.pop(request["id"], None):
@@ -197,27 +207,38 @@ def _wait_for(pidfd: int) -> None:
     _readable([pidfd], None)
 
 
-def _forked(argv: list[str], tasks: list[str], streams: list[int]) -> int:
-    pid = os.fork()
-    if pid == 0:
-        try:
+def _forked(argv: list[str], tasks: list[str], into: str, streams: list[int]) -> tuple[int, int]:
+    """Start a program in cgroups; return its pid and pidfd.
+
+    Cloned into the v2 one: to enter that takes a lock for which all processors are waited for, 20 ms and more
+    (kernel/cgroup/cgroup.c, cgroup_attach_lock); `tasks` of v1 do without.
+    """
+    cgroup = os.open(into, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) if into else -1
+    try:
+        flags = syscalls.CLONE_INTO_CGROUP if into else 0
+        pid, pidfd = syscalls.clone3(flags, exit_signal=signal.SIGCHLD, cgroup=max(cgroup, 0))
+        if pid == 0:
             _become(argv, tasks, streams)
-        finally:
-            os._exit(127)
-    return pid
+    finally:
+        if cgroup >= 0:
+            os.close(cgroup)
+    return pid, pidfd
 
 
 def _become(argv: list[str], tasks: list[str], streams: list[int]) -> NoReturn:
-    os.setsid()
-    for path in tasks:
-        with open(path, "w") as file:
-            file.write("0")
-    null = os.open("/dev/null", os.O_RDWR)
-    outputs = streams or [null, null]
-    for target, source in enumerate((null, *outputs)):
-        os.dup2(source, target)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.execv(argv[0], argv)
+    try:
+        os.setsid()
+        for path in tasks:
+            with open(path, "w") as file:
+                file.write("0")
+        null = os.open("/dev/null", os.O_RDWR)
+        outputs = streams or [null, null]
+        for target, source in enumerate((null, *outputs)):
+            os.dup2(source, target)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.execv(argv[0], argv)
+    finally:
+        os._exit(127)
 
 
 def _reaped(pid: int) -> int:
