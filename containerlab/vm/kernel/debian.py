@@ -1,7 +1,8 @@
 """Find the cloud kernel in a Debian archive's index, each file verified by the one that names it.
 
-InRelease is verified by Debian's signature where gpgv and Debian's keys are; where not, the way to it must
-be one that nobody can change (https, a directory). It gives the digest of Packages, and that the package's.
+InRelease is verified by Debian's signature where gpgv and Debian's keys are; where not, or where others have
+signed it, it must come by https. A directory is its owner's, and taken as it is. It tells the digest of
+Packages, and that the package's.
 Source: sources.list(5), apt-secure(8); Debian wiki, "DebianRepository/Format".
 """
 
@@ -78,13 +79,15 @@ def _verified(mirror: Mirror, signed: bytes) -> str:
 
     Raises: CorruptContent for a wrong signature; NotPermitted when there is neither.
     """
+    if mirror.is_folder:
+        return signed.decode("utf-8", "replace")
     keyring = next((path for path in _KEYRINGS if path.exists()), None)
     program = shutil.which("gpgv")
     if keyring is not None and program is not None:
         text = _checked_by_gpgv(program, keyring, signed, mirror.address)
         if text is not None:
             return text
-    if mirror.is_trusted_way:
+    if mirror.is_tamper_proof:
         return signed.decode("utf-8", "replace")
     raise errors.NotPermitted(
         f"the index of {mirror.address} comes over plain http, and its signature cannot be checked here",

@@ -18,7 +18,7 @@ __all__ = ["DEFAULT", "VARIABLE", "Mirror"]
 
 DEFAULT, VARIABLE = "https://deb.debian.org/debian", "CONTAINERLAB_DEBIAN_MIRROR"
 _CHUNK = 1 << 18
-_PATIENCE_S, _SILENCE_S, _TRIES = 20.0, 60.0, 2
+_PATIENCE_S, _SILENCE_S, _REDIRECTS = 20.0, 60.0, 5
 HINT = (
     f"set {VARIABLE} to a mirror within reach (a URL or a directory), or name a kernel with --kernel:"
     " a vmlinuz, or the .deb of a linux-image package"
@@ -38,9 +38,10 @@ class Mirror:
         scheme = urlsplit(address).scheme
         if scheme not in ("http", "https", "file") and not address.startswith("/"):
             raise errors.InvalidInput(f"{VARIABLE}={address} is no mirror", "write a URL or a directory")
-        self.is_trusted_way = scheme != "http"
+        self.is_folder = scheme in ("file", "")
+        self.is_tamper_proof = scheme != "http"
         """Whether what comes from it cannot be changed on the way."""
-        self._folder = Path(urlsplit(address).path) if scheme in ("file", "") else None
+        self._folder = Path(urlsplit(address).path)
 
     def get(self, path: str, most_bytes: int) -> bytes:
         """Return a small file.
@@ -69,12 +70,11 @@ class Mirror:
         check(f"{self.address}/{path}", hasher.hexdigest() if not left else "", sha256)
 
     def _pieces(self, path: str) -> Iterator[bytes]:
-        for piece in self._of_folder(path) if self._folder else self._of_server(path):
+        for piece in self._of_folder(path) if self.is_folder else self._of_server(path):
             self._moved(len(piece))
             yield piece
 
     def _of_folder(self, path: str) -> Iterator[bytes]:
-        assert self._folder is not None
         try:
             with open(self._folder / path, "rb") as file:
                 while piece := file.read(_CHUNK):
@@ -87,7 +87,8 @@ class Mirror:
 
         url = f"{self.address}/{path}"
         try:
-            with pools.manager(proxy_for(url) or "", None, pools.Sockets()) as pool:
+            tls = pools.context(None, True) if self.is_tamper_proof else None
+            with pools.manager(proxy_for(url) or "", tls, pools.Sockets()) as pool:
                 response = _answer(pool, url)
                 try:
                     yield from response.stream(_CHUNK, decode_content=False)
@@ -101,14 +102,23 @@ class Mirror:
 def _answer(pool: Any, url: str) -> Any:
     from urllib3.util import Retry, Timeout
 
-    tries = Retry(_TRIES, redirect=5, status=0, backoff_factor=0.2)
+    tries = Retry(None, connect=False, read=False, other=False, status=0, redirect=_REDIRECTS)
     patience = Timeout(connect=_PATIENCE_S, read=_SILENCE_S)
     response = pool.request("GET", url, preload_content=False, timeout=patience, retries=tries)
     if response.status == 200:
+        _refuse_downgrade(response, url)
         return response
     response.close()
     said = f"cannot fetch {url}: {response.status} {response.reason or ''}".rstrip()
     raise (errors.NotFound if response.status in (404, 410) else errors.Unavailable)(said, HINT)
+
+
+def _refuse_downgrade(response: Any, url: str) -> None:
+    """What https led to by plain http may be anybody's."""
+    led_to = [each.redirect_location or "" for each in response.retries.history]
+    if url.startswith("https:") and any(place.startswith("http:") for place in led_to):
+        response.close()
+        raise errors.NotPermitted(f"{url} leads to plain http: {led_to[-1]}", HINT)
 
 
 def check(what: str, found: str, wanted: str) -> None:
