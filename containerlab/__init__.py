@@ -9,6 +9,8 @@ Names are loaded when they are first used: importing this costs next to nothing.
 
 from __future__ import annotations
 
+import sys
+
 # As in `typing`, which takes almost as long to load as Python itself. Type checkers take the name for true.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,11 +25,14 @@ if TYPE_CHECKING:
     from containerlab.engine.containers import Containers
     from containerlab.engine.engine import Engine
     from containerlab.engine.images import Image, Images
+    from containerlab.engine.machine import Machine
+    from containerlab.engine.machine_result import VmResult
     from containerlab.engine.manifests import Manifests
     from containerlab.engine.registries.registry import Registry
     from containerlab.engine.result import Interrupted, RunResult
     from containerlab.engine.see import See
     from containerlab.engine.system import System
+    from containerlab.engine.vm import Vm
     from containerlab.engine.volumes import Volumes
     from containerlab.errors import (
         AlreadyExists,
@@ -57,6 +62,7 @@ if TYPE_CHECKING:
     volumes: Volumes
     system: System
     see: See
+    vm: Vm
 
 __version__ = "0.1.0"
 
@@ -74,7 +80,9 @@ _HOME_OF = {
     "Engine": "engine.engine",
     "Image": "engine.images",
     "Interrupted": "engine.result",
+    "Machine": "engine.machine",
     "RunResult": "engine.result",
+    "VmResult": "engine.machine_result",
     "load_ipython_extension": "magics",
     "unload_ipython_extension": "magics",
 }
@@ -83,7 +91,7 @@ _ERRORS = (
     *("DigestMismatch", "HostileArchive", "InvalidInput", "LabError", "NotFound", "NotPermitted"),
     *("SetupFailed", "TimedOut", "Unavailable", "Unsupported"),
 )
-_NOUNS = ("builder", "containers", "images", "manifests", "registry", "see", "system", "volumes")
+_NOUNS = ("builder", "containers", "images", "manifests", "registry", "see", "system", "vm", "volumes")
 
 __all__ = [
     "AlreadyExists",
@@ -103,6 +111,7 @@ __all__ = [
     "Interrupted",
     "InvalidInput",
     "LabError",
+    "Machine",
     "NotFound",
     "NotPermitted",
     "RunResult",
@@ -110,6 +119,7 @@ __all__ = [
     "TimedOut",
     "Unavailable",
     "Unsupported",
+    "VmResult",
     "builder",
     "containers",
     "default_engine",
@@ -122,6 +132,7 @@ __all__ = [
     "start",
     "system",
     "unload_ipython_extension",
+    "vm",
     "volumes",
 ]
 
@@ -139,3 +150,20 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__", "last"]
+
+
+class _Package(type(sys)):  # type: ignore[misc]  # the type of modules, which `types` would have to be loaded for
+    """This module, whose `vm` are the verbs of virtual machines, whoever imports the package of that name.
+
+    Importing a module sets its name in the package, over what stood there; not over a property.
+    """
+
+    @property
+    def vm(self) -> Any:
+        return __getattr__("vm")
+
+    @vm.setter
+    def vm(self, module: object) -> None: ...
+
+
+sys.modules[__name__].__class__ = _Package

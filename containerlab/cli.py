@@ -137,7 +137,7 @@ def _parse_and_perform(engine: Engine, words: Sequence[str]) -> int:
 
 
 def _verb(words: Sequence[str]) -> str:
-    return next((word for word in words[:2] if word != "container"), "")
+    return next((word for word in words[:2] if word not in ("container", "vm")), "")
 
 
 def _perform(engine: Engine, call: Call) -> int:
@@ -303,10 +303,11 @@ def _call(engine: Engine, call: Call) -> Any:
 
 def _streams(engine: Engine, call: Call) -> tuple[bool, bool]:
     """Say whether standard input is handed on, and whether the other end is a terminal."""
-    if call.command.name in ("run", "exec"):
+    if call.command.paths[0][-1] in ("run", "exec"):
         return bool(call.options.get("interactive")), bool(call.options.get("tty"))
-    made_with = engine.containers.info(call.arguments[0]).detail.get("options", {})
-    wanted = call.options.get("interactive", call.command.name == "attach") and not call.options.get(
+    of = engine.vm if call.command.owner == "vm" else engine.containers
+    made_with = of.info(call.arguments[0]).detail.get("options", {})
+    wanted = call.options.get("interactive", call.command.paths[0][-1] == "attach") and not call.options.get(
         "no_stdin"
     )
     return bool(wanted and made_with.get("interactive")), bool(made_with.get("tty"))

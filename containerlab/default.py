@@ -58,5 +58,5 @@ def start(image: str, command: str | Sequence[str] = (), **options: Unpack[RunOp
 
 
 def noun(name: str) -> Any:
-    """Return builder, containers, images, registry, volumes, system or see of the usual engine."""
+    """Return builder, containers, images, registry, volumes, system, see or vm of the usual engine."""
     return getattr(default_engine(), name)

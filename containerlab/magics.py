@@ -104,7 +104,7 @@ class ContainerMagics(Magics):
             return call.on(self.engine, **{call.command.reads: cell}, **named)
         if not call.is_attached:
             return _complete_value(call.on(self.engine))
-        if call.command.name in ("run", "exec"):
+        if call.command.paths[0][-1] in ("run", "exec"):
             # A cell that fails must stop Run All, and be seen by those who test notebooks.
             call = call._replace(options={"check": True, **call.options})
         screen = Screen()

@@ -11,6 +11,7 @@ from containerlab.engine.build_result import BuildResult
 from containerlab.engine.container import Container
 from containerlab.engine.inspection import Inspection
 from containerlab.engine.logs import Logs, timestamp
+from containerlab.engine.machine import Machine
 from containerlab.engine.result import RunResult
 from containerlab.engine.system import Facts
 from containerlab.linux.files import write_all
@@ -33,7 +34,7 @@ def lines(value: Any, face: Face) -> Iterator[str]:
         yield from _documents(value.to_records(), face)
     elif isinstance(value, Facts):
         yield from _facts(value, face)
-    elif isinstance(value, Container):
+    elif isinstance(value, (Container, Machine)):
         yield value.id
     elif isinstance(value, Pruned):
         yield value.to_text()

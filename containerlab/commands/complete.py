@@ -10,8 +10,10 @@ from containerlab.options.flag import Flag
 
 __all__ = ["complete"]
 
+_NAMED = ("image", "container", "volume", "list", "repository", "machine", "kernel")
+
 Names = Callable[[str], Iterable[str]]
-"""Gives the names of a kind that exist now: image, container, volume."""
+"""Gives the names of a kind that exist now; the kinds are `_NAMED`."""
 
 
 def complete(words: Sequence[str], names: Names = lambda kind: ()) -> list[str]:
@@ -90,7 +92,7 @@ def _values(completes: str, names: Names) -> Iterable[str]:
         import signal
 
         return [name.removeprefix("SIG") for name in signal.Signals.__members__]
-    if completes in ("image", "container", "volume", "list", "repository"):
+    if completes in _NAMED:
         return names(completes)
     found: list[str] = []
     for word in completes.split():

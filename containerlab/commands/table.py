@@ -220,6 +220,7 @@ _MODULES = {
     "manifest": ("containerlab.engine.manifests",),
     "system": ("containerlab.engine.system",),
     "see": ("containerlab.engine.see",),
+    "vm": ("containerlab.engine.vm",),
 }
 """Where the commands are, by their group; those of one word are sought in this order."""
 

@@ -24,10 +24,12 @@ __all__ = [
     "SIZED_CONTAINERS",
     "STEPS",
     "VOLUMES",
+    "state_words",
 ]
 
 
-def _status(info: ContainerInfo) -> str:
+def state_words(info: ContainerInfo) -> str:
+    """Say in words what something that runs is, and since when."""
     match info.status:
         case "running" | "paused":
             note = " (Paused)" if info.status == "paused" else _health(info)
@@ -75,7 +77,7 @@ CONTAINERS = (
     Column("image", "IMAGE", lambda row: row.info.image, "name", "Image"),
     Column("command", "COMMAND", lambda row: row.info.command, "command", "Command"),
     Column("created", "CREATED", lambda row: row.info.created, "age", "RunningFor"),
-    Column("status", "STATUS", lambda row: _status(row.info), "state", "Status"),
+    Column("status", "STATUS", lambda row: state_words(row.info), "state", "Status"),
     Column("name", "NAMES", lambda row: row.info.name, "name", "Names"),
     Column("state", "STATE", lambda row: row.info.status, "state", "State", is_visible=False),
     Column("created_at", "CREATED AT", lambda row: row.info.created, "time", "CreatedAt", is_visible=False),

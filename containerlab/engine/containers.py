@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from containerlab.metrics.sample import Sample
     from containerlab.views.table import Table
 
-__all__ = ["Containers"]
+__all__ = ["Containers", "Given", "OnSession", "words_of"]
 
 Given = bytes | str | io.BufferedIOBase | attach.Keyboard | None
 """What a program can read as its standard input."""
@@ -128,7 +128,7 @@ class Containers:
         """Return the steps that `run` would take; nothing is done."""
         container, _ = prepare.prepare(options)
         explaining = self._extra(optional.Explaining, "explain")  # type: ignore[type-abstract]  # a protocol
-        steps = explaining.explain(image, _words(command), container)
+        steps = explaining.explain(image, words_of(command), container)
         return _table(steps, "STEPS", "ID stands for the container's id, HOME for the engine's home")
 
     def _announced(
@@ -155,7 +155,7 @@ class Containers:
         def create() -> None:
             nonlocal id_
             with self._engine.showing(f"unpack {image}"):
-                id_ = self._backend.create(image, _words(command), options, ephemeral=ephemeral)
+                id_ = self._backend.create(image, words_of(command), options, ephemeral=ephemeral)
 
         platform = options.get("platform")
         try:
@@ -238,7 +238,7 @@ class Containers:
         given = _exec_options(options)
         if input is not None:
             given["interactive"] = True
-        words = _words(command)
+        words = words_of(command)
         session = self._backend.exec(name, words, given)
         program = Program(session, sink, attach.source_of(input), started)
         if on_session:
@@ -253,7 +253,7 @@ class Containers:
 
     def exec_detached(self, name: ContainerName, command: Args, **options: Unpack[ExecOptions]) -> None:
         """Run another program in a running container and do not wait for it."""
-        self._backend.exec(name, _words(command), _exec_options(options)).detach()
+        self._backend.exec(name, words_of(command), _exec_options(options)).detach()
 
     # looking
 
@@ -308,7 +308,7 @@ class Containers:
         if options:
             from containerlab.engine.top import by_ps
 
-            return by_ps({process.pid for process in found}, _words(options))
+            return by_ps({process.pid for process in found}, words_of(options))
         return _table(found, "PROCESSES")
 
     @command("container stats", "stats")
@@ -465,7 +465,7 @@ def _table(rows: Sequence[Any], columns: str, title: str = "") -> Table[Any]:
     return Table(rows, getattr(known, columns), title)
 
 
-def _words(command: Sequence[str] | str) -> list[str]:
+def words_of(command: Sequence[str] | str) -> list[str]:
     """Take words as they are; one text is split as a shell would."""
     if isinstance(command, str):
         import shlex

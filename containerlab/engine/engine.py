@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from containerlab.engine.registries.serving import RegistryServer
     from containerlab.engine.see import See
     from containerlab.engine.system import System
+    from containerlab.engine.vm import Vm
     from containerlab.engine.volumes import Volumes
     from containerlab.options.build import BuildOptions
     from containerlab.runtime.launching import LauncherProcess
@@ -174,6 +175,13 @@ class Engine:
         from containerlab.engine.see import See
 
         return See(self)
+
+    @property
+    def vm(self) -> Vm:
+        """Return the verbs of virtual machines."""
+        from containerlab.engine.vm import Vm
+
+        return Vm(self)
 
     def keep(self, server: RegistryServer) -> None:
         """Let a server run until it is stopped or this engine is closed, whoever else forgets it."""

@@ -17,7 +17,7 @@ _REMEMBER_S = 2.0
 
 
 def names(engine: Engine, kind: str) -> list[str]:
-    """Return the names of a kind: image, container, volume, list, repository; none when there are none."""
+    """Return the names of a kind, as `complete` asks for them; none when there are none."""
     try:
         match kind:
             case "image":
@@ -28,6 +28,10 @@ def names(engine: Engine, kind: str) -> list[str]:
                 return [info.name for info in engine.backend.list()]
             case "volume":
                 return [info.name for info in engine.volumes.list()]
+            case "machine":
+                return [info.name for info in engine.vm.list(all=True)]
+            case "kernel":
+                return [kernel.release for kernel in engine.vm.kernels()]
             case "list":
                 return [Reference.parse(draft.name).familiar() for draft in engine.manifests.list()]
     except (LabError, OSError):

@@ -13,8 +13,9 @@ from containerlab.errors import AlreadyExists, InvalidInput, nearest
 from containerlab.options import values as v
 from containerlab.options.container import RunOptions
 from containerlab.options.flag import normalise
+from containerlab.options.machine import VmRunOptions
 
-__all__ = ["Prepared", "new_file", "prepare", "variables"]
+__all__ = ["Prepared", "PreparedMachine", "new_file", "prepare", "prepare_machine", "variables"]
 
 _OWN = ("check", "explain", "timeout", "detach_keys", "sig_proxy", "cidfile", "quiet", "attach", "pull")
 
@@ -26,21 +27,43 @@ class Prepared(NamedTuple):
     own: dict[str, Any]
 
 
+class PreparedMachine(NamedTuple):
+    """Options of a virtual machine for the backend, and those that the engine follows itself."""
+
+    machine: VmRunOptions
+    own: dict[str, Any]
+
+
 def prepare(given: Mapping[str, Any]) -> Prepared:
     """Part and complete what a caller gave.
 
     >>> prepare({"memory": "1k", "check": True})
     Prepared(container={'memory': 1024}, own={'check': True})
     """
-    options = normalise(RunOptions, given)
-    own = {name: options.pop(name) for name in _OWN if name in options}
-    _check(options)
-    if "env_file" in options:
-        options["env"] = (*variables(options.pop("env_file")), *options.get("env", ()))
+    options, own = _parted(RunOptions, given)
     if "label_file" in options:
         lines = (line for path in options.pop("label_file") for line in _lines(path, "--label-file"))
         options["label"] = dict(map(v.pair, lines)) | options.get("label", {})
     return Prepared(cast(RunOptions, options), own)
+
+
+def prepare_machine(given: Mapping[str, Any]) -> PreparedMachine:
+    """Part and complete what a caller gave for a virtual machine.
+
+    >>> prepare_machine({"cpus": "2", "check": True})
+    PreparedMachine(machine={'cpus': 2}, own={'check': True})
+    """
+    options, own = _parted(VmRunOptions, given)
+    return PreparedMachine(cast(VmRunOptions, options), own)
+
+
+def _parted(table: type, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    options = normalise(table, given)
+    own = {name: options.pop(name) for name in _OWN if name in options}
+    _check(options)
+    if "env_file" in options:
+        options["env"] = (*variables(options.pop("env_file")), *options.get("env", ()))
+    return options, own
 
 
 def _check(options: Mapping[str, Any]) -> None:

@@ -152,14 +152,12 @@ class RunResult(html.Shown, msgspec.Struct, frozen=True, kw_only=True):
 
     def to_record(self) -> dict[str, Any]:
         """Return plain values, output as text."""
-        record: dict[str, Any] = msgspec.to_builtins({name: getattr(self, name) for name in _RECORDED})
+        plain = {name: getattr(self, name) for name in self.__struct_fields__ if name != "pieces"}
+        record: dict[str, Any] = msgspec.to_builtins(plain)
         return {**record, "stdout": self.stdout, "stderr": self.stderr}
 
     def __repr__(self) -> str:
         return self.to_text()
-
-
-_RECORDED = [name for name in RunResult.__struct_fields__ if name != "pieces"]
 
 
 class Interrupted(KeyboardInterrupt):

@@ -16,7 +16,19 @@ from containerlab.options.flag import Flag
 from containerlab.options.huge_pages import huge_pages
 from containerlab.options.ports import exposed_port
 
-__all__ = ["CreateOptions", "ExecOptions", "RunOptions", "StartOptions", "UpdateOptions"]
+__all__ = [
+    "Common",
+    "CreateOptions",
+    "ExecOptions",
+    "Foreground",
+    "Identity",
+    "ProgramOptions",
+    "Restarting",
+    "RunOptions",
+    "StartOptions",
+    "UpdateOptions",
+    "Volumes",
+]
 
 Size = int | str
 Duration = float | str
@@ -34,7 +46,35 @@ def _variables(items: Iterable[str]) -> tuple[str, ...]:
 
 
 # fmt: off
-class Limits(TypedDict, total=False):
+class Restarting(TypedDict, total=False):
+    """Whether it is started again."""
+
+    restart: Annotated[str, Flag("--restart", v.restart_policy, "Start again: no, on-failure[:N], always, unless-stopped", "POLICY", "HostConfig.RestartPolicy", completes="no on-failure always unless-stopped")]
+
+
+class Volumes(TypedDict, total=False):
+    """What of the host it has."""
+
+    volume: Annotated[Pairs, Flag("-v --volume", mounts.volume, "Mount a path or a volume: /srv:/data:ro, cache:/var/cache", "SOURCE:TARGET[:OPTIONS]", "HostConfig.Binds", tuple, ":", "file")]
+
+
+class Common(TypedDict, total=False):
+    """What a container and a virtual machine have alike: name, image, program, end."""
+
+    name: Annotated[str, Flag("--name", v.name, "Its name", "NAME")]
+    hostname: Annotated[str, Flag("-h --hostname", v.text, "Host name inside", "NAME", "Config.Hostname")]
+    entrypoint: Annotated[Words, Flag("--entrypoint", v.command_words, "Program to run instead of the image's entry point", "PROGRAM", "Config.Entrypoint")]
+    rm: Annotated[bool, Flag("--rm", units.switch, "Remove it when it has ended", "", "HostConfig.AutoRemove")]
+    stop_signal: Annotated[str | int, Flag("--stop-signal", units.signal_number, "Signal that asks it to end", "SIGNAL", "Config.StopSignal", completes="signal")]
+    stop_timeout: Annotated[Duration, Flag("--stop-timeout", v.patience, "Time between that signal and the kill (10s); -1: never", "DURATION", "Config.StopTimeout")]
+    timeout: Annotated[Duration, Flag("--timeout", units.seconds, "Stop it when it takes longer", "DURATION")]
+    label: Annotated[Pairs, Flag("-l --label", v.pair, "Set a label", "KEY=VALUE", "Config.Labels", dict)]
+    pull: Annotated[str, Flag("--pull", v.choice("always", "missing", "never", "newer"), "Pull the image: always, missing (the default), never, newer", "WHEN", completes="always missing never newer")]
+    platform: Annotated[str, Flag("--platform", v.text, "Choose from an image for several: linux/arm64", "PLATFORM", completes="linux/amd64 linux/arm64")]
+    quiet: Annotated[bool, Flag("-q --quiet", units.switch, "Do not show the progress of a pull")]
+
+
+class Limits(Restarting, total=False):
     """Limits that `update` can change too."""
 
     memory: Annotated[Size, Flag("-m --memory", units.size, "Most memory: 64m, 1.5g", "SIZE", "HostConfig.Memory")]
@@ -51,7 +91,6 @@ class Limits(TypedDict, total=False):
     pids_limit: Annotated[int | str, Flag("--pids-limit", v.whole(-1, 2**31), "Most processes and threads at once; -1: no limit", "NUMBER", "HostConfig.PidsLimit")]
     blkio_weight: Annotated[int | str, Flag("--blkio-weight", v.whole(0, 1000), "Weight of disk traffic, 10 to 1000; 0: the default", "NUMBER", "HostConfig.BlkioWeight")]
     hugetlb: Annotated[Words, Flag("--hugetlb", huge_pages, "Most memory in huge pages of a size: 2MB=64m", "PAGE=SIZE", collect=tuple)]
-    restart: Annotated[str, Flag("--restart", v.restart_policy, "Start again: no, on-failure[:N], always, unless-stopped", "POLICY", "HostConfig.RestartPolicy", completes="no on-failure always unless-stopped")]
 
 
 class MoreLimits(TypedDict, total=False):
@@ -81,7 +120,6 @@ class NamespaceOptions(TypedDict, total=False):
     userns: Annotated[str, Flag("--userns", v.namespace("private", "host", "keep-id", "auto", "nomap"), "User ids: host, private, keep-id, container:NAME", "MODE", "HostConfig.UsernsMode", completes="host private keep-id")]
     cgroupns: Annotated[str, Flag("--cgroupns", v.namespace("private", "host"), "Cgroups: host or private", "MODE", "HostConfig.CgroupnsMode", completes="host private")]
     time: Annotated[str, Flag("--time", v.namespace("private", "host"), "Clocks since boot: host or private", "MODE", completes="host private")]
-    hostname: Annotated[str, Flag("-h --hostname", v.text, "Host name inside", "NAME", "Config.Hostname")]
     domainname: Annotated[str, Flag("--domainname", v.text, "NIS domain name inside", "NAME", "Config.Domainname")]
 
 
@@ -98,10 +136,9 @@ class Security(TypedDict, total=False):
     sysctl: Annotated[Pairs, Flag("--sysctl", v.pair, "Kernel parameter of its namespaces", "KEY=VALUE", "HostConfig.Sysctls", dict)]
 
 
-class Mounts(TypedDict, total=False):
+class Mounts(Volumes, total=False):
     """What is mounted where."""
 
-    volume: Annotated[Pairs, Flag("-v --volume", mounts.volume, "Mount a path or a volume: /srv:/data:ro, cache:/var/cache", "SOURCE:TARGET[:OPTIONS]", "HostConfig.Binds", tuple, ":", "file")]
     mount: Annotated[Words, Flag("--mount", mounts.mount, "Mount: type=bind|volume|tmpfs,source=…,target=…[,readonly]", "KEYS", "HostConfig.Mounts", tuple)]
     tmpfs: Annotated[Pairs, Flag("--tmpfs", mounts.tmpfs, "Mount memory as a file system: /run:size=64m", "TARGET[:OPTIONS]", "HostConfig.Tmpfs", tuple, ":")]
     volumes_from: Annotated[Words, Flag("--volumes-from", mounts.volumes_from, "Mount what another container has", "CONTAINER[:ro]", "HostConfig.VolumesFrom", tuple, completes="container")]
@@ -123,7 +160,6 @@ class Identity(TypedDict, total=False):
 class ProcessOptions(TypedDict, total=False):
     """What runs and how it is attached."""
 
-    entrypoint: Annotated[Words, Flag("--entrypoint", v.command_words, "Program to run instead of the image's entry point", "PROGRAM", "Config.Entrypoint")]
     group_add: Annotated[Words, Flag("--group-add", v.text, "Add a group", "GROUP", "HostConfig.GroupAdd", tuple)]
     init: Annotated[bool, Flag("--init", units.switch, "Run a first process that hands on signals and reaps", "", "HostConfig.Init")]
     attach: Annotated[Words, Flag("-a --attach", v.choice("stdin", "stdout", "stderr"), "Attach only to stdin, stdout or stderr", "STREAM", collect=tuple, completes="stdin stdout stderr")]
@@ -131,12 +167,8 @@ class ProcessOptions(TypedDict, total=False):
 
 
 class Lifecycle(TypedDict, total=False):
-    """Name, start, end, health."""
+    """Start and health."""
 
-    name: Annotated[str, Flag("--name", v.name, "Name of the container", "NAME")]
-    rm: Annotated[bool, Flag("--rm", units.switch, "Remove the container when it has ended", "", "HostConfig.AutoRemove")]
-    stop_signal: Annotated[str | int, Flag("--stop-signal", units.signal_number, "Signal that asks it to end", "SIGNAL", "Config.StopSignal", completes="signal")]
-    stop_timeout: Annotated[Duration, Flag("--stop-timeout", v.patience, "Time between that signal and the kill (10s); -1: never", "DURATION", "Config.StopTimeout")]
     health_cmd: Annotated[Words, Flag("--health-cmd", v.health_test, "Command that tells by exit code 0 that it is well", "COMMAND", "Config.Healthcheck.Test")]
     health_interval: Annotated[Duration, Flag("--health-interval", units.seconds, "Time between checks (30s)", "DURATION", "Config.Healthcheck.Interval")]
     health_retries: Annotated[int | str, Flag("--health-retries", units.count, "Failures in a row that make it unhealthy (3)", "NUMBER", "Config.Healthcheck.Retries")]
@@ -144,12 +176,8 @@ class Lifecycle(TypedDict, total=False):
     health_start_period: Annotated[Duration, Flag("--health-start-period", units.seconds, "Time from its start in which failures do not count (0s)", "DURATION", "Config.Healthcheck.StartPeriod")]
     health_timeout: Annotated[Duration, Flag("--health-timeout", units.seconds, "Most time for one check (30s)", "DURATION", "Config.Healthcheck.Timeout")]
     no_healthcheck: Annotated[bool, Flag("--no-healthcheck", units.switch, "Do without the image's health check")]
-    pull: Annotated[str, Flag("--pull", v.choice("always", "missing", "never", "newer"), "Pull the image: always, missing (the default), never, newer", "WHEN", completes="always missing never newer")]
-    platform: Annotated[str, Flag("--platform", v.text, "Choose from an image for several: linux/arm64", "PLATFORM", completes="linux/amd64 linux/arm64")]
     runtime: Annotated[str, Flag("--runtime", v.text, "What makes the processes: containerlab, crun, runc", "NAME", "HostConfig.Runtime", completes="containerlab crun runc")]
     cidfile: Annotated[str, Flag("--cidfile", v.file_path, "Write the container's id to this new file", "FILE", completes="file")]
-    quiet: Annotated[bool, Flag("-q --quiet", units.switch, "Do not show the progress of a pull")]
-    timeout: Annotated[Duration, Flag("--timeout", units.seconds, "Stop it when it takes longer", "DURATION")]
     disable_content_trust: Annotated[bool, Flag("--disable-content-trust", units.switch, "Accepted for Docker's sake")]
 
 
@@ -158,7 +186,6 @@ class Metadata(TypedDict, total=False):
 
     log_driver: Annotated[str, Flag("--log-driver", v.choice("json-file", "local", "none"), "How its output is kept: json-file, local, none", "NAME", "HostConfig.LogConfig.Type", completes="json-file local none")]
     log_opt: Annotated[Pairs, Flag("--log-opt", v.pair, "Log option: max-size=10m, max-file=3", "KEY=VALUE", "HostConfig.LogConfig.Config", dict, completes="max-size= max-file=")]
-    label: Annotated[Pairs, Flag("-l --label", v.pair, "Set a label", "KEY=VALUE", "Config.Labels", dict)]
     label_file: Annotated[Words, Flag("--label-file", v.file_path, "Read labels from a file", "FILE", collect=tuple, completes="file")]
     annotation: Annotated[Pairs, Flag("--annotation", v.pair, "Set an annotation of the OCI bundle", "KEY=VALUE", "HostConfig.Annotations", dict)]
 
@@ -197,6 +224,7 @@ class CreateOptions(
     Security,
     Mounts,
     Identity,
+    Common,
     ProcessOptions,
     Lifecycle,
     Metadata,
@@ -213,12 +241,17 @@ class RunOptions(CreateOptions, Foreground, total=False):
 StartOptions = CreateOptions
 
 
-class ExecOptions(Identity, total=False):
+class ProgramOptions(Identity, total=False):
+    """How another program runs in it."""
+
+    timeout: Annotated[Duration, Flag("--timeout", units.seconds, "End it when it takes longer", "DURATION")]
+    check: Annotated[bool, Flag("--check", units.switch, "Fail when the exit code is not 0")]
+
+
+class ExecOptions(ProgramOptions, total=False):
     """The options of `exec`."""
 
     privileged: Annotated[bool, Flag("--privileged", units.switch, "Give the process all capabilities")]
-    timeout: Annotated[Duration, Flag("--timeout", units.seconds, "End it when it takes longer", "DURATION")]
-    check: Annotated[bool, Flag("--check", units.switch, "Fail when the exit code is not 0")]
 
 
 class UpdateOptions(Limits, total=False):

@@ -3,6 +3,7 @@
 oci/                  an OCI image layout
 layers/<diff-id>/     unpacked layers
 containers/<id>/      bundles and records
+machines/<id>/        records of virtual machines
 volumes/  cache/
 tmp/                  what is not finished; a killed process leaves rubbish only here
 locks/                files that exist to be locked
@@ -27,7 +28,7 @@ from containerlab.oci.image import OCI_LAYOUT
 
 __all__ = ["PARTIAL", "Home", "is_held", "is_locked"]
 
-_FOLDERS = ("oci/blobs/sha256", "layers", "containers", "volumes", "cache", "tmp", "locks")
+_FOLDERS = ("oci/blobs/sha256", "layers", "containers", "machines", "volumes", "cache", "tmp", "locks")
 PARTIAL = "partial-"
 """How the names of those files in `tmp` begin that a later download goes on with."""
 _PARTIAL_KEPT_S = 86400.0

@@ -94,14 +94,22 @@ class Connection:
         What arrives meanwhile is kept for `receive`. When the machine ends, the rest is dropped.
         """
         while data and self.is_open:
-            room = wire.STDIN_WINDOW_BYTES - self._underway.get(stream, 0)
-            if room <= 0:
+            sent = self.send_some(data, stream)
+            data = data[sent:]
+            if not sent:
                 self._read(None)
-                continue
-            self._underway[stream] = self._underway.get(stream, 0) + len(data[:room])
+
+    def send_some(self, data: bytes, stream: int = wire.MAIN) -> int:
+        """Send as much of standard input as the process may have before it; return how many bytes.
+
+        When the machine ends, they are lost.
+        """
+        part = data[: wire.STDIN_WINDOW_BYTES - self._underway.get(stream, 0)]
+        if part:
+            self._underway[stream] = self._underway.get(stream, 0) + len(part)
             with contextlib.suppress(errors.Conflict):
-                self.send(wire.STDIN, data[:room], stream)
-            data = data[room:]
+                self.send(wire.STDIN, part, stream)
+        return len(part)
 
     def receive(self, timeout_s: float | None = None) -> list[Frame]:
         """Return the frames that have arrived, at least one; none when time has passed or it has hung up.

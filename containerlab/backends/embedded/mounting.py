@@ -19,7 +19,7 @@ from containerlab.store.records import Record, Records
 if TYPE_CHECKING:
     from containerlab.store.volumes import Volumes
 
-__all__ = ["Chosen", "Mounting"]
+__all__ = ["Chosen", "Mounting", "refuse_duplicates"]
 
 _NEVER = ("nosuid", "noexec", "nodev")
 
@@ -44,7 +44,7 @@ class Mounting:
         Raises: InvalidInput when two want the same target.
         """
         own = [*options.get("volume", ()), *options.get("mount", ()), *options.get("tmpfs", ())]
-        _refuse_duplicates(own)
+        refuse_duplicates(own)
         if any(request.kind == "image" for request in own):
             raise Unsupported("a mount of type image is not there yet", "use bind, volume or tmpfs")
         taken = {request.target for request in own}
@@ -110,7 +110,8 @@ class Mounting:
         return [other.name for other in others if any(mount.source == name for mount in other.mounts)]
 
 
-def _refuse_duplicates(requests: Sequence[MountRequest]) -> None:
+def refuse_duplicates(requests: Sequence[MountRequest]) -> None:
+    """Raise InvalidInput when two want the same target."""
     seen: set[str] = set()
     for request in requests:
         if request.target in seen:

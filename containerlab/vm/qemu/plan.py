@@ -149,6 +149,9 @@ def _general(machine: Machine) -> Iterator[str]:
             "choose another tier, or install a QEMU of your distribution",
         )
     yield from ("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot")
+    if machine.is_micro:
+        # Reads from a share never come back by the legacy interface, which is what QEMU takes if not told.
+        yield from ("-global", "virtio-mmio.force-legacy=false")
     if machine.program.is_sandboxed:
         denied = ("obsolete", "elevateprivileges", "spawn", "resourcecontrol")
         yield from ("-sandbox", ",".join(["on", *(f"{each}=deny" for each in denied)]))

@@ -1,0 +1,227 @@
+"""The way of `vm run`: a record becomes a machine that can start.
+
+`decide` asks, each once and in this order: QEMU, kernel, root file system, accelerator, shares, ports, and
+for the resume tier the snapshot; the rest is pure. It makes nothing but what the next machine can use too.
+The monitor acts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from containerlab import units
+from containerlab.backends.embedded.machines import host_ports
+from containerlab.errors import InvalidInput, Unsupported
+from containerlab.oci.platform import Platform
+from containerlab.options.ports import Published
+from containerlab.store.home import Home
+from containerlab.store.images import Image
+from containerlab.store.workshop import Workshop
+from containerlab.vm import orders
+from containerlab.vm.kernel import cache, kernels
+from containerlab.vm.kernel.kernel import Kernel
+from containerlab.vm.launch import Launch
+from containerlab.vm.qemu import accelerator, plan, program, shares, snapshots
+from containerlab.vm.qemu.accelerator import Verdict
+from containerlab.vm.qemu.plan import Machine as Hardware
+from containerlab.vm.qemu.program import Program
+from containerlab.vm.records import Decided, Machine
+from containerlab.vm.rootfs import roots
+from containerlab.vm.rootfs.root import Root, least_memory_bytes
+from containerlab.vm.tiers import TIERS
+
+__all__ = ["Decision", "Place", "decide", "program_of", "refuse_foreign"]
+
+Say = Callable[[str], None]
+_SHARED = "virtiofs"
+
+
+class Place(NamedTuple):
+    """Where a machine comes to be.
+
+    directory: its own. sources: of each mount, by its target, the directory of the host. say: takes lines
+    that tell what takes time.
+    """
+
+    home: Home
+    workshop: Workshop
+    directory: str
+    sources: Mapping[str, str]
+    say: Say
+
+
+class Decision(NamedTuple):
+    """Everything about one start of a machine."""
+
+    launch: Launch
+    decided: Decided
+
+
+def refuse_foreign(image: Image, name: str) -> None:
+    """Raise Unsupported for an image of another processor: a machine here has this host's."""
+    wanted, here = image.config.platform, Platform.parse(f"linux/{os.uname().machine}")
+    if (wanted.os, wanted.architecture) != (here.os, here.architecture):
+        raise Unsupported(
+            f"image {name} is for {wanted}, and machines on this host are {here}",
+            f"pull it for this host: --platform {here}",
+        )
+
+
+def decide(place: Place, record: Machine, image: Image) -> Decision:
+    """Return how a machine will be started.
+
+    Raises: InvalidInput, NotFound, Unsupported, Unavailable and others for what was asked and cannot be.
+    """
+    qemu = program.find()
+    kernel = _kernel(place, record)
+    notices: list[str] = []
+    root = _root(place, record, image, kernel, notices)
+    verdict = _accelerator(place, record, image, qemu, kernel)
+    shared = tuple(_shares(place, record))
+    published = host_ports.chosen(record.publish)
+    hardware = _hardware(record, qemu, kernel, root, verdict)._replace(
+        shares=shared, forwards=tuple(map(_forward, published))
+    )
+    launch = _launch(place, record, image, hardware)
+    decided = Decided(
+        accelerator=verdict.accelerator,
+        reason=verdict.reason,
+        kernel=kernel.release,
+        filesystem=root.filesystem,
+        memory_bytes=hardware.memory_bytes,
+        cpus=hardware.cpus,
+        published=tuple(map(str, published)),
+        notices=tuple(notices),
+        qemu=launch.qemu,
+    )
+    return Decision(launch, decided)
+
+
+def _kernel(place: Place, record: Machine) -> Kernel:
+    wanted = record.options.get("kernel", "")
+    for kept in cache.cached(place.home) if wanted and "/" not in wanted else ():
+        if wanted in (kept.id, kept.kernel.release):
+            return kept.kernel
+    return kernels.find(place.home, wanted or None, say=place.say)
+
+
+def _root(place: Place, record: Machine, image: Image, kernel: Kernel, notices: list[str]) -> Root:
+    tier, filesystem = TIERS[record.tier], record.options.get("filesystem", "")
+    wishes = roots.Wishes(needs=tuple(_needs(record)), say=notices.append)
+    return roots.prepare(place.home, image, kernel, tier, filesystem, wishes)
+
+
+def _needs(record: Machine) -> Iterator[str]:
+    if _has_network(record):
+        yield "net"
+    if record.mounts:
+        yield _SHARED
+
+
+def _has_network(record: Machine) -> bool:
+    return bool(record.options.get("network", "user") != "none")
+
+
+def _accelerator(place: Place, record: Machine, image: Image, qemu: Program, kernel: Kernel) -> Verdict:
+    wish = record.options.get("accel", "auto")
+    smallest = TIERS["microvm"]
+    return accelerator.choose(
+        place.home,
+        place.workshop,
+        qemu,
+        kernel,
+        lambda: roots.prepare(place.home, image, kernel, smallest),
+        "" if wish == "auto" else wish,
+    )
+
+
+def _hardware(record: Machine, qemu: Program, kernel: Kernel, root: Root, verdict: Verdict) -> Hardware:
+    return Hardware(
+        tier=TIERS[record.tier],
+        program=qemu,
+        kernel=kernel,
+        root=root,
+        accelerator=verdict.accelerator,
+        memory_bytes=_memory_bytes(record, kernel, root),
+        cpus=record.options.get("cpus", 1),
+        network=record.options.get("network", "user"),
+        tsc_khz=verdict.tsc_khz,
+    )
+
+
+def _memory_bytes(record: Machine, kernel: Kernel, root: Root) -> int:
+    """Return what was asked for, or what the tier usually has, and more where the root is in memory."""
+    least = least_memory_bytes(root, kernel)
+    wanted: int = record.options.get("memory", 0)
+    if not wanted:
+        return max(TIERS[record.tier].memory_bytes, -(-least // _MIB) * _MIB)
+    if wanted < least:
+        raise InvalidInput(
+            f"--memory: {units.format_size(wanted)} are too little for this guest, which needs "
+            f"{units.format_size(least)} to start",
+            f"give it more: -m {-(-least // _MIB)}m",
+        )
+    return wanted
+
+
+_MIB = 1 << 20
+
+
+def _launch(place: Place, record: Machine, image: Image, hardware: Hardware) -> Launch:
+    restart = record.options.get("restart") or ("no", 0)
+    launch = Launch(
+        directory=place.directory,
+        companions=tuple(_companions(hardware)),
+        qemu=(),
+        setup=_setup(record),
+        exec=orders.main(program_of(record, image)),
+        boot_limit_s=record.options.get("boot_timeout", hardware.tier.boot_limit_s),
+        is_foreground=False,
+        remove=record.auto_remove,
+        restart=restart[0],
+        retries=restart[1],
+        stop_signal=record.stop_signal,
+        stop_timeout_s=record.stop_timeout_s,
+    )
+    if hardware.tier.name != "resume":
+        return launch._replace(qemu=plan.words(hardware))
+    if snapshots.find(place.home, hardware) is None:
+        place.say("booting it once, for the snapshot that all machines like it are restored from")
+    snapshot = snapshots.take(place.home, place.workshop, hardware)
+    return launch._replace(
+        qemu=plan.words(snapshots.restored(hardware, snapshot)),
+        state=str(snapshot.state),
+        are_pages_apart=True,
+    )
+
+
+def _setup(record: Machine) -> bytes:
+    network = orders.Network(plan.ADDRESS, plan.GATEWAY, plan.NAMESERVER) if _has_network(record) else None
+    return orders.setup(_hostname(record), network, orders.mounts(record.mounts, _SHARED))
+
+
+def _hostname(record: Machine) -> str:
+    return str(record.options.get("hostname") or record.id[:12])
+
+
+def program_of(record: Machine, image: Image) -> orders.Program:
+    """Return what the image says of its program and the user says otherwise."""
+    return orders.Program(image.config.config, record.arguments, record.options, _hostname(record))
+
+
+def _shares(place: Place, record: Machine) -> Iterator[plan.Share]:
+    for number, request in enumerate(record.mounts):
+        source = place.sources[request.target]
+        yield plan.Share(_SHARED, orders.tag(number), source, request.readonly)
+
+
+def _companions(hardware: Hardware) -> Iterator[tuple[str, ...]]:
+    if hardware.shares:
+        server = shares.virtiofsd()
+        yield from (shares.companion(server, share) for share in hardware.shares)
+
+
+def _forward(published: Published) -> plan.Forward:
+    return plan.Forward(published.protocol, published.address, published.host_port, published.port)
