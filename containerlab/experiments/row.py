@@ -31,6 +31,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Time that something waited for a processor in the moments before the round, per cent of the wall."""
     pressure_after_pct: float = 0.0
     """The same over the round itself."""
+    load: float = 0.0
+    """Processes that ran or waited for a processor, averaged over the minute before the round."""
     is_noisy: bool = False
     """Others kept the processors busy; it is kept in the frame and left out of medians."""
     at: float = 0.0

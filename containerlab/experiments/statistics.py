@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-__all__ = ["CONFIDENCE", "Interval", "bootstrap", "ratio"]
+__all__ = ["CONFIDENCE", "Interval", "bootstrap", "distribution", "ratio"]
 
 CONFIDENCE = 0.95
 _DRAWS = 1000
@@ -43,6 +43,17 @@ def ratio(values: Sequence[float], others: Sequence[float]) -> Interval:
     """
     of_medians = statistics.median(values) / statistics.median(others)
     return _interval(of_medians, lambda dice: _resampled(dice, values) / _resampled(dice, others))
+
+
+def distribution(values: Sequence[float]) -> list[tuple[float, float]]:
+    """Return the empirical distribution: each value, smallest first, and what part of all is not above it.
+
+    >>> distribution([3.0, 1.0, 1.0, 2.0])
+    [(1.0, 0.5), (2.0, 0.75), (3.0, 1.0)]
+    """
+    ordered = sorted(values)
+    parts = {value: (index + 1) / len(ordered) for index, value in enumerate(ordered)}
+    return list(parts.items())
 
 
 def _resampled(dice: random.Random, values: Sequence[float]) -> float:

@@ -8,7 +8,7 @@ import statistics
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab.experiments.statistics import bootstrap, ratio
+from containerlab.experiments.statistics import bootstrap, distribution, ratio
 
 _VALUES = st.lists(st.floats(0.001, 1e9), min_size=1, max_size=12)
 
@@ -55,3 +55,17 @@ def test_a_ratio_is_that_of_the_medians_and_its_interval_has_it() -> None:
 
 def test_what_is_the_same_has_a_ratio_of_one() -> None:
     assert ratio([3.0], [3.0]) == (1.0, 1.0, 1.0)
+
+
+def test_the_width_is_that_of_a_known_distribution() -> None:
+    """The median of n values of a normal distribution has a standard error of 1.2533 σ/√n."""
+    dice = random.Random(1)
+    known = 2 * 1.96 * 1.2533 * 10 / 400**0.5
+    assert 0.6 * known < _width([dice.gauss(100, 10) for _ in range(400)]) < 1.5 * known
+
+
+@given(_VALUES)
+def test_a_distribution_rises_to_one(values: list[float]) -> None:
+    found = distribution(values)
+    assert [value for value, _ in found] == sorted(set(values))
+    assert found[-1] == (max(values), 1)
