@@ -22,6 +22,7 @@ __all__ = ["Boot", "Listener"]
 
 _MOST_CONSOLE_BYTES, _KEPT_CONSOLE_BYTES = 1 << 18, 1 << 16
 _TAIL_LINES, _TAIL_BYTES = 8, 4096
+_PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
 
 
 class Listener(NamedTuple):
@@ -171,7 +172,7 @@ class Boot:
     @property
     def panic(self) -> str:
         """Why the guest's kernel gave up, if it did."""
-        found = re.search(r"Kernel panic - not syncing: (.*)", self.console_text)
+        found = _PANIC.search(self.console_text)
         return found[1].strip() if found else ""
 
     @property
@@ -182,8 +183,11 @@ class Boot:
 
     @property
     def console_tail(self) -> str:
-        """Some last lines of it."""
-        return "\n".join(self.console_text.splitlines()[-_TAIL_LINES:])
+        """Some last lines of it; of a panic, those around the sentence that tells why."""
+        lines = self.console_text.splitlines()
+        panics = (number for number, line in enumerate(lines) if _PANIC.search(line))
+        end = min(next(panics, len(lines)) + _TAIL_LINES // 2, len(lines))
+        return "\n".join(lines[max(0, end - _TAIL_LINES) : end])
 
 
 class _Console:

@@ -25,13 +25,14 @@ class Client:
         self,
         loop: Loop,
         sock: socket.socket,
+        reader: wire.FrameReader,
         take: Callable[[Client, int, int, bytes], None],
         end: Callable[[Client], None],
     ) -> None:
         self.is_attached = False
         self.is_bound = False
         """The machine ends when this client does."""
-        self._reader = wire.FrameReader()
+        self._reader = reader
         self._take = take
         self._end = end
         self.peer = Peer(loop, sock, self._feed, self._ended)
@@ -75,9 +76,9 @@ class Clients:
         self._listener.setblocking(False)
         loop.watch(self._listener.fileno(), self._accept)
 
-    def add(self, sock: socket.socket) -> Client:
-        """Take somebody in."""
-        client = Client(self._loop, sock, self._take, self._forget)
+    def add(self, sock: socket.socket, reader: wire.FrameReader | None = None) -> Client:
+        """Take somebody in; a reader may have the beginning of a frame of his already."""
+        client = Client(self._loop, sock, reader or wire.FrameReader(), self._take, self._forget)
         client.peer.spool = self._directory
         self.all.append(client)
         return client

@@ -87,6 +87,7 @@ class Peer:
         self._take = take
         self._end = end
         self._pending = bytearray()
+        self._is_deaf = False
         self._file = -1
         self._read_at = self._written_at = 0
         self._watch()
@@ -98,7 +99,7 @@ class Peer:
 
     def send(self, data: bytes) -> None:
         """Send, now or later."""
-        if not self.is_open:
+        if not self.is_open or self._is_deaf:
             return
         if self._written_at or (self.spool and len(self._pending) + len(data) > _MOST_PENDING_BYTES):
             self._store(data)
@@ -174,8 +175,9 @@ class Peer:
         except BlockingIOError:
             pass
         except OSError:
-            self._lose()
-            return
+            # What it said before it hung up is still to be read: only then it is gone.
+            self._is_deaf = True
+            self._forget_pending()
         self._watch()
 
     # --- what waits in a file -------------------------------------------------------------------
@@ -187,6 +189,10 @@ class Peer:
             self._written_at += os.pwrite(self._file, data, self._written_at)
         except OSError:  # no room on the disk: it is too slow to be served
             self._lose()
+
+    def _forget_pending(self) -> None:
+        self._pending.clear()
+        self._read_at = self._written_at = 0
 
     def _refill(self) -> bool:
         if self._read_at == self._written_at:

@@ -47,16 +47,22 @@ def main(words: Sequence[str]) -> int:
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     os.dup2(null, 0)
     os.close(null)
-    launch, rest = _receive_launch(sock)
+    reader = wire.FrameReader()
+    launch, rest = _receive_launch(sock, reader)
     procfs.rename(b"conlab-machine")
-    monitor = Monitor(launch, sock)
-    monitor.run(rest)
+    monitor = Monitor(launch, sock, reader)
+    try:
+        monitor.run(rest)
+    except Exception as error:
+        monitor.complain(error)
+        raise
     return 0
 
 
-def _receive_launch(sock: socket.socket) -> tuple[Launch, list[tuple[int, int, bytes]]]:
+def _receive_launch(
+    sock: socket.socket, reader: wire.FrameReader
+) -> tuple[Launch, list[tuple[int, int, bytes]]]:
     """Return what to do, and what the client has said already beside."""
-    reader = wire.FrameReader()
     while data := sock.recv(1 << 16):
         if found := list(reader.feed(data)):
             return Launch(*marshal.loads(found[0][2])), found[1:]
@@ -66,7 +72,7 @@ def _receive_launch(sock: socket.socket) -> tuple[Launch, list[tuple[int, int, b
 class Monitor:
     """The state of one monitor; `run` is its life."""
 
-    def __init__(self, launch: Launch, first: socket.socket) -> None:
+    def __init__(self, launch: Launch, first: socket.socket, reader: wire.FrameReader) -> None:
         self.launch = launch
         self.loop = Loop()
         self.lock = locks.hold(f"{launch.directory}/lock")
@@ -78,7 +84,7 @@ class Monitor:
         self.boot: Boot | None = None
         self.ending = Ending()
         self.is_over = self.is_stopping = False
-        self.first = self.clients.add(first)
+        self.first = self.clients.add(first, reader)
         self.first.is_attached = True
         self.first.is_bound = launch.is_foreground
 
@@ -92,6 +98,15 @@ class Monitor:
         while not self.is_over:
             self.loop.turn()
         self._leave()
+
+    def complain(self, error: Exception) -> None:
+        """Leave word of an error of our own; QEMU ends with this process."""
+        import traceback  # costly, and only needed here
+
+        with open(f"{self.launch.directory}/monitor-failed", "w") as file:
+            traceback.print_exception(error, file=file)
+        said = f"its monitor failed: {type(error).__name__}: {error}"
+        self.journal.write(status="exited", pid=0, exit_code=125, error=said, finished_at=time.time())
 
     def _heed_signals(self) -> None:
         """Let SIGTERM stop the machine."""
@@ -111,6 +126,7 @@ class Monitor:
     def _begin(self) -> None:
         self.ending = Ending()
         self.saving: Saving | None = None
+        self.early: list[tuple[int, bytes]] = []  # what clients told a program that does not run yet
         listener = Listener(self._take_from_guest, self._heed_qemu, self._end_boot)
         self.boot = Boot(self.launch, self.loop, listener)
         self.journal.mark("qemu")
@@ -148,6 +164,9 @@ class Monitor:
         clock = (("clock_usec", str(time.time_ns() // 1000)), ("seed", os.urandom(32).hex()))
         self.boot.send(wire.SETUP, self.launch.setup + wire.pairs(clock))
         self.boot.send(wire.EXEC, self.launch.exec, wire.MAIN)
+        for kind, payload in self.early:
+            self.boot.send(kind, payload, wire.MAIN)
+        self.early = []
 
     def _greet(self, said: dict[str, str]) -> None:
         """Go on with a guest that has answered."""
@@ -269,7 +288,10 @@ class Monitor:
         number = self.streams.number(client, stream)
         if not number or not self.boot:
             return
-        self.boot.send(kind, payload, number)
+        if self.ending.is_set_up:
+            self.boot.send(kind, payload, number)
+        else:
+            self.early.append((kind, payload))
         if kind == wire.STDIN:
             self.streams.note_input(number, client, len(payload))
 

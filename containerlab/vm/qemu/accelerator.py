@@ -70,7 +70,7 @@ def choose(
     Raises: InvalidInput for a wish that is none; Unavailable when somebody kills the trial.
     """
     if wish:
-        return _wished(wish)
+        return _wished(home, wish)
     place = _place(home, program, kernel)
     try:
         return msgspec.json.decode(place.read_bytes(), type=Verdict)
@@ -84,13 +84,13 @@ def choose(
     return verdict
 
 
-def _wished(wish: str) -> Verdict:
+def _wished(home: Home, wish: str) -> Verdict:
     if wish not in NAMES:
         known = ", ".join(NAMES)
         raise errors.InvalidInput(
             f"no such accelerator: {wish}", errors.nearest(wish, NAMES) or f"there are {known}"
         )
-    return Verdict(wish, "it was asked for", clock.tsc_khz())
+    return Verdict(wish, "it was asked for", clock.tsc_khz(home.cache))
 
 
 def _place(home: Home, program: Program, kernel: Kernel) -> Path:
@@ -116,13 +116,13 @@ def _try(
 ) -> Verdict:
     name, obstacle = _candidate(program)
     if obstacle:
-        return Verdict("tcg", obstacle, clock.tsc_khz())
+        return Verdict("tcg", obstacle, clock.tsc_khz(home.cache))
     machine = Machine(_tier(program), program, kernel, bare(), name, _TRIAL_BYTES, network="none")
     answered_s, failure = _boot_once(home, workshop, machine)
     if failure:
-        return Verdict("tcg", f"{name} does not work here: {failure}", clock.tsc_khz(), answered_s)
+        return Verdict("tcg", f"{name} does not work here: {failure}", clock.tsc_khz(home.cache), answered_s)
     said = f"{name} works: the guest answered within {answered_s:.2f} s"
-    return Verdict(name, said, clock.tsc_khz(), answered_s)
+    return Verdict(name, said, clock.tsc_khz(home.cache), answered_s)
 
 
 def _tier(program: Program) -> Tier:

@@ -9,6 +9,9 @@ import re
 import time
 from pathlib import Path
 
+from containerlab.linux.files import write_atomically
+from containerlab.linux.procfs import boot_id
+
 __all__ = ["tsc_khz"]
 
 _RDTSC = bytes.fromhex("0f31 48c1e220 4809d0 c3")
@@ -16,14 +19,23 @@ _RDTSC = bytes.fromhex("0f31 48c1e220 4809d0 c3")
 _SAMPLE_NS = 20_000_000
 
 
-def tsc_khz() -> int:
-    """Return the counter's speed in thousands a second, or 0 where it cannot be told."""
+def tsc_khz(cache: Path | None = None) -> int:
+    """Return the counter's speed in thousands a second, or 0 where it cannot be told.
+
+    cache: a directory where it is kept for this boot of the host, as it is a bit different each time.
+    """
     if platform.machine() not in ("x86_64", "AMD64"):
         return 0
+    kept = cache / f"tsc-{boot_id()}" if cache else None
+    if kept and kept.exists():
+        return int(kept.read_text())
     try:
-        return _measured()
+        khz = _measured()
     except OSError:  # a hardened host makes no memory executable
-        return _told()
+        khz = _told()
+    if kept:
+        write_atomically(str(kept), b"%d" % khz)
+    return khz
 
 
 def _measured() -> int:
