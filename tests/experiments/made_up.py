@@ -164,12 +164,14 @@ def _lifecycle(dice: random.Random, accelerator: str, rounds: int) -> Iterator[R
 
 
 _FORMATS = {
-    "layers, registry": (1.0, 0.05),
-    "raw disk": (400.0, 3.1),
-    "raw disk, block delta": (1.9, 0.9),
-    "qcow2": (252.0, 2.2),
-    "qcow2, compressed": (115.8, 6.5),
-    "qcow2, compressed, block delta": (24.0, 2.0),
+    "layers": (1.0, 0.05),
+    "layers, base changed": (2.1, 0.07),
+    "raw, whole": (400.0, 3.1),
+    "qcow2, whole": (252.0, 2.2),
+    "qcow2 compressed, whole": (115.8, 6.5),
+    "raw, 4 KiB blocks": (1.9, 0.9),
+    "raw, rsync": (2.4, 1.8),
+    "qcow2 compressed, 4 KiB blocks": (24.0, 2.0),
 }
 
 
@@ -178,7 +180,7 @@ def _delivery(dice: random.Random, accelerator: str, rounds: int) -> Iterator[Ro
         kind = "layers" if name.startswith("layers") else "disk"
         for number in range(3):
             yield _row("delivery", name, "moved_bytes", number, mib * _MIB, kind=kind)
-            yield _row("delivery", name, "delivery_s", number, _around(dice, time_s, 0.1), kind=kind)
+            yield _row("delivery", name, "deliver_s", number, _around(dice, time_s, 0.1), kind=kind)
 
 
 _MAKERS = {

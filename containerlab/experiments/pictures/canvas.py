@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from containerlab.errors import wanted
 from containerlab.experiments.pictures.scales import Scale
@@ -28,17 +28,15 @@ def made(height: float, width: float = WIDTH) -> Figure:
     return figure
 
 
-def bare(ax: Axes, grid: str = "x") -> None:
-    """Take the frame away, and leave faint rules across one axis."""
+def bare(ax: Axes, rules: Literal["x", "y", "both"] = "x") -> None:
+    """Take the frame away, and leave faint rules."""
     ax.set_facecolor("none")
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(False)
     ax.spines["bottom"].set_color(INK)
     ax.tick_params(colors=INK, labelsize=9, length=3)
     ax.tick_params(axis="y", length=0)
-    ax.grid(
-        axis="both" if grid == "both" else "x" if grid == "x" else "y", color=INK, alpha=0.22, linewidth=0.6
-    )
+    ax.grid(axis=rules, color=INK, alpha=0.22, linewidth=0.6)
     ax.set_axisbelow(True)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from containerlab.experiments.pictures import canvas
 from containerlab.experiments.pictures.scales import scale_of, set_log
-from containerlab.experiments.pictures.summaries import Summary
+from containerlab.experiments.pictures.summaries import Summary, of_metric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,19 +18,19 @@ __all__ = ["draw", "panel"]
 
 def draw(summed: Sequence[Summary]) -> Figure:
     """Draw bytes beside times, one row a format."""
-    metrics = sorted({each.metric for each in summed}, key=lambda metric: not metric.endswith("_bytes"))
-    formats = list(dict.fromkeys(each.subject for each in summed))
+    metrics = [metric for metric in _TITLES if of_metric(summed, metric)]
+    formats = list(dict.fromkeys(each.subject for each in of_metric(summed, *_TITLES)))
     figure = canvas.made(1.1 + 0.34 * max(len(formats), 2))
     panels = figure.subplots(1, max(len(metrics), 1), squeeze=False, sharey=True)[0]
     if not metrics:
         canvas.says_nothing(panels[0])
     for ax, metric in zip(panels, metrics, strict=False):
-        panel(ax, [each for each in summed if each.metric == metric], formats)
-        canvas.heading(ax, _TITLES.get(metric, metric.rpartition("_")[0].replace("_", " ")))
+        panel(ax, of_metric(summed, metric), formats)
+        canvas.heading(ax, _TITLES[metric])
     return figure
 
 
-_TITLES = {"moved_bytes": "Bytes moved for version 2", "delivery_s": "Time to deliver it"}
+_TITLES = {"moved_bytes": "Bytes moved for version 2", "deliver_s": "Time to deliver it"}
 
 
 def panel(ax: Axes, shown: Sequence[Summary], formats: Sequence[str], fontsize: float = 9) -> None:

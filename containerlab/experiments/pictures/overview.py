@@ -95,7 +95,7 @@ def _lifecycle(ax: Axes, summed: Sequence[Summary]) -> None:
 
 
 def _delivery(ax: Axes, summed: Sequence[Summary]) -> None:
-    shown = [each for each in summed if each.metric.endswith("_bytes")]
+    shown = of_metric(summed, "moved_bytes")
     if not shown:
         canvas.says_nothing(ax)
         return

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from containerlab.experiments import statistics
 from containerlab.experiments.pictures import canvas
 from containerlab.experiments.pictures.palette import Style
 from containerlab.experiments.pictures.scales import Scale, set_log
@@ -34,7 +36,6 @@ class Ratio(NamedTuple):
     value: float
     low: float
     high: float
-    rounds: int
 
 
 def ratios(summed: Sequence[Summary]) -> list[Ratio]:
@@ -43,18 +44,19 @@ def ratios(summed: Sequence[Summary]) -> list[Ratio]:
     return [
         _ratio(each, bases[each.metric])
         for each in summed
-        if each.kind != "process" and each.metric in bases and each.median > 0 and each.low > 0
+        if each.kind != "process" and each.metric in bases and each.values[0] > 0
     ]
 
 
 def _ratio(each: Summary, base: Summary) -> Ratio:
-    is_rate = each.metric.endswith("_per_s")
-    value, low, high = (
-        (each.median / base.median, each.low / base.median, each.high / base.median)
-        if is_rate
-        else (base.median / each.median, base.median / each.high, base.median / each.low)
-    )
-    return Ratio(each.subject, each.kind, each.metric, each.style, value, low, high, len(each.values))
+    fast, slow = (each, base) if each.metric.endswith("_per_s") else (base, each)
+    found = _divided(fast.values, slow.values)
+    return Ratio(each.subject, each.kind, each.metric, each.style, found.median, found.low, found.high)
+
+
+@lru_cache(maxsize=4096)
+def _divided(values: tuple[float, ...], others: tuple[float, ...]) -> statistics.Interval:
+    return statistics.ratio(values, others)
 
 
 def draw(summed: Sequence[Summary]) -> Figure:

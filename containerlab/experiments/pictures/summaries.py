@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
+from containerlab.experiments import statistics
 from containerlab.experiments.pictures.palette import Style, order, style
 from containerlab.experiments.row import Row
 
@@ -42,8 +43,14 @@ def summaries(rows: Iterable[Row]) -> list[Summary]:
 def _summary(subject: str, kind: str, metric: str, instances: int, rows: Sequence[Row]) -> Summary:
     quiet = [row for row in rows if not row.is_noisy]
     values = tuple(sorted(row.value for row in quiet or rows if row.value is not None))
-    median = statistics.median(values)
-    return Summary(subject, kind, metric, instances, values, median, values[0], values[-1], not quiet)
+    found = _interval(values)
+    return Summary(subject, kind, metric, instances, values, found.median, found.low, found.high, not quiet)
+
+
+@lru_cache(maxsize=4096)
+def _interval(values: tuple[float, ...]) -> statistics.Interval:
+    """Several pictures are drawn of the same rounds, and a thousand draws take a while."""
+    return statistics.bootstrap(values)
 
 
 def of_metric(summed: Iterable[Summary], *metrics: str) -> list[Summary]:
