@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
+
+import msgspec
 
 from containerlab.backends.base import ExitStatus, Sink, Usage
 from containerlab.backends.machine import Boot, MachineInfo
@@ -200,15 +205,11 @@ class ExecSession(_Session):
 
 def state_of(told: dict[str, Any]) -> MachineState:
     """Return a state as a monitor told it."""
-    import msgspec
-
     return msgspec.convert(told, MachineState)
 
 
 def boot_of(before: Boot, state: MachineState) -> Boot:
     """Return how a machine came up, as far as its state tells."""
-    import msgspec
-
     return msgspec.structs.replace(
         before,
         kernel=state.guest.get("release", before.kernel),
@@ -241,30 +242,33 @@ def refuse_failed(name: str, state: MachineState) -> None:
     """
     if state.status != "exited" or not state.error:
         return
-    message, hint = f"machine {name}: {state.error}", state.hint
     if state.exit_code in _KINDS:
-        raise _KINDS[state.exit_code](f"cannot execute {_program(state.error)}", _IN_IMAGE)
-    if state.console:
-        hint = "; ".join(filter(None, (hint, f"its console said last:\n{state.console}")))
-    raise SetupFailed(message, hint, step="boot")
-
-
-def _program(error: str) -> str:
-    return error.removeprefix("program ")
+        what = state.error.removeprefix("program ")
+        raise _KINDS[state.exit_code](f"cannot execute {what}", _IN_IMAGE, step="execute")
+    if unknown := _UNKNOWN_USER.match(state.error):
+        raise SetupFailed(f"the image has no user {unknown[1]!r} in /etc/passwd", _NO_USER, step="user")
+    hint = state.hint
+    if state.console and "ready" not in state.times:
+        hint = "\n".join(filter(None, (hint, "the last of its console:", state.console)))
+    raise SetupFailed(f"machine {name}: {state.error}", hint, step="boot")
 
 
 _KINDS: dict[int | None, type[SetupFailed]] = {127: CommandNotFound, 126: CannotExecute}
 _IN_IMAGE = "it must be in the image, executable, and made for this machine"
+_UNKNOWN_USER = re.compile(r"user (.*): No such file or directory")
+_NO_USER = "use a number, or add the user"
 
 
 def _not_run(said: dict[str, str]) -> LabError:
-    import os
-
     number = int(said.get("errno", 0))
     text = f"{said.get('text', '')}: {os.strerror(number)}" if number else said.get("text", "")
+    if said.get("step") == "user" and number == errno.ENOENT:
+        return SetupFailed(
+            f"the image has no user {said.get('text')!r} in /etc/passwd", _NO_USER, step="user"
+        )
     if said.get("step") != "program":
         return SetupFailed(f"cannot set the program up: {said.get('step', '')} {text}", errno=number)
-    kind = CommandNotFound if number in (2, 20) else CannotExecute
+    kind = CommandNotFound if number in (errno.ENOENT, errno.ENOTDIR) else CannotExecute
     return kind(f"cannot execute {text}", _IN_IMAGE, step="execute", errno=number)
 
 
