@@ -11,8 +11,8 @@ from containerlab.engine.engine import Engine
 
 NAME = "test/busy"
 _APPLETS = (
-    *("cat", "echo", "env", "false", "head", "hostname", "id", "kill", "ls", "mkdir", "seq", "sh", "sleep"),
-    *("stty", "touch", "true", "tty", "wc", "yes"),
+    *("cat", "echo", "env", "false", "head", "hostname", "id", "kill", "ls", "mkdir", "nc", "od", "seq"),
+    *("sh", "sleep", "stty", "test", "touch", "true", "tty", "wc", "yes"),
 )
 
 

@@ -78,10 +78,9 @@ class MachineState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def boot_s(self) -> float | None:
-        """From the start of QEMU until the guest answered."""
-        if "hello" not in self.times or "qemu" not in self.times:
-            return None
-        return self.times["hello"] - self.times["qemu"]
+        """From the start of QEMU until the guest answered; one that is restored says READY first."""
+        answered = self.times.get("hello", self.times.get("ready"))
+        return None if answered is None or "qemu" not in self.times else answered - self.times["qemu"]
 
     @property
     def ready_s(self) -> float | None:
