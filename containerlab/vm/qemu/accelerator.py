@@ -33,7 +33,7 @@ __all__ = ["NAMES", "Verdict", "choose", "forget"]
 
 NAMES = ("kvm", "hvf", "tcg")
 TRIAL_LIMIT_S = 5.0
-_TRIAL_BYTES = 256 << 20
+_TRIAL_BYTES = 512 << 20
 _KVM = "/dev/kvm"
 
 

@@ -1,0 +1,55 @@
+"""Directories of the host in a guest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from containerlab.vm.guest import wire
+from containerlab.vm.qemu import shares
+from containerlab.vm.qemu.plan import Share
+from tests.vm.machines import Bench, output
+
+pytestmark = [
+    pytest.mark.timeout(120),
+    pytest.mark.slow,
+    pytest.mark.root,
+    pytest.mark.system("qemu-system-x86", "busybox-static"),
+]
+
+
+@pytest.mark.parametrize("tier", ["microvm", "image"])
+def test_files_go_both_ways_by_virtiofs(bench: Bench, tmp_path: Path, tier: str) -> None:
+    tmp_path.joinpath("word").write_text("from the host")
+    share = Share("virtiofs", "v0", str(tmp_path), False)
+    mount = wire.pairs([("hostname", "guest"), ("mount", "virtiofs:v0:/data:rw")])
+    launch = bench.launch(
+        bench.machine(tier, shares=(share,)),
+        *("sh", "-c", "cat /data/word; echo from the guest > /data/answer"),
+        companions=(shares.companion(shares.virtiofsd(), share),),
+        setup=mount,
+    )
+    with bench.start(launch) as found:
+        assert output(found) == b"from the host", found.state
+    assert tmp_path.joinpath("answer").read_text() == "from the guest\n"
+    assert not list(Path(launch.directory).glob("*.sock"))
+
+
+def test_a_companion_that_does_not_start_is_said(bench: Bench, tmp_path: Path) -> None:
+    share = Share("virtiofs", "v0", str(tmp_path / "nothing"), False)
+    launch = bench.launch(
+        bench.machine("image", shares=(share,)),
+        "true",
+        companions=(shares.companion(shares.virtiofsd(), share),),
+    )
+    with bench.start(launch._replace(boot_limit_s=20)) as found:
+        state = found.wait()
+    assert state["exit_code"] == 125
+    assert state["error"]
+
+
+def test_a_new_server_is_told_what_it_may_not_write() -> None:
+    words = shares.companion("/usr/libexec/virtiofsd", Share("virtiofs", "v0", "/data", True))
+    assert "--readonly" in words
+    assert words[:2] == ("/usr/libexec/virtiofsd", "--fd={socket}")
