@@ -45,19 +45,20 @@ class Boot:
         self._listener = listener
         self._reader = wire.FrameReader()
         self._console = _Console(launch.directory + "/console")
-        self._complaints = bytearray()
+        self._qemu_said, self._companions_said = _Said(loop), _Said(loop)
+        self._failed = ""
         self._companions: list[Child] = []
         self.incoming = os.open(launch.state, os.O_RDONLY | os.O_CLOEXEC) if _is_restored(launch) else -1
         self._directory = os.open(launch.directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._said, self._saying = os.pipe()
-        os.set_blocking(self._said, False)
         try:
             self._begin_companions()
             self.qemu = self._begin_qemu()
         finally:
-            for fd in (self._saying, self._directory, self.incoming):
+            for fd in (self._directory, self.incoming):
                 if fd >= 0:
                     os.close(fd)
+            for said in (self._qemu_said, self._companions_said):
+                said.close_writer()
 
     # --- the beginning --------------------------------------------------------------------------
 
@@ -65,7 +66,9 @@ class Boot:
         for number, words in enumerate(self._launch.companions):
             with local_socket.listen(self._directory, f"share-{number}.sock") as sock:
                 inherited = {"socket": sock.fileno(), "directory": self._directory}
-                self._companions.append(self._start(words, inherited))
+                companion = self._start(words, inherited, self._companions_said)
+            self._companions.append(companion)
+            self._loop.watch(companion.pidfd, self._note_lost_companion)
 
     def _begin_qemu(self) -> Child:
         theirs, ours = {}, {}
@@ -74,7 +77,7 @@ class Boot:
         inherited = {name: sock.fileno() for name, sock in theirs.items()} | {"directory": self._directory}
         if self.incoming >= 0:
             inherited["incoming"] = self.incoming
-        qemu = self._start(self._launch.qemu, inherited)
+        qemu = self._start(self._launch.qemu, inherited, self._qemu_said)
         for sock in theirs.values():
             sock.close()
         self.agent = Peer(self._loop, ours["agent"], self._take_frames, _ignore)
@@ -83,13 +86,12 @@ class Boot:
         self.qmp = Qmp(self._send_qmp, self._listener.on_event)
         if self.incoming >= 0:
             self._tell_incoming()
-        self._loop.watch(self._said, self._take_complaint)
         self._loop.watch(qemu.pidfd, self._end)
         return qemu
 
-    def _start(self, words: Sequence[str], inherited: dict[str, int]) -> Child:
+    def _start(self, words: Sequence[str], inherited: dict[str, int], said: _Said) -> Child:
         environment = {"PATH": os.environ.get("PATH", os.defpath), "TMPDIR": self._launch.directory}
-        return children.start(words, inherited, self._saying, environment)
+        return children.start(words, inherited, said.writer, environment)
 
     def _tell_incoming(self) -> None:
         if self._launch.are_pages_apart:
@@ -99,8 +101,18 @@ class Boot:
 
     def _note_incoming(self, answer: Any) -> None:
         if isinstance(answer, QmpFailed):
-            self._complaints += answer.message.encode() + b"\n"
-            self.kill()
+            self._fail(answer.message)
+
+    def _note_lost_companion(self, events: int) -> None:
+        """End QEMU, whose guest would wait for ever; `_end` says why."""
+        for companion in self._companions:
+            if _is_readable(companion.pidfd):
+                self._loop.forget(companion.pidfd)
+        self.kill()
+
+    def _fail(self, reason: str) -> None:
+        self._failed = reason
+        self.kill()
 
     # --- what arrives ---------------------------------------------------------------------------
 
@@ -109,8 +121,7 @@ class Boot:
             for kind, stream, payload in self._reader.feed(data):
                 self._listener.on_frame(kind, stream, payload)
         except ValueError as error:
-            self._complaints += f"the guest sent what is no frame: {error}\n".encode()
-            self.kill()
+            self._fail(f"the guest sent what is no frame: {error}")
 
     def _take_qmp(self, data: bytes) -> None:
         self.qmp.feed(data)
@@ -120,14 +131,6 @@ class Boot:
             self._qmp_peer.send(data)
         elif self._qmp_peer.is_open:
             socket.send_fds(self._qmp_peer.sock, [data], list(descriptors))
-
-    def _take_complaint(self, events: int = 0) -> None:
-        with contextlib.suppress(BlockingIOError):
-            data = os.read(self._said, 1 << 16)
-            if not data:
-                self._loop.forget(self._said)
-            self._complaints += data
-            del self._complaints[:-_TAIL_BYTES]
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -142,23 +145,31 @@ class Boot:
     def _end(self, events: int) -> None:
         """Take what was said last, collect all, and tell."""
         for peer in (self.agent, self._console_peer, self._qmp_peer):
-            while peer.is_open and _has_more(peer):
+            while peer.is_open and _is_readable(peer.sock.fileno()):
                 peer.receive()
         self._loop.forget(self.qemu.pidfd)
         ended = self.qemu.collect()
-        for companion in self._companions:
-            companion.kill()
-            companion.collect()
-        self._take_complaint()
+        self._end_companions()
         self._clear()
         self._listener.on_end(ended)
+
+    def _end_companions(self) -> None:
+        for words, companion in zip(self._launch.companions, self._companions, strict=True):
+            if _is_readable(companion.pidfd):  # it has ended before
+                name = os.path.basename(words[0])
+                self._companions_said.take()
+                said = self._companions_said.last.removeprefix(f"{name}: ")
+                self._failed = f"{name} ended: {said or 'it gave no reason'}"
+            self._loop.forget(companion.pidfd)
+            companion.kill()
+            companion.collect()
 
     def _clear(self) -> None:
         for peer in (self.agent, self._console_peer, self._qmp_peer):
             peer.close()
         self._console.close()
-        self._loop.forget(self._said)
-        os.close(self._said)
+        self._qemu_said.close()
+        self._companions_said.close()
         for number in range(len(self._companions)):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{self._launch.directory}/share-{number}.sock")
@@ -166,8 +177,13 @@ class Boot:
     @property
     def complaint(self) -> str:
         """What QEMU said last, without its name."""
-        lines = self._complaints.decode(errors="replace").strip().splitlines()
-        return lines[-1].removeprefix(f"{os.path.basename(self._launch.qemu[0])}: ") if lines else ""
+        name = os.path.basename(self._launch.qemu[0])
+        return self._qemu_said.last.removeprefix(f"{name}: ").removeprefix("qemu: ")
+
+    @property
+    def failure(self) -> str:
+        """Why it was ended from here, if it was."""
+        return self._failed
 
     @property
     def panic(self) -> str:
@@ -188,6 +204,38 @@ class Boot:
         panics = (number for number, line in enumerate(lines) if _PANIC.search(line))
         end = min(next(panics, len(lines)) + _TAIL_LINES // 2, len(lines))
         return "\n".join(lines[max(0, end - _TAIL_LINES) : end])
+
+
+class _Said:
+    """What processes complain of, the last of it."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._reader, self.writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        self._loop = loop
+        self._text = bytearray()
+        loop.watch(self._reader, self.take)
+
+    def take(self, events: int = 0) -> None:
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(self._reader, 1 << 16)
+            if not data:
+                self._loop.forget(self._reader)
+            self._text += data
+            del self._text[:-_TAIL_BYTES]
+
+    def close_writer(self) -> None:
+        os.close(self.writer)
+
+    def close(self) -> None:
+        self.take()
+        self._loop.forget(self._reader)
+        os.close(self._reader)
+
+    @property
+    def last(self) -> str:
+        lines = self._text.decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
 
 
 class _Console:
@@ -211,9 +259,9 @@ class _Console:
         os.close(self._fd)
 
 
-def _has_more(peer: Peer) -> bool:
+def _is_readable(fd: int) -> bool:
     poll = select.poll()
-    poll.register(peer.sock, select.POLLIN)
+    poll.register(fd, select.POLLIN)
     return bool(poll.poll(0))
 
 

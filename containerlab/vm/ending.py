@@ -68,6 +68,8 @@ def _verdict(seen: Ending, qemu: Ended, boot: Boot, launch: Launch) -> tuple[int
         return (_NOT_STARTED if seen.error else 0), seen.error, ""
     if seen.is_killed:
         return _KILLED, "", ""
+    if boot.failure:
+        return _code(seen), boot.failure, ""
     if boot.panic:
         return _code(seen), f"the guest's kernel panicked: {boot.panic}", _hint_of_panic(boot.panic)
     if seen.is_silent:

@@ -447,6 +447,7 @@ def test_a_state_that_cannot_be_restored_is_said(bench: Bench, tmp_path: Path) -
         state = found.wait()
     assert state["exit_code"] == 125
     assert state["error"].startswith("QEMU ended: ")
+    assert "migration" in state["error"]
 
 
 # --- the network --------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from containerlab.vm.guest import wire
 from containerlab.vm.qemu import shares
 from containerlab.vm.qemu.plan import Share
-from tests.vm.machines import Bench, output
+from tests.vm.machines import Bench, output, pids_of, until
 
 pytestmark = [
     pytest.mark.timeout(120),
@@ -46,7 +48,24 @@ def test_a_companion_that_does_not_start_is_said(bench: Bench, tmp_path: Path) -
     with bench.start(launch._replace(boot_limit_s=20)) as found:
         state = found.wait()
     assert state["exit_code"] == 125
-    assert state["error"]
+    assert state["error"].startswith("virtiofsd ended: ")
+    assert "nothing" in state["error"]
+
+
+def test_a_machine_ends_with_its_companion(bench: Bench, tmp_path: Path) -> None:
+    share = Share("virtiofs", "v0", str(tmp_path), False)
+    launch = bench.launch(
+        bench.machine("image", shares=(share,)),
+        *("sleep", "1000"),
+        companions=(shares.companion(shares.virtiofsd(), share),),
+    )
+    with bench.start(launch) as found:
+        until(found, lambda frame: frame[0] == wire.STARTED)
+        servers = [pid for pid in pids_of(launch.directory) if pid != found.state["pid"]]
+        os.kill(min(servers), signal.SIGKILL)
+        state = found.wait()
+    assert state["exit_code"] == 137
+    assert state["error"].startswith("virtiofsd ended: ")
 
 
 def test_a_new_server_is_told_what_it_may_not_write() -> None:
