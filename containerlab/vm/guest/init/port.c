@@ -10,7 +10,7 @@ enum {
 	HEADER_BYTES = 8,
 	MOST_BYTES = 1 << 20,
 	REPLIES_BYTES = 1 << 16,
-	PORT_WAIT_USEC = 30000000,
+	PORT_WAIT_USEC = 20000000,
 	PORT_POLL_USEC = 200,
 };
 
@@ -38,15 +38,16 @@ static void open_if_ours(const char *path, const char *name)
 /* The host tells a port's number first and its name a little later; nothing can be waited for. */
 int open_port(void)
 {
-	for (long waited = 0; port < 0; waited += PORT_POLL_USEC) {
-		for_each_entry("/sys/class/virtio-ports", open_if_ours);
-		if (port >= 0)
-			break;
-		if (waited > PORT_WAIT_USEC) {
-			complain("waiting for the port", "conlab.agent", -ENOENT);
-			power_off();
-		}
+	unsigned long begin = uptime_usec();
+
+	for_each_entry("/sys/class/virtio-ports", open_if_ours);
+	while (port < 0 && uptime_usec() - begin < PORT_WAIT_USEC) {
 		sleep_usec(PORT_POLL_USEC);
+		for_each_entry("/sys/class/virtio-ports", open_if_ours);
+	}
+	if (port < 0) {
+		complain("waiting for the port", "conlab.agent", -ENOENT);
+		power_off();
 	}
 	return port;
 }

@@ -103,6 +103,8 @@ static long search(const char *name, const char *directories)
 	static char path[PATH_BYTES];
 	long refused = 0;
 
+	if (!*name)
+		return -ENOENT;
 	while (true) {
 		const char *colon = find(directories, ':');
 		size_t length = colon ? (size_t)(colon - directories) : length_of(directories);

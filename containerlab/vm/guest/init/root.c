@@ -6,7 +6,7 @@
 #include "kernel.h"
 #include "machine.h"
 
-enum { DEVICE_WAIT_USEC = 10000000, DEVICE_POLL_USEC = 500 };
+enum { DEVICE_WAIT_USEC = 5000000, DEVICE_POLL_USEC = 500 };
 
 static const char *const kernel_views[] = {"/proc", "/sys", "/dev"};
 
@@ -50,7 +50,9 @@ static bool has_word(const char *line, const char *name, struct text *value)
 
 static void wait_for_device(const char *path)
 {
-	for (long waited = 0; !exists(path) && waited < DEVICE_WAIT_USEC; waited += DEVICE_POLL_USEC)
+	unsigned long begin = uptime_usec();
+
+	while (!exists(path) && uptime_usec() - begin < DEVICE_WAIT_USEC)
 		sleep_usec(DEVICE_POLL_USEC);
 }
 
