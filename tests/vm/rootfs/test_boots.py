@@ -1,0 +1,39 @@
+"""What a guest sees is what the store says, whatever its root was made of."""
+
+from __future__ import annotations
+
+import pytest
+
+from containerlab.store.images import Images
+from containerlab.vm.rootfs.roots import Wishes, prepare
+from containerlab.vm.tiers import TIERS
+from tests.kernels import kernel_of
+from tests.vm.rootfs.booting import booted, machine_of
+from tests.vm.rootfs.trees import awkward, expected, seen_in
+
+pytestmark = [
+    pytest.mark.system("qemu-system-x86", "busybox-static"),
+    pytest.mark.slow,
+    pytest.mark.timeout(180),
+]
+DISKLESS = Wishes(needs=(), free_bytes=64 << 20)
+
+
+@pytest.mark.parametrize(
+    ("tier", "filesystem", "series"),
+    [
+        ("microvm", "initramfs", "6.12"),
+        ("microvm", "initramfs", "6.1"),
+        ("microvm", "ext4", "6.12"),
+        ("image", "ext4", "6.12"),
+        ("image", "ext4", "6.1"),
+    ],
+)
+def test_a_guest_sees_what_the_store_says(images: Images, tier: str, filesystem: str, series: str) -> None:
+    image, kernel = awkward(images), kernel_of(series)
+    root = prepare(images.home, image, kernel, TIERS[tier], filesystem, DISKLESS)
+    with booted(machine_of(root, kernel, tier)) as guest:
+        seen, wanted = seen_in(guest), expected(images, image)
+        assert seen.keys() == wanted.keys()
+        assert {name: seen[name] for name in seen if seen[name] != wanted[name]} == {}
+        assert guest.run("/bin/busybox", "touch", "/t/written")[0] == 0
