@@ -218,6 +218,16 @@ class DiskSize(msgspec.Struct, frozen=True, kw_only=True):
     """With what it shares with others: of a container, the layers of its image."""
 
 
+class RootInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What virtual machines of an image start from, kept on disk."""
+
+    image_id: str
+    """Empty for what those of all images have."""
+    size_bytes: int
+    is_used: bool
+    """Whether a machine has it, running or not."""
+
+
 class StepInfo(msgspec.Struct, frozen=True, kw_only=True):
     """One step of setting a container up, as `explain` shows it."""
 

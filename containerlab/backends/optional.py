@@ -14,6 +14,7 @@ from containerlab.backends.base import (
     HistoryEntry,
     ImageInfo,
     Pruned,
+    RootInfo,
     StepInfo,
     VolumeInfo,
 )
@@ -173,6 +174,17 @@ class ImageMaker(Protocol):
     def save_directory(self, names: Sequence[str], path: str) -> None: ...
     def prune_images(self, *, every: bool = False, among: Collection[str] | None = None) -> Pruned:
         """Remove images without a name, or every one that no container uses; only digests of `among`."""
+
+
+@runtime_checkable
+class RootKeeper(Protocol):
+    """Keeps root file systems of virtual machines."""
+
+    def machine_roots(self) -> list[RootInfo]:
+        """Return what is kept of each image."""
+
+    def prune_machine_roots(self) -> Pruned:
+        """Remove what no machine has; it is made again when it is needed."""
 
 
 class Reworked(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from containerlab import units
 from containerlab.backends import base, optional
-from containerlab.backends.base import ContainerInfo, DiskSize, ImageInfo, VolumeInfo
+from containerlab.backends.base import ContainerInfo, DiskSize, ImageInfo, RootInfo, VolumeInfo
 from containerlab.engine.columns import BUILD_CACHE
 from containerlab.views import html
 from containerlab.views.table import Column, Table
@@ -36,6 +36,7 @@ class _Found(NamedTuple):
     container_sizes: dict[str, DiskSize]
     volumes: list[VolumeInfo]
     build_cache: list[CacheEntry]
+    machine_roots: list[RootInfo]
 
     @classmethod
     def of(cls, backend: base.Backend) -> _Found:
@@ -48,6 +49,7 @@ class _Found(NamedTuple):
             dict(sizing.sizes([info.id for info in containers])) if sizing else {},
             backend.volumes() if isinstance(backend, optional.VolumeKeeper) else [],
             backend.build_cache() if isinstance(backend, optional.Building) else [],
+            backend.machine_roots() if isinstance(backend, optional.RootKeeper) else [],
         )
 
     def image_size(self, info: ImageInfo) -> DiskSize:
@@ -63,7 +65,8 @@ def summary(backend: base.Backend) -> Table[Space]:
     """Return a line for each kind."""
     found = _Found.of(backend)
     kinds = [_images(backend, found), _containers(found), _volumes(found.volumes)]
-    return Table([*kinds, _build_cache(found.build_cache)], _SPACE)
+    machine_roots = [_machine_roots(found.machine_roots)] if found.machine_roots else []
+    return Table([*kinds, _build_cache(found.build_cache), *machine_roots], _SPACE)
 
 
 def _images(backend: base.Backend, found: _Found) -> Space:
@@ -99,6 +102,13 @@ def _build_cache(entries: Sequence[CacheEntry]) -> Space:
     idle_bytes = sum(entry.size_bytes for entry in entries if not entry.is_shared)
     shared = sum(entry.is_shared for entry in entries)
     return Space("Build Cache", len(entries), shared, sum(entry.size_bytes for entry in entries), idle_bytes)
+
+
+def _machine_roots(infos: Sequence[RootInfo]) -> Space:
+    """What virtual machines start from; it can be made again of their images."""
+    active = sum(info.is_used for info in infos)
+    idle_bytes = sum(info.size_bytes for info in infos if not info.is_used)
+    return Space("Machine Roots", len(infos), active, sum(info.size_bytes for info in infos), idle_bytes)
 
 
 class Details(html.Shown):

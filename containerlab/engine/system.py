@@ -159,6 +159,8 @@ class System:
             self._engine.images.prune(**given),
             self._engine.builder.prune(all=bool(given.get("all"))),
         ]
+        if isinstance(backend := self._engine.backend, optional.RootKeeper):
+            parts.append(backend.prune_machine_roots())
         if with_volumes:
             parts.append(self._engine.volumes.prune(**given))
         return pruning.total(parts)

@@ -156,6 +156,11 @@ class Images:
             lookup.assign(connection, reference.full(), lookup.find(connection, name).image.digest)
             index.write(self.home, connection)
 
+    def ids(self) -> set[str]:
+        """Return the ids of all images, of indexes for whatever platform."""
+        with self.database.reading() as connection:
+            return {row[0] for row in connection.execute("SELECT id FROM manifests").fetchall()}
+
     def close(self) -> None:
         """Close the database; it opens again when it is needed."""
         self.database.close()

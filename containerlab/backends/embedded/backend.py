@@ -15,6 +15,7 @@ from containerlab.backends.embedded.files import FileVerbs
 from containerlab.backends.embedded.ground import Ground
 from containerlab.backends.embedded.listing import ListingVerbs
 from containerlab.backends.embedded.reworking import ReworkingVerbs
+from containerlab.backends.embedded.roots import RootVerbs
 from containerlab.backends.embedded.seeing import SeeingVerbs
 from containerlab.backends.embedded.sizing import SizingVerbs
 from containerlab.backends.embedded.volumes import VolumeVerbs
@@ -32,6 +33,7 @@ __all__ = ["Embedded"]
 class Embedded(
     AuditingVerbs,
     BuildingVerbs,
+    RootVerbs,
     ReworkingVerbs,
     ListingVerbs,
     CataloguingVerbs,
@@ -49,6 +51,7 @@ class Embedded(
 
     def __init__(self, home: Home, launcher: Launcher | None = None) -> None:
         EmbeddedImages.__init__(self, home, self._containers_of, self._held_diff_ids)
+        RootVerbs.__init__(self, self.store, self._machine_image_ids)
         Ground.__init__(self, home, self.store, launcher or Launcher())
         self._machine_records = MachineRecords(home)
         self._keeper: Keeper | None = None
@@ -88,6 +91,14 @@ class Embedded(
         containers = [record.name for record in self.records.all() if record.image_id == image_id]
         machines = [record.name for record in self._machine_records.all() if record.image_id == image_id]
         return [*containers, *machines]
+
+    def drop_layers(self) -> int:
+        """Remove unpacked layers, and what machines started from, of images that are gone."""
+        self.drop_roots()
+        return super().drop_layers()
+
+    def _machine_image_ids(self) -> set[str]:
+        return {record.image_id for record in self._machine_records.all()}
 
     def _held_diff_ids(self) -> Iterable[str]:
         return {diff_id for record in self.records.all() for diff_id in record.layers}

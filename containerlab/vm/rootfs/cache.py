@@ -17,13 +17,15 @@ from typing import NamedTuple
 from containerlab.linux.files import remove_tree
 from containerlab.store.home import Home
 
-__all__ = ["Kept", "Shelf", "drop", "kept"]
+__all__ = ["OF_NONE", "Kept", "Shelf", "drop", "image_ids", "kept"]
 
-BOOT = "boot"
+OF_NONE = ""
+"""Stands in the place of an image's id."""
+_BOOT = "boot"
 
 
 class Kept(NamedTuple):
-    """What is kept of an image; an empty image id for what belongs to none. Sizes as on the disk."""
+    """What is kept of an image; image id: maybe `OF_NONE`. Its size is that on the disk."""
 
     image_id: str
     size_bytes: int
@@ -32,9 +34,9 @@ class Kept(NamedTuple):
 class Shelf:
     """The place of one image, or of what belongs to none."""
 
-    def __init__(self, home: Home, image_id: str = "") -> None:
+    def __init__(self, home: Home, image_id: str = OF_NONE) -> None:
         self._home = home
-        self.path = _folder(home) / (image_id.partition(":")[2] or BOOT)
+        self.path = _path(home, image_id)
 
     def kept(self, name: str, make: Callable[[int], None]) -> Path:
         """Return the file of that name; if it is not there, let `make` write it to a descriptor, once.
@@ -63,32 +65,37 @@ class Shelf:
             os.close(fd)
 
 
+def image_ids(home: Home) -> list[str]:
+    """Return the ids of the images of which something is kept, sorted, and last `OF_NONE`."""
+    names = sorted(entry.name for entry in _entries(_folder(home)))
+    images = [f"sha256:{name}" for name in names if name != _BOOT]
+    return [*images, *([OF_NONE] if _BOOT in names else [])]
+
+
 def kept(home: Home) -> list[Kept]:
-    """Return what is kept of each image, in the order of their ids, and last what belongs to none."""
-    names = sorted(_names(home), key=lambda name: (name == BOOT, name))
-    return [Kept(_image_id(name), _size_bytes(_folder(home) / name)) for name in names]
+    """Return what is kept, in the order of `image_ids`."""
+    return [Kept(image_id, _size_bytes(_path(home, image_id))) for image_id in image_ids(home)]
 
 
-def drop(home: Home, needed: Collection[str] = ()) -> int:
-    """Remove what is kept of images that are not among the ids `needed`; return the bytes freed.
+def drop(home: Home, needed: Collection[str] = ()) -> list[Kept]:
+    """Remove what is kept but for these image ids, and say what is gone.
 
-    What belongs to no image goes only if nothing is needed. A guest that runs keeps its disk until it ends.
+    A guest that runs keeps its disk until it ends.
     """
-    doomed = [
-        name for name in _names(home) if (not needed if name == BOOT else _image_id(name) not in needed)
-    ]
-    return sum(_remove(home, _folder(home) / name) for name in doomed)
+    doomed = [image_id for image_id in image_ids(home) if image_id not in needed]
+    return [gone for image_id in doomed if (gone := _remove(home, image_id))]
 
 
-def _remove(home: Home, path: Path) -> int:
+def _remove(home: Home, image_id: str) -> Kept | None:
+    path = _path(home, image_id)
     with home.scratch("gone-") as scratch:
         with home.lock_in(os.fspath(path)) as is_there:
             if not is_there:
-                return 0
-            size_bytes = _size_bytes(path)
+                return None
+            gone = Kept(image_id, _size_bytes(path))
             os.rename(path, scratch / "root")
         remove_tree(scratch / "root")
-    return size_bytes
+    return gone
 
 
 def _size_bytes(path: Path) -> int:
@@ -100,12 +107,8 @@ def _entries(path: Path) -> Iterator[os.DirEntry[str]]:
         yield from os.scandir(path)
 
 
-def _names(home: Home) -> list[str]:
-    return [entry.name for entry in _entries(_folder(home))]
-
-
-def _image_id(name: str) -> str:
-    return "" if name == BOOT else f"sha256:{name}"
+def _path(home: Home, image_id: str) -> Path:
+    return _folder(home) / (image_id.partition(":")[2] or _BOOT)
 
 
 def _folder(home: Home) -> Path:

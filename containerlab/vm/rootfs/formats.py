@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from containerlab.vm.rootfs import tools
 from containerlab.vm.rootfs.ext4 import write as ext4
 from containerlab.vm.rootfs.source import Source
 
@@ -19,4 +20,11 @@ class Disk(NamedTuple):
     is_writable: bool
 
 
-DISKS = {disk.name: disk for disk in (Disk("ext4", ext4.write, True),)}
+DISKS = {
+    disk.name: disk
+    for disk in (
+        Disk("ext4", ext4.write, True),
+        Disk("erofs", tools.write_erofs, False),
+        Disk("squashfs", tools.write_squashfs, False),
+    )
+}

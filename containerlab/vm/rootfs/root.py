@@ -36,4 +36,4 @@ def least_memory_bytes(root: Root, kernel: Kernel) -> int:
     return _ALONE_BYTES + kernel.image.stat().st_size + 2 * root.initrd.stat().st_size
 
 
-_ALONE_BYTES = 48 * _MIB
+_ALONE_BYTES = 32 * _MIB

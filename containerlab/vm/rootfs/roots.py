@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ from containerlab.vm.rootfs.root import FILESYSTEMS, Root
 from containerlab.vm.rootfs.source import Source, check
 from containerlab.vm.tiers import Tier
 
-__all__ = ["Wishes", "prepare"]
+__all__ = ["Wishes", "bare", "prepare"]
 
 _MIB = 1 << 20
 _MOST_IN_MEMORY_BYTES = 100 * _MIB
@@ -70,30 +71,78 @@ def prepare(
             f"there is no file system {filesystem!r} for guests",
             errors.nearest(filesystem, FILESYSTEMS) or f"choose one of {', '.join(FILESYSTEMS)}",
         )
-    try:
+    with _explained():
         return _Preparation(home, image, kernel, tier, wishes).root(filesystem)
+
+
+def bare(home: Home, kernel: Kernel, tier: Tier) -> Root:
+    """Return what a guest without an image starts from: our first process, and its channel.
+
+    Raises: Unavailable when the disk is full.
+    """
+    with _explained():
+        return Root(_Boot(home, kernel, tier).archive(()), None, "initramfs", True)
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         if isinstance(error, errors.LabError):
             raise
         raise errors.of_the_system(error, "cannot make a root file system") from error
 
 
+class _Boot:
+    """The archives that guests of a kernel and a tier start from."""
+
+    def __init__(self, home: Home, kernel: Kernel, tier: Tier) -> None:
+        self._home, self._kernel = home, kernel
+        is_micro = tier.machine == "microvm" and kernel.architecture == "x86_64"
+        self._bus = "virtio-mmio" if is_micro else "virtio-pci"
+        self._init = _init(kernel)
+
+    def archive(self, needs: Sequence[str]) -> Path:
+        """Return the archive with our first process and the modules for what a guest has, and no image."""
+        return Shelf(self._home).kept(
+            f"{self.key(needs)}.cpio", lambda fd: write_all(fd, self.content(needs))
+        )
+
+    def key(self, needs: Sequence[str]) -> str:
+        """Return what an archive is found by again: all that goes into it, but an image."""
+        digest = hashlib.sha256(self._init)
+        words = [str(_VERSION), self._kernel.digest, self._kernel.release, *self._modules(needs)]
+        digest.update(" ".join(words).encode())
+        return digest.hexdigest()[:32]
+
+    def content(self, needs: Sequence[str]) -> bytes:
+        """Return the archive."""
+        return initramfs.boot_part(self._init, modules.load_order(self._kernel, self._modules(needs)))
+
+    def _modules(self, needs: Sequence[str]) -> tuple[str, ...]:
+        return kernel_needs.modules(self._bus, "console", *needs)
+
+
 class _Preparation:
     """What is asked for, and the image's files, read only if something must be made."""
 
     def __init__(self, home: Home, image: Image, kernel: Kernel, tier: Tier, wishes: Wishes) -> None:
-        self._home, self._kernel, self._tier, self._wishes = home, kernel, tier, wishes
+        self._tier, self._wishes = tier, wishes
+        self._boot = _Boot(home, kernel, tier)
         self._shelf = Shelf(home, image.id)
         self._source = Source(Blobs(home), image.layers)
 
     def root(self, filesystem: str) -> Root:
+        """Return what the guest starts from."""
         is_micro = self._tier.machine == "microvm"
         filesystem = filesystem or ("initramfs" if is_micro and self._fits_memory() else "ext4")
         if filesystem == "initramfs":
             return Root(self._with_image(), None, filesystem, True)
         is_writable = DISKS[filesystem].is_writable and not is_micro
-        needs = [filesystem] if is_writable else [filesystem, "overlay"]
-        return Root(self._boot_archive("block", *needs), self._disk(filesystem), filesystem, is_writable)
+        overlay = () if is_writable else ("overlay",)
+        archive = self._boot.archive(("block", filesystem, *overlay, *self._wishes.needs))
+        return Root(archive, self._disk(filesystem), filesystem, is_writable)
 
     def _fits_memory(self) -> bool:
         """Tell whether the image is so small that it had better be in the guest's memory."""
@@ -101,42 +150,20 @@ class _Preparation:
         return int(path.read_bytes()) <= _MOST_IN_MEMORY_BYTES
 
     def _disk(self, filesystem: str) -> Path:
-        free_bytes = self._wishes.free_bytes
-        name = f"{filesystem}-{_VERSION}-{free_bytes // _MIB}"
-        return self._shelf.kept(name, lambda fd: DISKS[filesystem].write(fd, self._source, free_bytes))
-
-    def _boot_archive(self, *needs: str) -> Path:
-        """Return the archive with our first process and the modules for the guest's devices, and no image."""
-        names = self._modules(needs)
-        return Shelf(self._home).kept(
-            f"{self._key(names)}.cpio", lambda fd: write_all(fd, self._boot_part(names))
-        )
+        disk, free_bytes = DISKS[filesystem], self._wishes.free_bytes
+        name = f"{filesystem}-{_VERSION}" + (f"-{free_bytes // _MIB}" if disk.is_writable else "")
+        return self._shelf.kept(name, lambda fd: disk.write(fd, self._source, free_bytes))
 
     def _with_image(self) -> Path:
-        names = self._modules(())
-        return self._shelf.kept(f"initramfs-{self._key(names)}.cpio", lambda fd: self._write_all(fd, names))
+        name = f"initramfs-{self._boot.key(self._wishes.needs)}.cpio"
+        return self._shelf.kept(name, self._write_all)
 
-    def _write_all(self, fd: int, names: Sequence[str]) -> None:
+    def _write_all(self, fd: int) -> None:
         if any(node.entry.xattrs for node in self._source.tree.nodes):
-            self._wishes.say("extended attributes of files, as capabilities, are not kept in an initramfs")
-        write_all(fd, self._boot_part(names))
+            self._wishes.say("attributes of files, as capabilities, are not kept in an initramfs")
+        write_all(fd, self._boot.content(self._wishes.needs))
         for piece in batched(initramfs.image_part(self._source)):
             write_all(fd, piece)
-
-    def _modules(self, needs: Iterable[str]) -> tuple[str, ...]:
-        """Return the names of the modules for the bus, the channel, and what else is needed."""
-        is_micro = self._tier.machine == "microvm" and self._kernel.architecture == "x86_64"
-        bus = "virtio-mmio" if is_micro else "virtio-pci"
-        return kernel_needs.modules(bus, "console", *needs, *self._wishes.needs)
-
-    def _key(self, names: Sequence[str]) -> str:
-        """Return what an archive is found by again: all that goes into it, but an image."""
-        digest = hashlib.sha256(_init(self._kernel))
-        digest.update(" ".join([str(_VERSION), self._kernel.digest, self._kernel.release, *names]).encode())
-        return digest.hexdigest()[:32]
-
-    def _boot_part(self, names: Sequence[str]) -> bytes:
-        return initramfs.boot_part(_init(self._kernel), modules.load_order(self._kernel, names))
 
 
 def _init(kernel: Kernel) -> bytes:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from containerlab.store.images import Images
-from containerlab.vm.rootfs.roots import Wishes, prepare
+from containerlab.vm.rootfs.roots import Wishes, bare, prepare
 from containerlab.vm.tiers import TIERS
 from tests.kernels import kernel_of
 from tests.vm.rootfs.booting import booted, machine_of
 from tests.vm.rootfs.trees import awkward, expected, seen_in
 
 pytestmark = [
-    pytest.mark.system("qemu-system-x86", "busybox-static"),
+    pytest.mark.system("qemu-system-x86", "busybox-static", "squashfs-tools"),
     pytest.mark.slow,
     pytest.mark.timeout(180),
 ]
@@ -27,6 +27,7 @@ DISKLESS = Wishes(needs=(), free_bytes=64 << 20)
         ("microvm", "ext4", "6.12"),
         ("image", "ext4", "6.12"),
         ("image", "ext4", "6.1"),
+        ("image", "squashfs", "6.12"),
     ],
 )
 def test_a_guest_sees_what_the_store_says(images: Images, tier: str, filesystem: str, series: str) -> None:
@@ -37,3 +38,9 @@ def test_a_guest_sees_what_the_store_says(images: Images, tier: str, filesystem:
         assert seen.keys() == wanted.keys()
         assert {name: seen[name] for name in seen if seen[name] != wanted[name]} == {}
         assert guest.run("/bin/busybox", "touch", "/t/written")[0] == 0
+
+
+def test_a_guest_without_an_image_answers(images: Images) -> None:
+    kernel = kernel_of()
+    with booted(machine_of(bare(images.home, kernel, TIERS["microvm"]), kernel, "microvm", 128 << 20)):
+        pass

@@ -117,7 +117,7 @@ def expected(images: Images, image: Image) -> dict[str, Seen]:
             for name, member in members.items()
         }
     above = {str(Path(name).parent) for name in seen} - {"/"}
-    return {name: _UNSAID for name in above} | seen
+    return dict.fromkeys(above, _UNSAID) | seen
 
 
 _KINDS = {

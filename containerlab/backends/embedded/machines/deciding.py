@@ -78,7 +78,7 @@ def decide(place: Place, record: Machine, image: Image) -> Decision:
     kernel = _kernel(place, record)
     notices: list[str] = []
     root = _root(place, record, image, kernel, notices)
-    verdict = _accelerator(place, record, image, qemu, kernel)
+    verdict = _accelerator(place, record, qemu, kernel)
     shared = tuple(_shares(place, record))
     published = host_ports.chosen(record.publish)
     hardware = _hardware(record, qemu, kernel, root, verdict)._replace(
@@ -124,7 +124,7 @@ def _has_network(record: Machine) -> bool:
     return bool(record.options.get("network", "user") != "none")
 
 
-def _accelerator(place: Place, record: Machine, image: Image, qemu: Program, kernel: Kernel) -> Verdict:
+def _accelerator(place: Place, record: Machine, qemu: Program, kernel: Kernel) -> Verdict:
     wish = record.options.get("accel", "auto")
     smallest = TIERS["microvm"]
     return accelerator.choose(
@@ -132,7 +132,7 @@ def _accelerator(place: Place, record: Machine, image: Image, qemu: Program, ker
         place.workshop,
         qemu,
         kernel,
-        lambda: roots.prepare(place.home, image, kernel, smallest),
+        lambda: roots.bare(place.home, kernel, smallest),
         "" if wish == "auto" else wish,
     )
 
