@@ -13,6 +13,7 @@ from containerlab.store import tar_write as tar
 from containerlab.store.blobs import Blobs
 from containerlab.store.flatten import Merged
 from containerlab.store.images import Image
+from containerlab.store.tar_copy import entry_bytes
 from containerlab.store.tar_read import Entry, Reader
 from containerlab.vm.kernel.kernel import Kernel
 from containerlab.vm.rootfs.tree import Tree, tree_of
@@ -41,10 +42,21 @@ class Source:
         """What the contents of all files take."""
         return sum(_stored_bytes(node.entry) for node in self.tree.nodes)
 
+    def archive(self) -> Iterator[bytes]:
+        """Give all files as a tar stream without its end, with directories that are only part of names."""
+        nodes, numbers = self.tree.nodes, self.tree.numbers
+        for path in sorted(self.tree.children):
+            yield entry_bytes(nodes[numbers[path]].entry._replace(name=path or b"."))
+        yield from flatten.flattened(self.blobs, self.layers, self.merged, _unless_directory)
+
     def contents(self) -> Iterator[tuple[int, Entry, Reader]]:
         """Go through all nodes but directories, as the layers have them, each with its number and content."""
         for names, entry, reader in flatten.contents(self.blobs, self.layers, self.merged):
             yield self.tree.numbers[names[0]], entry, reader
+
+
+def _unless_directory(entry: Entry) -> Entry | None:
+    return None if entry.kind == tar.DIRECTORY else entry
 
 
 def _stored_bytes(entry: Entry) -> int:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 from containerlab import errors
 from containerlab.linux.files import write_all
-from containerlab.store import flatten
 from containerlab.store import tar_write as tar
 from containerlab.store.tar_copy import batched
 from containerlab.vm.rootfs.source import Source
@@ -36,6 +35,7 @@ def write_squashfs(fd: int, source: Source, free_bytes: int) -> None:
         "0",
         "-no-progress",
         "-quiet",
+        "-force",
     ]
     _run([*words, _path(fd)], fd, source)
 
@@ -73,7 +73,7 @@ def _run(words: list[str], fd: int, source: Source) -> None:
         process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=said, stderr=said, pass_fds=[fd])
         assert process.stdin is not None
         with process, _killed_on_error(process), contextlib.suppress(BrokenPipeError):
-            for piece in batched(flatten.flattened(source.blobs, source.layers, source.merged)):
+            for piece in batched(source.archive()):
                 write_all(process.stdin.fileno(), piece)
             write_all(process.stdin.fileno(), tar.END)
         said.seek(0)

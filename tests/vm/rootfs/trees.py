@@ -144,7 +144,7 @@ def _seen(found: tarfile.TarFile, member: tarfile.TarInfo, names: dict[str, set[
 
 def seen_in(guest: Guest) -> dict[str, Seen]:
     """Return what a guest sees below /t."""
-    numbers = _asked(guest, "-exec", "/bin/busybox", "stat", "-c", "%n|%f|%u|%g|%t|%T|%Y|%i", "{}", "+")
+    numbers = _asked(guest, "-exec", "/bin/busybox", "stat", "-c", "%n|%f|%u|%g|%t|%T|%Y|%d %i", "{}", "+")
     rows = [line.split("|") for line in numbers]
     names: dict[str, set[str]] = {}
     for row in rows:
