@@ -207,6 +207,9 @@ def kernel_words(machine: Machine) -> list[str]:
     if is_x86 and machine.accelerator != "kvm" and machine.tsc_khz:
         # Without a timer to compare with (microvm), it would wait for ever to find this out.
         found += [f"tsc_early_khz={machine.tsc_khz}"]
+        # It is the host's own. Compared with the ticks of an emulated timer it seems to skew, and the guest
+        # would go on with these: a clock of 4 ms steps.
+        found += ["tsc=reliable"]
     if machine.root.disk is None:
         # Files may then be more than half of the memory.
         found += ["rootfstype=ramfs"]
