@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from containerlab.errors import LabError
-from containerlab.linux.cgroups import control, hierarchy
+from containerlab.linux.cgroups import control, counters, hierarchy
 from containerlab.linux.cgroups.plan import Plan
 from containerlab.linux.cgroups.resources import Resources
 
@@ -53,6 +53,14 @@ class Shares:
         except LabError:
             return None
         return plan
+
+    def cpu_usec(self) -> int:
+        """Return the processor time of all that was ever in the groups; 0 where nobody counts it."""
+        if not self.path:
+            return 0
+        plan = self._hierarchy.group(self.path).plan(Resources())
+        with counters.Reader(plan, frozenset(("cpu.stat", "cpuacct.usage"))) as reader:
+            return reader.read().cpu_usec or 0
 
     def close(self) -> None:
         """Kill what is still in the groups, and remove them."""

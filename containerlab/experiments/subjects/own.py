@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from itertools import count
-from time import monotonic
 from typing import TYPE_CHECKING
 
-from containerlab.errors import ContainerFailed, NotFound, TimedOut
+from containerlab.errors import ContainerFailed, NotFound
 from containerlab.experiments.shares import Shares
 from containerlab.experiments.subjects import counting
+from containerlab.experiments.subjects.attached import Attached
 from containerlab.linux.cgroups import hierarchy
 
 if TYPE_CHECKING:
-    from containerlab.backends.base import ContainerInfo, Session
+    from containerlab.backends.base import ContainerInfo
     from containerlab.engine.engine import Engine
     from containerlab.options.container import CreateOptions
 
@@ -57,13 +57,6 @@ class Own:
         """Nothing is held."""
 
 
-class _FirstByte(Exception):
-    """Ends the waiting for output at its first piece."""
-
-    def __init__(self, at: float) -> None:
-        self.at = at
-
-
 class Container:
     """One container."""
 
@@ -71,34 +64,15 @@ class Container:
         self._engine = engine
         self._id = id_
         self._port = port
-        self._session: Session | None = None
-        self._first_at: float | None = None
+        self._attached: Attached | None = None
         self._kept: list[str] = []
 
     def start(self) -> None:
-        self._session = self._engine.backend.start_attached(self._id)
+        self._attached = Attached(self._engine.backend.start_attached(self._id))
 
     def first_output_at(self, timeout_s: float) -> float:
-        if self._first_at is None:
-            self._first_at = self._wait_for_output(timeout_s)
-        return self._first_at
-
-    def _wait_for_output(self, timeout_s: float) -> float:
-        said: list[bytes] = []
-
-        def sink(stream: str, chunk: bytes) -> None:
-            if stream == "stdout":
-                raise _FirstByte(monotonic())
-            said.append(chunk)
-
-        assert self._session is not None, "start it first"
-        try:
-            status = self._session.pump(sink, timeout_s)
-        except _FirstByte as first:
-            return first.at
-        if status is None:
-            raise TimedOut(f"the container has not printed anything within {timeout_s:g} s")
-        raise ContainerFailed(f"the container has ended without output: {b''.join(said)[-300:].decode()}")
+        assert self._attached is not None, "start it first"
+        return self._attached.first_output_at(timeout_s)
 
     def address(self) -> tuple[str, int]:
         return "127.0.0.1", self._port
@@ -147,8 +121,7 @@ class Container:
     def delete(self) -> None:
         with suppress(NotFound):
             self._engine.containers.remove(self._id, force=True)
-        if self._session is not None:
-            with suppress(OSError):  # its end has been read, and it is closed
-                self._session.detach()
+        if self._attached is not None:
+            self._attached.close()
         for name in self._kept:
             self._engine.images.remove(name)
