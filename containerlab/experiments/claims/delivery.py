@@ -49,6 +49,7 @@ _WAYS = (
     _Way("qcow2 compressed by 4 KiB blocks", BLOCKS, format="qcow2 compressed", block_bytes=4 * _KIB),
     _Way("raw by 4 KiB blocks, base changed", BLOCKS, versions.BASE_CHANGED, "raw", 4 * _KIB),
 )
+_QUICK = {"layers", "whole raw", "whole qcow2 compressed", "whole raw.zst", "raw by 4 KiB blocks"}
 _CHANGES = {versions.APP_CHANGED: FILE_OF_APP, versions.BASE_CHANGED: FILE_OF_BASE}
 
 
@@ -64,7 +65,7 @@ class Update:
 
     def contestants(self, stage: Stage) -> Sequence[Contestant]:
         depot = Depot(stage)
-        return [_contestant(way, depot) for way in _WAYS]
+        return [_contestant(way, depot) for way in _WAYS if way.name in _QUICK or not stage.is_quick]
 
 
 def _contestant(way: _Way, depot: Depot) -> Contestant:

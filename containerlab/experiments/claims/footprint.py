@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from containerlab.errors import LabError
 from containerlab.experiments.claims import growth
 from containerlab.experiments.claims.instances import patience_s
 from containerlab.experiments.experiment import Contestant, Experiment, Measurement, Stage, Verdict
@@ -73,11 +74,22 @@ def _grow(subject: Subject, wanted: Sequence[int]) -> Iterator[Measurement]:
     with contextlib.ExitStack() as stack:
         instances: list[Instance] = []
         for count in wanted:
-            new = [_begin(subject, stack) for _ in range(count - len(instances))]
-            for instance in new:
-                instance.first_output_at(patience_s(subject) * len(new))
-            instances += new
+            try:
+                instances += _more(subject, count - len(instances), stack)
+            except LabError as error:  # what fewer of them take is known all the same
+                if not instances:
+                    raise
+                yield Measurement("pss_bytes", None, count, str(error))
+                return
             yield from _taken(instances)
+
+
+def _more(subject: Subject, count: int, stack: contextlib.ExitStack) -> list[Instance]:
+    """Start so many at once, and wait until all are ready."""
+    new = [_begin(subject, stack) for _ in range(count)]
+    for instance in new:
+        instance.first_output_at(patience_s(subject) * count)
+    return new
 
 
 def _begin(subject: Subject, stack: contextlib.ExitStack) -> Instance:

@@ -36,6 +36,8 @@ GOAL = 0.99
 """Of the bare process's processor time a container keeps at least so much."""
 _ALMOST, _COSTS = 0.9, 0.95
 """«Almost none» is lost where so much is kept of everything else; a machine costs where it keeps less."""
+_FEWEST_ROUNDS = 3
+"""An interval of fewer says nothing."""
 _METRICS = (*PROCESSOR, *_OTHERS)
 
 
@@ -46,6 +48,12 @@ class Share(NamedTuple):
     median: float
     low: float
     high: float
+    rounds: int
+    """Of the one who has fewer."""
+
+    def is_clearly_below(self, limit: float) -> bool:
+        """Say whether less is kept for all that chance can do."""
+        return self.rounds >= _FEWEST_ROUNDS and self.high < limit
 
 
 def shares(rows: Sequence[Row], subject: str, base: str) -> list[Share]:
@@ -61,7 +69,7 @@ def _share(rows: Sequence[Row], metric: str, subject: str, base: str) -> Share |
     if not metric.endswith("_per_s"):  # a duration: less is better
         own, others = others, own
     kept = statistics.ratio(own, others)
-    return Share(metric, kept.median, kept.low, kept.high)
+    return Share(metric, kept.median, kept.low, kept.high, min(len(own), len(others)))
 
 
 def _values(rows: Sequence[Row], metric: str, subject: str) -> list[float]:
@@ -104,7 +112,7 @@ def _figure(rows: Sequence[Row], kind: str) -> Figure | None:
 
 def _of_containers(kept: Sequence[Share]) -> str:
     processor = _worst(kept, True)
-    if processor is None or processor.high < _COSTS:
+    if processor is None or processor.is_clearly_below(_COSTS):
         return judging.NOT_HELD
     if processor.median >= GOAL and not _loses_others(kept, _ALMOST):
         return judging.HELD
@@ -112,8 +120,8 @@ def _of_containers(kept: Sequence[Share]) -> str:
 
 
 def _loses_others(kept: Sequence[Share], limit: float) -> bool:
-    """Say whether of something beside the processor less than that is kept, for all that chance can do."""
-    return any(share.high < limit for share in kept if share.metric not in PROCESSOR)
+    """Say whether of something beside the processor clearly less than that is kept."""
+    return any(share.is_clearly_below(limit) for share in kept if share.metric not in PROCESSOR)
 
 
 def _worst(kept: Sequence[Share], of_processor: bool) -> Share | None:
@@ -179,6 +187,7 @@ def _of_tier(claim: str, rows: Sequence[Row], tier: str) -> Verdict:
 def _of_machine(kept: Sequence[Share]) -> str:
     """A hypervisor costs where the interval lies below what is almost nothing."""
     processor = _worst(kept, True)
-    if processor is not None and processor.high < _COSTS:
+    if processor is not None and processor.is_clearly_below(_COSTS):
         return judging.HELD
-    return judging.IN_PART if _loses_others(kept, _COSTS) else judging.NOT_HELD
+    may_cost = processor is not None and processor.median < _COSTS
+    return judging.IN_PART if may_cost or _loses_others(kept, _COSTS) else judging.NOT_HELD

@@ -121,7 +121,7 @@ class Performance:
         "costs."
     )
     experiments: Sequence[Experiment] = (
-        Battery("processor", ("integer {ms}", "float {ms}", "sha256 {ms}", "memory {ms}"), 8, 2),
+        Battery("processor", ("integer {ms}", "float {ms}", "sha256 {ms}", "memory {ms}"), 8, 3),
         Battery(
             "kernel", ("syscalls {ms}", "switches {ms}", "pagefaults {ms}", "fork {ms}"), 6, 1, _KERNEL_MS
         ),

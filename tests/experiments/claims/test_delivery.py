@@ -39,7 +39,7 @@ def scratch(base: Path) -> Path:
 @pytest.fixture(scope="module")
 def rows(engine: Engine, scratch: Path) -> Iterator[list[Row]]:
     """Do all ways once."""
-    contestants = Update().contestants(Stage(engine, small.IMAGE, (), scratch, True))
+    contestants = Update().contestants(Stage(engine, small.IMAGE, (), scratch, False))
     yield [row for contestant in contestants for row in _rows(contestant)]
     for contestant in contestants:
         contestant.end()

@@ -88,6 +88,12 @@ def test_without_the_bare_process_there_is_nothing_to_compare_with() -> None:
     assert "bare process" in Performance().judge(given)[0].sentence
 
 
+def test_a_single_round_never_clearly_loses() -> None:
+    values = {"bare": (100.0,), "containerlab": (50.0,), "image": (10.0,)}
+    verdicts = Performance().judge(rows("performance", "integer_ops_per_s", values, "kvm"))
+    assert [verdict.word for verdict in verdicts] == ["held in part", "held in part"]
+
+
 def test_noisy_rounds_give_no_verdict() -> None:
     verdicts = Performance().judge(noisy(_rows({"containerlab": 1, "image": 0.5})))
     assert [verdict.word for verdict in verdicts] == ["not measured", "not measured"]
