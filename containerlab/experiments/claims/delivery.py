@@ -46,6 +46,7 @@ _WAYS = (
     _Way("raw by 64 KiB blocks", BLOCKS, format="raw", block_bytes=64 * _KIB),
     _Way("raw by rsync", RSYNC, format="raw", block_bytes=4 * _KIB),
     _Way("erofs by 4 KiB blocks", BLOCKS, format="erofs", block_bytes=4 * _KIB),
+    _Way("squashfs by 4 KiB blocks", BLOCKS, format="squashfs", block_bytes=4 * _KIB),
     _Way("qcow2 compressed by 4 KiB blocks", BLOCKS, format="qcow2 compressed", block_bytes=4 * _KIB),
     _Way("raw by 4 KiB blocks, base changed", BLOCKS, versions.BASE_CHANGED, "raw", 4 * _KIB),
 )

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from isal import isal_zlib
+
 from containerlab import errors
 from containerlab.store.home import Home
 from containerlab.store.images import Images
@@ -82,8 +84,11 @@ def _convert(*options: str) -> Callable[[Path, Path], object]:
 
 
 def _gzip(raw: Path, path: Path) -> None:
-    with raw.open("rb") as source, gzip.GzipFile(path, "wb", compresslevel=6, mtime=0) as target:
-        shutil.copyfileobj(source, target, _PIECE_BYTES)
+    compressor = isal_zlib.compressobj(wbits=31)  # as layers are compressed
+    with raw.open("rb") as source, path.open("wb") as target:
+        while piece := source.read(_PIECE_BYTES):
+            target.write(compressor.compress(piece))
+        target.write(compressor.flush())
 
 
 def _zstd(raw: Path, path: Path) -> None:
@@ -91,8 +96,8 @@ def _zstd(raw: Path, path: Path) -> None:
         shutil.copyfileobj(source, target, _PIECE_BYTES)
 
 
-FILE_SYSTEMS = {"raw": "ext4", "erofs": "erofs"}
-"""Of disks that are what they are: the first may be written to, the second is packed for reading."""
+FILE_SYSTEMS = {"raw": "ext4", "erofs": "erofs", "squashfs": "squashfs"}
+"""Of disks that are what they are: the first may be written to, the others are packed for reading."""
 FORMATS = {
     "qcow2": Format(_convert()),
     "qcow2 compressed": Format(_convert("-c")),
