@@ -24,7 +24,8 @@ def main(words: Sequence[str]) -> int:
     """Take requests from the socket that is standard input, until its other end is closed.
 
     A request is a byte with descriptors: a file with (module, words), standard input, output, error, and a
-    socket for the answer: `p` with a pidfd of the worker, then its exit code.
+    socket for the answer: `p` with a pidfd of the worker, then its exit code. One with the file alone is to
+    import the module only.
     """
     control = socket.socket(fileno=os.dup(0))
     null = os.open("/dev/null", os.O_RDWR)
@@ -38,7 +39,7 @@ def main(words: Sequence[str]) -> int:
         with open(request, "rb") as file:
             module, arguments = marshal.load(file)
         _preload(module)
-        if os.fork() == 0:
+        if given and os.fork() == 0:
             control.close()
             _work(module, arguments, given)
         for descriptor in given:

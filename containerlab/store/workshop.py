@@ -131,16 +131,26 @@ class Workshop:
             if pipe is not None:
                 pipes[name] = pipe
         ours, answers = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self._request(module, words, [*theirs, answers.fileno()])
+        finally:
+            answers.close()
+            for descriptor in theirs:
+                os.close(descriptor)
+        return Worker(ours, pipes)
+
+    def prepare(self, module: str) -> None:
+        """Let the server start and import a module, without waiting for it. Raises: OSError."""
+        self._request(module, (), [])
+
+    def _request(self, module: str, words: Sequence[str], descriptors: list[int]) -> None:
         request = os.memfd_create("request")
         try:
             os.write(request, marshal.dumps((module, list(words))))
             os.lseek(request, 0, os.SEEK_SET)
-            self._send([request, *theirs, answers.fileno()])
+            self._send([request, *descriptors])
         finally:
-            answers.close()
-            for descriptor in (request, *theirs):
-                os.close(descriptor)
-        return Worker(ours, pipes)
+            os.close(request)
 
     def _send(self, descriptors: list[int]) -> None:
         with self._lock:

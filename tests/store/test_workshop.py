@@ -32,9 +32,10 @@ def test_a_module_that_is_not_there_is_told_by_the_worker() -> None:
         trees.perform(HOST, "containerlab.nothing", ["x"])
 
 
-def test_a_worker_can_be_killed() -> None:
+def test_a_worker_can_be_killed(tmp_path: Path) -> None:
     with workshop.opened(HOST):
-        process = trees.inside(HOST, "containerlab.store.unpacker", ["/", "1", "1", "1", "1"], **PIPES)
+        words = ["layer", str(tmp_path), "1", "1", "1"]  # it waits for its input
+        process = trees.inside(HOST, "containerlab.store.unpacker", words, **PIPES)
         with process:
             process.kill()
             assert process.wait() == -signal.SIGKILL
@@ -59,3 +60,15 @@ def test_the_server_ends_with_the_workshop_and_leaves_no_descriptors(tmp_path: P
     assert server is not None
     assert server.poll() is not None
     assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_worker_that_was_let_go_speaks_over_the_descriptor_that_it_got(tmp_path: Path) -> None:
+    shop = workshop.Workshop(HOST)
+    shop.prepare("containerlab.store.tree_size")
+    reader, writer = os.pipe()
+    with open(reader, "rb") as answers:
+        words = [str(tmp_path)]
+        shop.start("containerlab.store.tree_size", words, {"stdout": writer}).let_go()
+        os.close(writer)
+        assert answers.read() == b"0\n"
+    shop.close()

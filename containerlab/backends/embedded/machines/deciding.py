@@ -74,7 +74,7 @@ def decide(place: Place, record: Machine, image: Image) -> Decision:
 
     Raises: InvalidInput, NotFound, Unsupported, Unavailable and others for what was asked and cannot be.
     """
-    qemu = program.find()
+    qemu = program.find(cache=place.home.cache)
     kernel = _kernel(place, record)
     notices: list[str] = []
     root = _root(place, record, image, kernel, notices)

@@ -117,6 +117,7 @@ class Keeper(StateVerbs, LookingVerbs):
         return tuple(requests)
 
     def _decide(self, record: Machine, image: Image, say: Say) -> Decision:
+        self._workshop.prepare("containerlab.vm.monitor")  # takes the time that deciding takes
         sources = {request.target: self._source(request) for request in record.mounts}
         place = Place(self._home, self._workshop, self._directory(record), sources, say)
         return deciding.decide(place, record, image)
