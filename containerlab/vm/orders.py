@@ -1,63 +1,56 @@
-"""What a guest is told: its name, its network, what to mount, and which program to run. All of it pure.
+"""What a guest is told, of the image and of what the user said: decided here, purely.
 
 Guests look names of users up themselves, in the files of the image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from containerlab.errors import InvalidInput
 from containerlab.oci.image import Config
 from containerlab.options.mounts import MountRequest
 from containerlab.runtime.spec import environment
-from containerlab.vm.guest import wire
+from containerlab.vm.guest.setup import Mount, Program, Setup
+from containerlab.vm.qemu import plan
 
-__all__ = ["Network", "Program", "another", "main", "mounts", "setup", "tag"]
+__all__ = ["Wanted", "mounts", "program", "setup", "tag"]
 
-Pair = tuple[str, str]
-
-
-class Network(NamedTuple):
-    """What the guest's card gets; address as 10.0.2.15/24."""
-
-    address: str
-    gateway: str
-    name_server: str
+_SHARED = "virtiofs"
+_TERMINAL = (24, 80)
+"""Rows and columns until a client says more."""
 
 
-class Program(NamedTuple):
-    """What the image says of its program and the user says otherwise, settled."""
+class Wanted(NamedTuple):
+    """What the image says of its program and the user says otherwise."""
 
     config: Config
-    arguments: tuple[str, ...]
     options: Mapping[str, Any]
     hostname: str
 
 
-def setup(hostname: str, network: Network | None, mounted: Sequence[str]) -> bytes:
-    """Return the payload of SETUP, without what changes with every boot: clock and seed."""
-    found: list[Pair] = [("hostname", hostname)]
-    if network:
-        found += [("address", network.address), ("gateway", network.gateway), ("dns", network.name_server)]
-    found += [("host", "127.0.0.1 localhost"), ("host", f"127.0.1.1 {hostname}")]
-    return wire.pairs([*found, *(("mount", text) for text in mounted)])
+def setup(hostname: str, has_network: bool, shared: Sequence[MountRequest]) -> Setup:
+    """Return what the guest is to be."""
+    found = Setup(
+        hostname,
+        hosts=("127.0.0.1 localhost", f"127.0.1.1 {hostname}"),
+        mounts=mounts(shared),
+    )
+    if not has_network:
+        return found
+    return found._replace(address=plan.ADDRESS, gateway=plan.GATEWAY, dns=(plan.NAMESERVER,))
 
 
-def mounts(requests: Sequence[MountRequest], kind: str) -> list[str]:
-    """Return the mounts as SETUP has them, for shares whose tags count from 0; kind: virtiofs or 9p.
+def mounts(shared: Sequence[MountRequest]) -> tuple[Mount, ...]:
+    """Return the mounts of shares, whose tags count from 0.
 
-    >>> mounts([MountRequest("bind", "/srv", "/data", readonly=True)], "9p")
-    ['9p:share0:/data:ro']
+    >>> mounts([MountRequest("bind", "/srv", "/data", readonly=True)])
+    (Mount(type='virtiofs', tag='share0', target='/data', is_readonly=True),)
     """
-    for request in requests:
-        if ":" in request.target:
-            raise InvalidInput(f"a colon in the target {request.target!r}", "mount it elsewhere")
-    return [
-        f"{kind}:{tag(number)}:{request.target}:{'ro' if request.readonly else 'rw'}"
-        for number, request in enumerate(requests)
-    ]
+    return tuple(
+        Mount(_SHARED, tag(number), request.target, request.readonly) for number, request in enumerate(shared)
+    )
 
 
 def tag(number: int) -> str:
@@ -69,31 +62,21 @@ def tag(number: int) -> str:
     return f"share{number}"
 
 
-def main(program: Program) -> bytes:
-    """Return the payload of EXEC for the image's own program."""
-    return _exec(program, program.arguments)
+def program(wanted: Wanted, words: Sequence[str]) -> Program:
+    """Return a program as the guest starts it: in the image's environment, as its user.
 
-
-def another(program: Program, words: Sequence[str]) -> bytes:
-    """Return the payload of EXEC for another program: in the image's environment, as its user."""
+    Raises: InvalidInput when there are no words.
+    """
     if not words:
         raise InvalidInput("no command", "give one after the machine's name")
-    return _exec(program, words)
-
-
-def _exec(program: Program, words: Sequence[str]) -> bytes:
-    return wire.pairs([*(("arg", word) for word in words), *_surroundings(program)])
-
-
-def _surroundings(program: Program) -> Iterator[Pair]:
-    options, config = program.options, program.config
-    implied = {"HOSTNAME": program.hostname}
-    if options.get("tty"):
-        implied["TERM"] = "xterm"
-        yield ("tty", "1")
-    for variable in environment(config, options.get("env", ()), implied):
-        yield ("env", variable)
-    yield ("cwd", str(options.get("workdir") or config.working_dir or "/"))
-    yield ("user", str(options.get("user") or config.user or "0"))
-    if options.get("interactive"):
-        yield ("stdin", "1")
+    options, config = wanted.options, wanted.config
+    has_terminal = bool(options.get("tty"))
+    implied = {"HOSTNAME": wanted.hostname, **({"TERM": "xterm"} if has_terminal else {})}
+    return Program(
+        tuple(words),
+        environment(config, options.get("env", ()), implied),
+        str(options.get("workdir") or config.working_dir or "/"),
+        str(options.get("user") or config.user or "0"),
+        terminal=_TERMINAL if has_terminal else None,
+        keeps_stdin=bool(options.get("interactive")),
+    )

@@ -32,7 +32,7 @@ from containerlab.vm.rootfs import roots
 from containerlab.vm.rootfs.root import Root, least_memory_bytes
 from containerlab.vm.tiers import TIERS
 
-__all__ = ["Decision", "Place", "decide", "program_of", "refuse_foreign"]
+__all__ = ["Decision", "Place", "decide", "refuse_foreign", "wanted_of"]
 
 Say = Callable[[str], None]
 _SHARED = "virtiofs"
@@ -175,8 +175,8 @@ def _launch(place: Place, record: Machine, image: Image, hardware: Hardware) -> 
         directory=place.directory,
         companions=tuple(_companions(hardware)),
         qemu=(),
-        setup=_setup(record),
-        exec=orders.main(program_of(record, image)),
+        setup=orders.setup(_hostname(record), _has_network(record), record.mounts).payload(),
+        exec=orders.program(wanted_of(record, image), record.arguments).payload(),
         boot_limit_s=record.options.get("boot_timeout", hardware.tier.boot_limit_s),
         is_foreground=False,
         remove=record.auto_remove,
@@ -197,18 +197,13 @@ def _launch(place: Place, record: Machine, image: Image, hardware: Hardware) -> 
     )
 
 
-def _setup(record: Machine) -> bytes:
-    network = orders.Network(plan.ADDRESS, plan.GATEWAY, plan.NAMESERVER) if _has_network(record) else None
-    return orders.setup(_hostname(record), network, orders.mounts(record.mounts, _SHARED))
-
-
 def _hostname(record: Machine) -> str:
     return str(record.options.get("hostname") or record.id[:12])
 
 
-def program_of(record: Machine, image: Image) -> orders.Program:
+def wanted_of(record: Machine, image: Image) -> orders.Wanted:
     """Return what the image says of its program and the user says otherwise."""
-    return orders.Program(image.config.config, record.arguments, record.options, _hostname(record))
+    return orders.Wanted(image.config.config, record.options, _hostname(record))
 
 
 def _shares(place: Place, record: Machine) -> Iterator[plan.Share]:

@@ -189,11 +189,11 @@ class Keeper(StateVerbs, LookingVerbs):
         if state.status == "paused":
             raise Conflict(f"machine {name} is paused", f"unpause it first: conlab vm unpause {name}")
         record = self.records.record(machine_id)
-        program = deciding.program_of(record, self._store.get(record.image_id))
+        wanted = deciding.wanted_of(record, self._store.get(record.image_id))
         own = record.options
         given: dict[str, Any] = {key: own[key] for key in ("user", "workdir") if key in own}
         given |= {**options, "env": (*own.get("env", ()), *options.get("env", ()))}
-        payload = orders.another(program._replace(options=given), command)
+        payload = orders.program(wanted._replace(options=given), command).payload()
         session = ExecSession(self.inspect(machine_id), self._connected(machine_id), _FIRST_STREAM)
         session.wait_started(payload)
         self._emit(record, "exec_start", command=" ".join(command))
