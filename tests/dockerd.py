@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["Docker", "daemon", "remove_cgroups"]
+__all__ = ["Docker", "daemon", "remove_cgroups", "unmount"]
 
 _DEADLINE_S = 30
 
@@ -75,7 +75,7 @@ def daemon(storage_driver: str = "overlay2", mirror: str = "") -> Iterator[Docke
         finally:
             process.terminate()
             process.wait()
-            _unmount(folder)
+            unmount(folder)
             remove_cgroups(cgroup)
 
 
@@ -86,8 +86,8 @@ def remove_cgroups(name: str) -> None:
             os.rmdir(directory)
 
 
-def _unmount(directory: str) -> None:
-    """Undo what a daemon leaves: the host's network namespace, and when it has crashed its data directory."""
+def unmount(directory: str) -> None:
+    """Undo what an engine leaves: the host's network namespace, and after a crash its data directory."""
     with open("/proc/self/mounts") as file:
         targets = [line.split()[1] for line in file]
     for target in reversed(targets):

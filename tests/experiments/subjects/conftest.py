@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -18,9 +19,11 @@ from containerlab.experiments.subject import Subject
 from containerlab.experiments.subjects.bare import Bare
 from containerlab.experiments.subjects.bundles import Bundles, unpack
 from containerlab.experiments.subjects.docker import Docker
+from containerlab.experiments.subjects.machines import Tiered
 from containerlab.experiments.subjects.own import Own
+from containerlab.experiments.subjects.podman import Podman
 from tests import containers as small
-from tests import dockerd, system_packages
+from tests import dockerd, kernels, system_packages
 from tests.needs import require_packages
 
 
@@ -75,8 +78,38 @@ def _docker(stand: Stand) -> Iterator[Subject]:
         yield Docker(stand.engine, stand.image, stand.shares, stand.scratch, path)
 
 
-_MAKERS = {"bare": _bare, "own": _own, "crun": _bundles("crun"), "runc": _bundles("runc"), "docker": _docker}
-_PACKAGES = {"crun": "crun", "runc": "runc", "docker": "docker.io"}
+@contextlib.contextmanager
+def _podman(stand: Stand) -> Iterator[Subject]:
+    # Of the directory of what runs it takes 50 characters at most.
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="podman-") as folder:
+        places = ["--root", f"{folder}/store", "--runroot", f"{folder}/run"]
+        places += ["--storage-driver", "overlay", "--events-backend", "none"]
+        yield Podman(stand.engine, stand.image, stand.shares, stand.scratch, places)
+        dockerd.unmount(folder)
+
+
+@contextlib.contextmanager
+def _microvm(stand: Stand) -> Iterator[Subject]:
+    kernels.seed(Path(stand.engine.home))
+    yield Tiered(stand.engine, stand.image, stand.shares, "microvm")
+
+
+_MAKERS = {
+    "bare": _bare,
+    "own": _own,
+    "crun": _bundles("crun"),
+    "runc": _bundles("runc"),
+    "docker": _docker,
+    "podman": _podman,
+    "microvm": _microvm,
+}
+_PACKAGES = {
+    "crun": "crun",
+    "runc": "runc",
+    "docker": "docker.io",
+    "podman": "podman",
+    "microvm": "qemu-system-x86",
+}
 
 
 @pytest.fixture(scope="module", params=_MAKERS)
