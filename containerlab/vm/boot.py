@@ -156,7 +156,7 @@ class Boot:
     def _end_companions(self) -> None:
         for words, companion in zip(self._launch.companions, self._companions, strict=True):
             if _is_readable(companion.pidfd):  # it has ended before
-                name = os.path.basename(words[0])
+                name = _server(words)
                 self._companions_said.take()
                 said = self._companions_said.last.removeprefix(f"{name}: ")
                 self._failed = f"{name} ended: {said or 'it gave no reason'}"
@@ -271,3 +271,9 @@ def _is_restored(launch: Launch) -> bool:
 
 def _ignore() -> None:
     """QEMU's end is told by its pidfd."""
+
+
+def _server(words: Sequence[str]) -> str:
+    """Return the name of the program that serves a directory, which another may confine first."""
+    names = [os.path.basename(word) for word in words]
+    return "virtiofsd" if "virtiofsd" in names else names[0]

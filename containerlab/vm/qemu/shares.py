@@ -1,4 +1,7 @@
-"""Directories of the host in a guest: which way they come there, and who serves them."""
+"""Directories of the host in a guest: who serves them, and how little else that program can reach.
+
+What is read-only is so on the host, in the server's own mount namespace; the guest's kernel is not trusted.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ import os
 import shutil
 
 from containerlab import errors
+from containerlab.linux.idmap import IdMap
+from containerlab.store import trees
+from containerlab.vm.qemu import share_server
 from containerlab.vm.qemu.plan import Share
 
 __all__ = ["companion", "virtiofsd"]
@@ -16,7 +22,7 @@ _PLACES = ("/usr/libexec/virtiofsd", "/usr/lib/virtiofsd", "/usr/lib/qemu/virtio
 def virtiofsd() -> str:
     """Return the program that serves directories by virtiofs.
 
-    Raises: Unsupported when there is none, or this user may not use it.
+    Raises: Unsupported when there is none.
     """
     found = shutil.which("virtiofsd") or next((path for path in _PLACES if os.access(path, os.X_OK)), "")
     if not found:
@@ -24,21 +30,35 @@ def virtiofsd() -> str:
             "directories of the host in a virtual machine need virtiofsd, which is not installed",
             "apt-get install virtiofsd, or your system's package of it",
         )
-    if os.geteuid() and _is_old(found):
-        raise errors.Unsupported(f"{found} works for root only", "install virtiofsd 1.0 or newer")
     return found
 
 
-def companion(program: str, share: Share) -> tuple[str, ...]:
+def companion(program: str, share: Share, idmap: IdMap) -> tuple[str, ...]:
     """Return the command line that serves a share, see `Launch.companions`.
 
-    The old one cannot be told to refuse writing: there, only the guest's own kernel does.
+    idmap: whose ids the guest's are on the host. The server stays in the sandbox that it makes for itself.
+
+    Raises: Unsupported for a user with a single id, whom the old server cannot serve.
     """
-    if _is_old(program):
-        return (program, "-f", "--fd={socket}", "-o", f"source={share.path}", "-o", "cache=auto")
-    refuse = ("--readonly",) if share.is_readonly else ()
-    alone = () if os.geteuid() == 0 else ("--sandbox", "none")
-    return (program, "--fd={socket}", "--shared-dir", share.path, "--cache", "auto", *alone, *refuse)
+    if _is_old(program) and idmap.kind == "single":
+        raise errors.Unsupported(
+            f"{program} cannot share directories for a user with a single id ({idmap.reason})",
+            "install virtiofsd 1.0 or newer, or have subordinate ids given to this user",
+        )
+    server = _old(program, share) if _is_old(program) else _new(program, share)
+    words = share_server.words(idmap, share.path, share.is_readonly, server)
+    return tuple(trees.words_of("containerlab.vm.qemu.share_server", words))
+
+
+def _new(program: str, share: Share) -> list[str]:
+    return [program, "--fd={socket}", "--shared-dir", share.path, "--cache", "auto"]
+
+
+def _old(program: str, share: Share) -> list[str]:
+    """Return the words for the one that is part of QEMU until 7.2; it need not raise its own limits."""
+    escaped = share.path.replace("\\", "\\\\").replace(",", "\\,")
+    options = [f"source={escaped}", "cache=auto", "sandbox=namespace"]
+    return [program, "-f", "--fd={socket}", "--rlimit-nofile=0", "-o", ",".join(options)]
 
 
 def _is_old(program: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from containerlab.linux import idmap as idmaps
 from containerlab.vm.guest import wire
 from containerlab.vm.qemu import shares
 from containerlab.vm.qemu.plan import Share
@@ -29,7 +30,7 @@ def test_files_go_both_ways_by_virtiofs(bench: Bench, tmp_path: Path, tier: str)
     launch = bench.launch(
         bench.machine(tier, shares=(share,)),
         *("sh", "-c", "cat /data/word; echo from the guest > /data/answer"),
-        companions=(shares.companion(shares.virtiofsd(), share),),
+        companions=(shares.companion(shares.virtiofsd(), share, idmaps.choose()),),
         setup=mount,
     )
     with bench.start(launch) as found:
@@ -43,7 +44,7 @@ def test_a_companion_that_does_not_start_is_said(bench: Bench, tmp_path: Path) -
     launch = bench.launch(
         bench.machine("image", shares=(share,)),
         "true",
-        companions=(shares.companion(shares.virtiofsd(), share),),
+        companions=(shares.companion(shares.virtiofsd(), share, idmaps.choose()),),
     )
     with bench.start(launch._replace(boot_limit_s=20)) as found:
         state = found.wait()
@@ -57,7 +58,7 @@ def test_a_machine_ends_with_its_companion(bench: Bench, tmp_path: Path) -> None
     launch = bench.launch(
         bench.machine("image", shares=(share,)),
         *("sleep", "1000"),
-        companions=(shares.companion(shares.virtiofsd(), share),),
+        companions=(shares.companion(shares.virtiofsd(), share, idmaps.choose()),),
     )
     with bench.start(launch) as found:
         until(found, lambda frame: frame[0] == wire.STARTED)
@@ -68,7 +69,15 @@ def test_a_machine_ends_with_its_companion(bench: Bench, tmp_path: Path) -> None
     assert state["error"].startswith("virtiofsd ended: ")
 
 
-def test_a_new_server_is_told_what_it_may_not_write() -> None:
-    words = shares.companion("/usr/libexec/virtiofsd", Share("virtiofs", "v0", "/data", True))
-    assert "--readonly" in words
-    assert words[:2] == ("/usr/libexec/virtiofsd", "--fd={socket}")
+def test_what_is_read_only_is_so_on_the_host(bench: Bench, tmp_path: Path) -> None:
+    share = Share("virtiofs", "v0", str(tmp_path), True)
+    launch = bench.launch(
+        bench.machine("microvm", shares=(share,)),
+        *("sh", "-c", "echo no > /data/answer; mount -o remount,rw /data; echo no > /data/answer"),
+        companions=(shares.companion(shares.virtiofsd(), share, idmaps.choose()),),
+        setup=wire.pairs([("hostname", "guest"), ("mount", "virtiofs:v0:/data:rw")]),
+    )
+    with bench.start(launch) as found:
+        assert output(found) == b"", found.state
+    assert not list(tmp_path.iterdir())
+    assert os.access(tmp_path, os.W_OK), "the host's own mounts are as they were"

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from containerlab import units
 from containerlab.backends.embedded.machines import host_ports
 from containerlab.errors import InvalidInput, Unsupported
+from containerlab.linux import idmap as idmaps
 from containerlab.oci.platform import Platform
 from containerlab.options.ports import Published
 from containerlab.store.home import Home
@@ -214,8 +215,8 @@ def _shares(place: Place, record: Machine) -> Iterator[plan.Share]:
 
 def _companions(hardware: Hardware) -> Iterator[tuple[str, ...]]:
     if hardware.shares:
-        server = shares.virtiofsd()
-        yield from (shares.companion(server, share) for share in hardware.shares)
+        server, idmap = shares.virtiofsd(), idmaps.choose()
+        yield from (shares.companion(server, share, idmap) for share in hardware.shares)
 
 
 def _forward(published: Published) -> plan.Forward:
