@@ -17,10 +17,11 @@ from containerlab.linux.cgroups import control, counters, hierarchy
 from containerlab.linux.cgroups.plan import Plan
 from containerlab.linux.cgroups.resources import Resources
 
-__all__ = ["SHARES", "Shares", "remove"]
+__all__ = ["PREFIX", "SHARES", "Shares", "is_stale", "remove"]
 
 SHARES = 1024
-_PREFIX = "conlab-compare-"
+PREFIX = "conlab-compare-"
+"""Of names that a comparison gives; the process follows that gives them."""
 
 
 class Shares:
@@ -33,7 +34,7 @@ class Shares:
     def __init__(self) -> None:
         _remove_stale()
         self._hierarchy = hierarchy.detect()
-        self.path = f"{_PREFIX}{os.getpid()}-{secrets.token_hex(3)}"
+        self.path = f"{PREFIX}{os.getpid()}-{secrets.token_hex(3)}"
         self.fact = f"{SHARES}, a group beside those of the other subjects"
         # Engines remove groups above their own when these are empty: this one never is.
         self._held = self._made("hold")
@@ -88,13 +89,17 @@ def _remove_stale() -> None:
     """Remove what comparisons left that were killed; the names say which process made them."""
     names = {each.name for top in Path("/sys/fs/cgroup").glob("*") for each in _groups(top)}
     names |= {each.name for each in _groups(Path("/sys/fs/cgroup"))}
-    for name in names:
-        pid = name.removeprefix(_PREFIX).partition("-")[0]
-        if pid.isdecimal() and not os.path.exists(f"/proc/{pid}"):
-            _remove(name)
+    for name in filter(is_stale, names):
+        _remove(name)
+
+
+def is_stale(name: str) -> bool:
+    """Say whether something that a comparison has named was made by a process that is gone."""
+    pid = name.removeprefix(PREFIX).partition("-")[0]
+    return pid.isdecimal() and not os.path.exists(f"/proc/{pid}")
 
 
 def _groups(top: Path) -> list[Path]:
     with suppress(OSError):
-        return list(top.glob(f"{_PREFIX}*"))
+        return list(top.glob(f"{PREFIX}*"))
     return []

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from containerlab.errors import ContainerFailed, LabError
-from containerlab.experiments.shares import SHARES, Shares
+from containerlab.experiments.shares import PREFIX, SHARES, Shares, is_stale
 from containerlab.experiments.subjects import counting
 from containerlab.experiments.subjects.docker_api import DockerApi, Stream
 from containerlab.linux.cgroups import hierarchy
@@ -31,7 +32,9 @@ class Docker:
     def __init__(self, engine: Engine, image: str, shares: Shares, scratch: Path, socket: str) -> None:
         self._api = DockerApi(socket)
         about = self._api.call("GET", "/info")
+        self._remove_stale()
         self._image = f"{image}:latest"
+        self._numbers = count()
         self._base: dict[str, Any] = {"CpuShares": SHARES}
         is_sibling = about["CgroupDriver"] == "cgroupfs" and bool(shares.path)
         if is_sibling:
@@ -45,6 +48,12 @@ class Docker:
             "cpu_shares": shares.fact if is_sibling else f"{SHARES}, in the daemon's own group",
             "restarts": "the daemon, after 0.1 s",
         }
+
+    def _remove_stale(self) -> None:
+        """Remove containers of comparisons that were killed: the daemon keeps them for nobody."""
+        for found in self._api.call("GET", "/containers/json", all=1):
+            if any(is_stale(name.removeprefix("/")) for name in found["Names"] or () if PREFIX in name):
+                self._api.call("DELETE", f"/containers/{found['Id']}", force=1)
 
     def _load(self, engine: Engine, scratch: Path) -> None:
         archive = scratch / "docker.tar"
@@ -61,7 +70,9 @@ class Docker:
         if restarts:
             host["RestartPolicy"] = {"Name": "always"}
         wanted = {"Image": self._image, "Cmd": list(words), "HostConfig": host}
-        return Container(self._api, self._api.call("POST", "/containers/create", wanted)["Id"], port)
+        name = f"{PREFIX}{os.getpid()}-{next(self._numbers)}"
+        made = self._api.call("POST", "/containers/create", wanted, name=name)
+        return Container(self._api, made["Id"], port)
 
     def close(self) -> None:
         """Remove the image."""

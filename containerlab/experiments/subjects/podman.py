@@ -9,11 +9,12 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from containerlab.errors import ContainerFailed, LabError, TimedOut, Unsupported
-from containerlab.experiments.shares import SHARES, Shares
+from containerlab.experiments.shares import PREFIX, SHARES, Shares, is_stale
 from containerlab.experiments.subject import PROBE
 from containerlab.experiments.subjects import counting
 from containerlab.experiments.subjects.output import Output
@@ -55,6 +56,8 @@ class Podman:
         if shares.path:
             self._options += ["--cgroup-parent", f"/{shares.path}"]
         self._runtime: Sequence[str] = ()
+        self._numbers = count()
+        self._remove_stale()
         self._image = self._loaded(engine, image, scratch)
         self._runtime = self._tried()
         about = json.loads(self._call("info", "--format", "json"))
@@ -66,6 +69,12 @@ class Podman:
             "cpu_shares": shares.fact,
             "restarts": "conmon calls podman, at once",
         }
+
+    def _remove_stale(self) -> None:
+        """Remove containers of comparisons that were killed."""
+        told = _run([*self._program, "ps", "--all", "--filter", f"name={PREFIX}", "--format", "{{.Names}}"])
+        for name in filter(is_stale, told.split()):
+            _run([*self._program, "rm", "--force", name])
 
     def _loaded(self, engine: Engine, image: str, scratch: Path) -> str:
         archive = scratch / "podman.tar"
@@ -97,6 +106,7 @@ class Podman:
         """Make a container."""
         options = [*self._options, "--network", "host" if port else "none"]
         options += ["--restart", "always"] if restarts else []
+        options += ["--name", f"{PREFIX}{os.getpid()}-{next(self._numbers)}"]
         id_ = self._call("create", *options, self._image, *words).split()[-1]
         return Container([*self._program, *self._runtime], id_, port)
 

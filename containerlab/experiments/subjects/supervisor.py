@@ -160,7 +160,7 @@ class _Supervisor:
                 flags = mounts.FLAGS.get(fstype, 0)
                 syscalls.mount(source, target, "" if flags else fstype, flags, data)
         except OSError as error:
-            return {"error": str(error)}
+            return {"error": str(error.strerror)}
         return {}
 
     def _unmount(self, request: dict[str, Any], fds: list[int]) -> dict[str, Any]:
@@ -168,7 +168,7 @@ class _Supervisor:
             for target in request["targets"]:
                 syscalls.umount2(target)
         except OSError as error:
-            return {"error": str(error)}
+            return {"error": str(error.strerror)}
         return {}
 
     def _start(self, request: dict[str, Any], fds: list[int]) -> None:
