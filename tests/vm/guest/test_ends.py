@@ -39,7 +39,7 @@ def test_a_fork_bomb_can_be_ended(directory: Path, guest_kernel: Kernel) -> None
     with booted(directory, guest_kernel, busybox()) as machine:
         machine.set_up(Setup("lab"))
         machine.started(
-            Program(("sh", "-c", "echo 300 >/proc/sys/kernel/pid_max; f() { f | f & }; f; sleep 9999")),
+            Program(("sh", "-c", "echo 400 >/proc/sys/kernel/pid_max; f() { f | f & }; f; sleep 9999")),
             wire.MAIN,
         )
         _wait_until_full(machine)

@@ -1,7 +1,7 @@
 /* The child's side of EXEC: from fork to execve. */
 #pragma once
 
-#include "pairs.h"
+#include "ends.h"
 
 /* Ours, and the most that a program can give itself; it begins with fewer, since some close all of them. */
 enum { MOST_DESCRIPTORS = 524288, FIRST_DESCRIPTORS = 1024 };
@@ -10,12 +10,6 @@ enum { MOST_DESCRIPTORS = 524288, FIRST_DESCRIPTORS = 1024 };
 struct report {
 	long error;
 	char step[16], text[256];
-};
-
-/* The child's ends, all of them close-on-exec. */
-struct ends {
-	int stdin, stdout, stderr, report;
-	bool is_terminal;
 };
 
 /* Becomes the program. `makes_directory`: its working directory is made when it is missing. */

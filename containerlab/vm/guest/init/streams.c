@@ -94,118 +94,46 @@ static void say_failed(unsigned number, const char *step, const char *on, long e
 	send(FAILED, number, &payload);
 }
 
-/* Opening what a process reads and writes. */
-
-static void close_ends(struct ends *ends)
-{
-	int fds[] = {ends->stdin, ends->stdout, ends->stderr, ends->report};
-
-	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
-}
-
-static long open_pipe(int *reads, int *writes)
-{
-	int fds[2];
-	long result = pipe2(fds, O_CLOEXEC);
-
-	if (result < 0)
-		return result;
-	*reads = fds[0];
-	*writes = fds[1];
-	return 0;
-}
-
-static long open_terminal_ends(struct stream *stream, struct ends *ends, struct pairs pairs)
-{
-	const char *rows = value_of(pairs, "rows"), *columns = value_of(pairs, "columns");
-	long result = open_terminal(&stream->outputs[0].fd, &ends->stdin);
-
-	if (result < 0)
-		return result;
-	if (rows && columns)
-		set_size(ends->stdin, (unsigned short)number_of(rows), (unsigned short)number_of(columns));
-	ends->is_terminal = true;
-	ends->stdout = (int)fcntl(ends->stdin, F_DUPFD_CLOEXEC, 3);
-	ends->stderr = (int)fcntl(ends->stdin, F_DUPFD_CLOEXEC, 3);
-	stream->input.fd = (int)fcntl(stream->outputs[0].fd, F_DUPFD_CLOEXEC, 3);
-	return stream->input.fd < 0 ? stream->input.fd : ends->stderr;
-}
-
-static long open_pipe_ends(struct stream *stream, struct ends *ends, struct pairs pairs)
-{
-	long result = open_pipe(&stream->outputs[0].fd, &ends->stdout);
-
-	if (result >= 0)
-		result = open_pipe(&stream->outputs[1].fd, &ends->stderr);
-	if (result < 0)
-		return result;
-	fcntl(stream->outputs[0].fd, F_SETFL, O_NONBLOCK);
-	fcntl(stream->outputs[1].fd, F_SETFL, O_NONBLOCK);
-	if (!value_of(pairs, "stdin"))
-		return ends->stdin = (int)openat(AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC, 0);
-	result = open_pipe(&ends->stdin, &stream->input.fd);
-	if (result >= 0)
-		fcntl(stream->input.fd, F_SETFL, O_NONBLOCK);
-	return result;
-}
-
-static long open_ends(struct stream *stream, struct ends *ends, struct pairs pairs)
-{
-	const char *terminal = value_of(pairs, "tty");
-	long result = open_pipe(&stream->report, &ends->report);
-
-	if (result < 0)
-		return result;
-	fcntl(stream->report, F_SETFL, O_NONBLOCK);
-	stream->is_terminal = terminal && is_same(terminal, "1");
-	return (stream->is_terminal ? open_terminal_ends : open_pipe_ends)(stream, ends, pairs);
-}
-
 /* Starting. */
 
-static void abandon(struct stream *stream, const char *step, long error)
+/* Takes our ends of a process that has just been forked. */
+static void take(struct stream *stream, const struct ends *ours, int pid)
 {
-	close(stream->report);
-	for (int i = 0; i < 2; i++)
-		if (stream->outputs[i].fd >= 0)
-			close(stream->outputs[i].fd);
-	drop(&stream->input);
-	stream->state = FREE;
-	say_failed(stream->number, step, "", error);
+	stream->state = STARTING;
+	stream->pid = pid;
+	stream->is_terminal = ours->is_terminal;
+	stream->report = ours->report;
+	stream->outputs[0] = (struct output){ours->stdout, STDOUT, 0};
+	stream->outputs[1] = (struct output){ours->stderr, STDERR, 0};
+	stream->input.fd = ours->stdin;
+	watch(outputs_epoll, stream->report, stream, REPORT_ROLE, EPOLLIN);
 }
 
 void start_stream(const struct frame *exec)
 {
 	struct pairs pairs = pairs_of(exec->payload, exec->length);
 	struct stream *stream = free_stream();
-	struct ends ends = {-1, -1, -1, -1, false};
+	struct ends ours, theirs;
 	long result;
 
 	if (!stream || stream_of(exec->stream)) {
 		say_failed(exec->stream, "stream", "", stream ? -EEXIST : -EMFILE);
 		return;
 	}
-	*stream = (struct stream){.state = STARTING,
-				  .number = exec->stream,
-				  .report = -1,
-				  .outputs = {{-1, STDOUT, 0}, {-1, STDERR, 0}},
-				  .input = {.fd = -1},
-				  .oom_kills = oom_kills()};
-	result = open_ends(stream, &ends, pairs);
+	*stream = (struct stream){.number = exec->stream, .oom_kills = oom_kills()};
+	result = open_ends(pairs, &ours, &theirs);
 	if (result >= 0) {
 		result = fork();
 		if (result == 0)
-			become_program(pairs, &ends, exec->stream == MAIN_STREAM);
+			become_program(pairs, &theirs, exec->stream == MAIN_STREAM);
 	}
-	close_ends(&ends);
-	if (result < 0) {
-		abandon(stream, "fork", result);
-		return;
+	close_ends(&theirs);
+	if (result > 0) {
+		take(stream, &ours, (int)result);
+	} else {
+		close_ends(&ours);
+		say_failed(exec->stream, "fork", "", result);
 	}
-	stream->pid = (int)result;
-	watch(outputs_epoll, stream->report, stream, REPORT_ROLE, EPOLLIN);
 }
 
 /* Ending. */
