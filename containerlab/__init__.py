@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from containerlab.build.building import BuildFailed
     from containerlab.build.language.located import DockerfileError
-    from containerlab.default import default_engine, run, start
+    from containerlab.default import compare, default_engine, run, start
     from containerlab.engine.build_result import BuildResult
     from containerlab.engine.builder import Builder
     from containerlab.engine.container import Container
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         Unavailable,
         Unsupported,
     )
+    from containerlab.experiments.comparison import Comparison
     from containerlab.magics import load_ipython_extension, unload_ipython_extension
 
     builder: Builder
@@ -72,7 +73,9 @@ last: Any = None
 _HOME_OF = {
     "BuildFailed": "build.building",
     "BuildResult": "engine.build_result",
+    "Comparison": "experiments.comparison",
     "DockerfileError": "build.language.located",
+    "compare": "default",
     "default_engine": "default",
     "run": "default",
     "start": "default",
@@ -99,6 +102,7 @@ __all__ = [
     "BuildResult",
     "CannotExecute",
     "CommandNotFound",
+    "Comparison",
     "Conflict",
     "Container",
     "ContainerFailed",
@@ -121,6 +125,7 @@ __all__ = [
     "Unsupported",
     "VmResult",
     "builder",
+    "compare",
     "containers",
     "default_engine",
     "images",

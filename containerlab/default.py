@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from containerlab.backends.base import Sink
     from containerlab.engine.container import Container
     from containerlab.engine.result import RunResult
+    from containerlab.experiments.comparison import Comparison
+    from containerlab.options.comparison import CompareOptions
     from containerlab.options.container import RunOptions
 
-__all__ = ["default_engine", "noun", "run", "start"]
+__all__ = ["compare", "default_engine", "noun", "run", "start"]
 
 _lock = threading.Lock()
 _engine: Engine | None = None
@@ -55,6 +57,19 @@ def start(image: str, command: str | Sequence[str] = (), **options: Unpack[RunOp
         print(container.exec(["hostname"]).stdout)
     """
     return default_engine().containers.start(image, command, **options)
+
+
+def compare(image: str, **options: Unpack[CompareOptions]) -> Comparison:
+    """Measure an image as a process, as containers and as virtual machines, and judge six claims by it.
+
+        comparison = lab.compare("lab/base", quick=True)
+        comparison.report("report.html")
+
+    It takes minutes; `quick` a minute or two. What is there to be compared is found out.
+    """
+    from containerlab.experiments.comparing import Compare
+
+    return Compare(default_engine()).compare(image, **options)
 
 
 def noun(name: str) -> Any:

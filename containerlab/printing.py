@@ -44,6 +44,8 @@ def lines(value: Any, face: Face) -> Iterator[str]:
         yield str(value)
     elif isinstance(value, BuildResult):
         yield value.id if face.get("ids") else value.to_text()
+    elif face.get("json") and hasattr(value, "to_json"):
+        yield value.to_json()
     elif hasattr(value, "to_text"):
         yield value.to_text()
     elif value is not None and not isinstance(value, RunResult):

@@ -80,8 +80,8 @@ class Command(NamedTuple):
     """The keyword that takes the text of a notebook's cell; it is not among the options."""
 
     def of(self, engine: Any, name: str = "") -> Callable[..., Any]:
-        """Return what is called: the method of an engine, or another of its noun."""
-        method: Callable[..., Any] = getattr(getattr(engine, self.owner), name or self.method.__name__)
+        """Return what is called: the method on an engine, or another of its noun."""
+        method: Callable[..., Any] = getattr(self._noun(engine), name or self.method.__name__)
         return method
 
     @property
@@ -107,9 +107,14 @@ class Command(NamedTuple):
 
     def sibling(self, name: str) -> Callable[..., Any]:
         """Return another method of the same class."""
-        owner = self.method.__globals__[self.method.__qualname__.split(".")[0]]
-        method: Callable[..., Any] = getattr(owner, name)
+        method: Callable[..., Any] = getattr(self._noun, name)
         return method
+
+    @property
+    def _noun(self) -> type:
+        """The class whose method it is; made with an engine."""
+        noun: type = self.method.__globals__[self.method.__qualname__.split(".")[0]]
+        return noun
 
     def _hint(self, name: str) -> Any:
         """Evaluate one annotation; others may name what is imported for type checkers alone."""
@@ -182,6 +187,7 @@ FACE_FLAGS: dict[str, Flag] = {
 _FACES_OF = {
     **dict.fromkeys(("Audit", "Findings", "Packages", "Table"), tuple(FACE_FLAGS)),
     **dict.fromkeys(("Inspection", "Events", "Facts"), ("format", "json")),
+    "Comparison": ("json",),
 }
 """Which of them go with what a command returns."""
 
@@ -221,8 +227,12 @@ _MODULES = {
     "system": ("containerlab.engine.system",),
     "see": ("containerlab.engine.see",),
     "vm": ("containerlab.engine.vm",),
+    "compare": ("containerlab.experiments.comparing",),
 }
-"""Where the commands are, by their group; those of one word are sought in this order."""
+"""Where the commands are, by their group, as text: some stand on a higher floor.
+
+Those of one word are sought in this order.
+"""
 
 
 def _all_modules() -> tuple[str, ...]:

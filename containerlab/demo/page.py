@@ -53,6 +53,9 @@ def _section(number: int, scene: Scene) -> str:
         parts.append(f"<div class=tables>{scene.table}</div>")
     if scene.series is not None and len(scene.series):
         parts.append(f"<figure>{picture(scene.series, scene.resource)}</figure>")
+    if scene.picture is not None:
+        drawn = inline_svg(scene.picture.figure, scene.picture.words, scene.title)
+        parts.append(f"<figure>{drawn}</figure>")
     return f"<section>{''.join(parts)}</section>"
 
 

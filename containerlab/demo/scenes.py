@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import shlex
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from containerlab import units
 from containerlab.demo.watch import Watched, watch
+from containerlab.errors import LabError, NotFound
 from containerlab.views import html
 
 if TYPE_CHECKING:
     from containerlab.engine.engine import Engine
+    from containerlab.experiments.comparison import Comparison
     from containerlab.metrics.series import Series
+    from containerlab.views.picture import Picture
 
 __all__ = ["IMAGE", "SCENES", "Scene"]
 
@@ -29,6 +32,7 @@ class Scene(NamedTuple):
     short: the same as a line for a terminal.
     command: as it would be typed.
     resource: which picture of the series shows it, or nothing.
+    picture: drawn already, instead of a series.
     table: HTML.
     """
 
@@ -41,6 +45,7 @@ class Scene(NamedTuple):
     output: str = ""
     series: Series | None = None
     resource: str = ""
+    picture: Picture | None = None
     table: str = ""
     notices: tuple[str, ...] = ()
 
@@ -234,4 +239,80 @@ def quick(engine: Engine) -> Scene:
     )
 
 
-SCENES: tuple[Callable[[Engine], Scene], ...] = (alone, throttled, out_of_memory, too_many, quick)
+# --- a machine of its own ----------------------------------------------------------------------------
+
+
+def beside_machines(engine: Engine) -> Scene:
+    """Start the image as a process, a container and a machine; without one show another host's run."""
+    from containerlab.experiments.comparing import Compare
+
+    lacking = _lacks_machines(engine)
+    subjects = ("bare", "containerlab") if lacking else ("bare", "containerlab", "vm")
+    here = Compare(engine).compare(IMAGE, claim=["start"], subject=subjects, tier=_TIERS, quick=True)
+    lacking = lacking or _why_none(here)
+    shown = _recorded() if lacking else here
+    where = f" The picture was measured elsewhere: {shown.machine}." if shown and lacking else ""
+    container = units.format_seconds(_starts(here).get("containerlab", 0.0))
+    return Scene(
+        "The same image, a machine of its own",
+        "A container has the kernel that is there; a virtual machine boots one of its own. Both run the same "
+        f"program from the same files, in turns, and are ready when it has written its first byte.{where}",
+        container,
+        "until a container's program speaks",
+        f"a container speaks after {container}, {lacking or _told(_starts(here))}",
+        f"conlab compare --quick --claim start {IMAGE}",
+        picture=(shown or here).plot("start"),
+        notices=(lacking,) if lacking else (),
+    )
+
+
+_TIERS = ("resume", "microvm")
+
+
+def _lacks_machines(engine: Engine) -> str:
+    """Say what a virtual machine would need; a demo does not download 34 MB unasked."""
+    try:
+        there = len(engine.vm.kernels())
+    except LabError as error:
+        return str(error)
+    return "" if there else "no virtual machine: no kernel for one is here (`conlab vm kernel pull` gets it)"
+
+
+def _why_none(comparison: Comparison) -> str:
+    """Return why no machine was measured; nothing if one was."""
+    if any(row.kind == "vm" and row.value is not None for row in comparison.rows):
+        return ""
+    notes = [row.note for row in comparison.rows if row.kind == "vm" and row.note]
+    return f"no virtual machine: {notes[0] if notes else 'none could be started'}"
+
+
+def _recorded() -> Comparison | None:
+    from containerlab.experiments.comparison import Comparison
+
+    try:
+        return Comparison.recorded()
+    except NotFound:
+        return None
+
+
+def _starts(comparison: Comparison) -> dict[str, float]:
+    from containerlab.experiments.pictures.summaries import of_metric, summaries
+
+    summed = summaries(row for row in comparison.rows if row.claim == "start")
+    return {each.subject: each.median for each in of_metric(summed, "ready_s")}
+
+
+def _told(starts: Mapping[str, float]) -> str:
+    return ", ".join(
+        f"{name} {units.format_seconds(s)}" for name, s in starts.items() if name.startswith("vm ")
+    )
+
+
+SCENES: tuple[Callable[[Engine], Scene], ...] = (
+    alone,
+    throttled,
+    out_of_memory,
+    too_many,
+    quick,
+    beside_machines,
+)

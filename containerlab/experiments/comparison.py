@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from containerlab.errors import CorruptContent, NotFound, of_the_system
 from containerlab.experiments.claims.six import CLAIMS
 from containerlab.experiments.experiment import Verdict
 from containerlab.experiments.frame import from_lines, to_frame, to_lines
+from containerlab.experiments.host import Host
 from containerlab.experiments.pictures.gallery import picture_of_all, picture_of_claim
 from containerlab.experiments.row import Row
 from containerlab.experiments.verdict_table import Judged, VerdictTable
@@ -44,7 +45,7 @@ class Comparison(html.Shown):
     six claims.
     """
 
-    host: Mapping[str, str]
+    host: Host
     rows: Sequence[Row]
     verdicts: Sequence[Verdict]
 
@@ -53,10 +54,18 @@ class Comparison(html.Shown):
         """Return all rows as a tidy pandas frame, one measured number a row."""
         return to_frame(self.rows)
 
+    @property
+    def machine(self) -> str:
+        """Return where it was measured, and when, in a line."""
+        host = self.host
+        qemu = next((f"QEMU {version}" for name, version in host.programs.items() if "qemu" in name), "")
+        machines = f"machines on {host.accelerator}" if host.accelerator else ""
+        return " · ".join(each for each in (host.kernel, host.processor, qemu, machines, host.date) if each)
+
     def table(self) -> VerdictTable:
         """Return the six claims with measured figures, ratio and verdict."""
         judged = [Judged(_told(each.claim), each) for each in self.verdicts]
-        return VerdictTable(judged, self._machine())
+        return VerdictTable(judged, self.machine)
 
     def plot(self, claim: str = "") -> Picture:
         """Draw one claim: start, performance, footprint, recovery, lifecycle or delivery; or all of them.
@@ -64,8 +73,8 @@ class Comparison(html.Shown):
         Raises: InvalidInput for another word; Unsupported without matplotlib.
         """
         if claim:
-            return picture_of_claim(claim, self.rows, self._machine())
-        return picture_of_all(self.rows, self._words(), self._machine())
+            return picture_of_claim(claim, self.rows, self.machine)
+        return picture_of_all(self.rows, self._words(), self.machine)
 
     def _words(self) -> dict[str, str]:
         """Return what is said of each claim as a whole."""
@@ -86,7 +95,9 @@ class Comparison(html.Shown):
             if any(row.claim == name for row in self.rows)
         ]
         data = {_ROWS: to_lines(self.rows), _HOST: _encoded(self.host)}
-        document = report.page("Containers against virtual machines", self.host, self.plot(), chapters, data)
+        document = report.page(
+            "Containers against virtual machines", self.host.facts(), self.plot(), chapters, data
+        )
         return _write(Path(path), document.encode())
 
     def save(self, directory: str | os.PathLike[str]) -> Path:
@@ -104,7 +115,7 @@ class Comparison(html.Shown):
         Raises: NotFound when there is none; CorruptContent when it is not what was written.
         """
         try:
-            host = msgspec.json.decode(_read(directory, _HOST), type=dict[str, str])
+            host = msgspec.json.decode(_read(directory, _HOST), type=Host)
             rows = from_lines(_read(directory, _ROWS))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise NotFound(f"no comparison in {os.fspath(directory)}", "`save` of one writes it") from error
@@ -123,7 +134,7 @@ class Comparison(html.Shown):
         return cls.load(Path(__file__).with_name("recorded"))
 
     @classmethod
-    def of(cls, host: Mapping[str, str], rows: Sequence[Row]) -> Comparison:
+    def of(cls, host: Host, rows: Sequence[Row]) -> Comparison:
         """Judge what was measured."""
         claims = [claim for claim in CLAIMS.values() if any(row.claim == claim.name for row in rows)]
         judged = [claim.judge([row for row in rows if row.claim == claim.name]) for claim in claims]
@@ -143,10 +154,6 @@ class Comparison(html.Shown):
 
     def __repr__(self) -> str:
         return self.to_text()
-
-    def _machine(self) -> str:
-        """Return in a line what a reader must know of the machine."""
-        return " · ".join(value for value in self.host.values() if value)
 
 
 def _told(claim: str) -> str:

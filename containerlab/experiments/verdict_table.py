@@ -80,7 +80,7 @@ class VerdictTable(Table[Judged]):
     def to_text(self, full: bool = False) -> str:
         """Write each claim's figures, and below them what was measured; `full` says it of each tier too."""
         head, *lines = self._beside()
-        texts = [*([self.title] if self.title else []), head]
+        texts = [*_wrapped(self.title, ""), head]
         for number, (row, line) in enumerate(zip(self.rows, lines, strict=True)):
             is_first = number == 0 or self.rows[number - 1].claim != row.claim
             is_last = number + 1 == len(self.rows) or self.rows[number + 1].claim != row.claim

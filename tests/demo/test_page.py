@@ -9,8 +9,10 @@ import pytest
 
 from containerlab.demo.page import page
 from containerlab.demo.scenes import Scene
+from containerlab.experiments.pictures.gallery import picture_of_claim
 from containerlab.metrics.sample import Sample
 from containerlab.metrics.series import Series
+from tests.experiments.made_up import rows
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -79,3 +81,10 @@ def test_pictures_on_one_page_do_not_clip_each_other() -> None:
 def test_what_the_machine_lacks_is_listed() -> None:
     assert "no swap accounting: because" in page({}, ["no swap accounting: because"], [_scene()])
     assert "allows everything" in page({}, [], [_scene()])
+
+
+def test_picture_that_is_drawn_already_belongs_to_the_page() -> None:
+    drawn = picture_of_claim("recovery", rows(rounds=3, claims="recovery"), "a machine")
+    document = page({}, [], [_scene(series=None, picture=drawn)])
+    assert document.count("<svg") == 1
+    assert f'aria-label="{drawn.words}"' in document

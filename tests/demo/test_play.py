@@ -13,7 +13,10 @@ def test_demo_writes_its_page(anyone: User) -> None:
     assert done.returncode == 0, done.stderr
     report = anyone.home / "page" / "report.html"
     assert f"Open {report}" in done.stdout
-    assert report.read_text().count("<svg") == 3
+    text = report.read_text()
+    assert text.count("<svg") == 4
+    assert "no kernel for one is here" in text
+    assert "container speaks after" in done.stdout
     assert anyone.conlab("ps", "--all", "--quiet").stdout == ""
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from containerlab.experiments.comparison import Comparison
 from containerlab.experiments.experiment import Figure, Verdict
+from containerlab.experiments.host import Host
 from tests.experiments.made_up import rows
 
-HOST = {
-    "kernel": "Linux 6.18.0",
-    "cpu": "2 × Made-up CPU",
-    "accelerator": "tcg (QEMU 7.2)",
-    "time": "2026-11-26 12:00",
-}
+HOST = Host(
+    processor="Made-up CPU, 2 processors",
+    memory="16 GiB",
+    kernel="Linux 6.18.0 x86_64",
+    distribution="Made-up 1",
+    cgroup="v2",
+    accelerator="tcg",
+    programs={"qemu-system-x86_64": "7.2.0", "crun": "1.8"},
+    date="2026-11-26 12:00 UTC",
+)
 
 
 def _figure(subject: str, metric: str, median: float) -> Figure:

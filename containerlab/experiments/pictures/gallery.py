@@ -68,7 +68,8 @@ def _told(rows: Sequence[Row], summed: Sequence[Summary]) -> Sequence[str]:
     counts = sorted({len(each.values) for each in summed})
     rounds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
     parts = [f"Medians of {rounds} rounds; thin lines: 95 % interval of the median (bootstrap)."]
-    noisy = sum(row.is_noisy and row.value is not None for row in rows)
+    taken = sum(len(each.values) for each in summed if each.is_noisy)
+    noisy = sum(row.is_noisy and row.value is not None for row in rows) - taken
     kept = sum(each.is_noisy for each in summed)
     if noisy:
         parts.append(f"{units.format_count(noisy, 'value')} of noisy rounds left out.")
