@@ -39,8 +39,14 @@ _REAL = frozenset({"kvm", "hvf", "whpx"})
 
 
 def usable(rows: Iterable[Row], metric: str) -> list[Row]:
-    """Return the rows of a metric that count: measured, while the machine was quiet."""
-    return [row for row in rows if row.metric == metric and row.value is not None and not row.is_noisy]
+    """Return the rows of a metric that count: measured, and while the machine was quiet if that matters."""
+    own = [row for row in rows if row.metric == metric and row.value is not None]
+    return own if _is_size(metric) else [row for row in own if not row.is_noisy]
+
+
+def _is_size(metric: str) -> bool:
+    """Say whether a metric stays what it is however busy the processors are: no time, no rate."""
+    return metric.endswith("_bytes") or metric == "processes"
 
 
 def figure(rows: Iterable[Row], subject: str, metric: str) -> Figure | None:
@@ -128,8 +134,12 @@ def quoted(verdict: Verdict) -> Verdict:
 
 
 def seconds_of(figure: Figure) -> str:
-    """Write a duration with its interval."""
-    return _with_interval(figure, units.format_seconds)
+    """Write a duration with its interval; milliseconds up to a second, since most are shorter."""
+    return _with_interval(figure, _duration)
+
+
+def _duration(duration_s: float) -> str:
+    return f"{duration_s * 1000:.0f} ms" if 0.0095 <= duration_s < 1 else units.format_seconds(duration_s)
 
 
 def bytes_of(figure: Figure) -> str:

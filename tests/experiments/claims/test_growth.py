@@ -75,8 +75,13 @@ def test_what_else_the_next_container_takes_is_told() -> None:
     assert "2 MiB by its cgroup" in Footprint().judge(given)[0].sentence
 
 
-def test_noise_and_failures_are_said() -> None:
-    assert Footprint().judge(noisy(_rows({"containerlab": _MIB})))[0].word == "not measured"
+def test_memory_is_what_it_is_however_busy_the_processors_were() -> None:
+    verdicts = Footprint().judge(noisy(_rows({"containerlab": _MIB, "image": 130 * _MIB})))
+    assert [verdict.word for verdict in verdicts] == ["held", "held"]
+
+
+def test_nothing_measured_and_failures_are_said() -> None:
+    assert Footprint().judge([])[0].word == "not measured"
     given = [*_rows({"containerlab": _MIB}), failed("footprint", "resume", "too little memory")]
     of_all, of_tier = Footprint().judge(given)
     assert of_all.word == "held"
