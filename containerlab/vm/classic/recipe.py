@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from containerlab.vm.classic.base import NAME
 
-__all__ = ["dockerfile"]
+__all__ = ["dockerfile", "name"]
+
+
+def name(image_id: str) -> str:
+    """Return what the image of both is called.
+
+    >>> name("sha256:0123456789abcdef")
+    'lab/classic-of:0123456789ab'
+    """
+    return f"lab/classic-of:{image_id.removeprefix('sha256:')[:12]}"
 
 
 def dockerfile(image: str) -> str:

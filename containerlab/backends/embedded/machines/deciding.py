@@ -21,6 +21,8 @@ from containerlab.store.home import Home
 from containerlab.store.images import Image
 from containerlab.store.workshop import Workshop
 from containerlab.vm import orders
+from containerlab.vm.guest import layout
+from containerlab.vm.guest.setup import Setup
 from containerlab.vm.kernel import cache, kernels
 from containerlab.vm.kernel.kernel import Kernel
 from containerlab.vm.launch import Launch
@@ -42,13 +44,15 @@ _SHARED = "virtiofs"
 class Place(NamedTuple):
     """Where a machine comes to be.
 
-    directory: its own. sources: of each mount, by its target, the directory of the host. say: takes lines
-    that tell what takes time.
+    directory: its own. files: the image that its disk is made of, another than its program's for the classic
+    tier. sources: of each mount, by its target, the directory of the host. say: takes lines that tell what
+    takes time.
     """
 
     home: Home
     workshop: Workshop
     directory: str
+    files: Image
     sources: Mapping[str, str]
     say: Say
 
@@ -78,7 +82,7 @@ def decide(place: Place, record: Machine, image: Image) -> Decision:
     qemu = program.find(cache=place.home.cache)
     kernel = _kernel(place, record)
     notices: list[str] = []
-    root = _root(place, record, image, kernel, notices)
+    root = _root(place, record, kernel, notices)
     verdict = _accelerator(place, record, qemu, kernel)
     shared = tuple(_shares(place, record))
     published = host_ports.chosen(record.publish)
@@ -108,10 +112,10 @@ def _kernel(place: Place, record: Machine) -> Kernel:
     return kernels.find(place.home, wanted or None, say=place.say)
 
 
-def _root(place: Place, record: Machine, image: Image, kernel: Kernel, notices: list[str]) -> Root:
+def _root(place: Place, record: Machine, kernel: Kernel, notices: list[str]) -> Root:
     tier, filesystem = TIERS[record.tier], record.options.get("filesystem", "")
     wishes = roots.Wishes(needs=tuple(_needs(record)), say=notices.append)
-    return roots.prepare(place.home, image, kernel, tier, filesystem, wishes)
+    return roots.prepare(place.home, place.files, kernel, tier, filesystem, wishes)
 
 
 def _needs(record: Machine) -> Iterator[str]:
@@ -149,6 +153,7 @@ def _hardware(record: Machine, qemu: Program, kernel: Kernel, root: Root, verdic
         cpus=record.options.get("cpus", 1),
         network=record.options.get("network", "user"),
         tsc_khz=verdict.tsc_khz,
+        kernel_extra=(f"{layout.SUCCESSOR_WORD}=/sbin/init",) if record.tier == "classic" else (),
     )
 
 
@@ -176,7 +181,7 @@ def _launch(place: Place, record: Machine, image: Image, hardware: Hardware) -> 
         directory=place.directory,
         companions=tuple(_companions(hardware)),
         qemu=(),
-        setup=orders.setup(_hostname(record), _has_network(record), record.mounts).payload(),
+        setup=_setup(record).payload(),
         exec=orders.program(wanted_of(record, image), record.arguments).payload(),
         boot_limit_s=record.options.get("boot_timeout", hardware.tier.boot_limit_s),
         is_foreground=False,
@@ -196,6 +201,12 @@ def _launch(place: Place, record: Machine, image: Image, hardware: Hardware) -> 
         state=str(snapshot.state),
         are_pages_apart=True,
     )
+
+
+def _setup(record: Machine) -> Setup:
+    found = orders.setup(_hostname(record), _has_network(record), record.mounts)
+    # The Debian of a classic machine has brought its card up itself, and given it another name.
+    return found._replace(address="", gateway="") if record.tier == "classic" else found
 
 
 def _hostname(record: Machine) -> str:

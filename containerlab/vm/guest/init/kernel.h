@@ -164,6 +164,11 @@ static inline long nanosleep(const struct __kernel_timespec *duration, struct __
 
 /* Processes. */
 
+static inline long getpid(void)
+{
+	return SYSCALL(getpid, 0, 0, 0, 0, 0, 0);
+}
+
 static inline long fork(void)
 {
 	return SYSCALL(clone, SIGCHLD, 0, 0, 0, 0, 0);

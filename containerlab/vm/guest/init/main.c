@@ -187,16 +187,24 @@ static void open_loop(void)
 	watch(EPOLL_CTL_ADD, outputs, OUTPUTS_ROLE, EPOLLIN);
 }
 
+static void become_first(void)
+{
+	mount_kernel_views();
+	load_modules();
+	enter_root();
+	mount_for_programs();
+}
+
 __attribute__((noreturn, used)) void start(void)
 {
 	int port;
 
 	umask(0);
 	raise_limits();
-	mount_kernel_views();
-	load_modules();
-	enter_root();
-	mount_for_programs();
+	if (getpid() == 1)
+		become_first();
+	else
+		enter_image();
 	open_loop();
 	port = open_port();
 	watch(EPOLL_CTL_ADD, port, PORT_ROLE, EPOLLIN);

@@ -106,12 +106,53 @@ static void switch_to(const char *root)
 	chdir("/");
 }
 
+/* What the kernel shows is there, and whoever is told to take over finds us at /run/conlab/init. */
+static void keep_ourselves(void)
+{
+	static char piece[1 << 16];
+	long from = openat(AT_FDCWD, "/proc/self/exe", O_RDONLY | O_CLOEXEC, 0), to, length;
+
+	mount_at("tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=755");
+	mkdirat(AT_FDCWD, "/run/conlab", 0755);
+	to = openat(AT_FDCWD, "/run/conlab/init", O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+	while ((length = read((int)from, piece, sizeof piece)) > 0)
+		write((int)to, piece, (size_t)length);
+	close((int)from);
+	close((int)to);
+}
+
+/* A system with a first process of its own goes on; it starts us again, as a service. */
+static void hand_over(const char *program)
+{
+	char *const arguments[] = {(char *)program, NULL};
+	char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TERM=linux", NULL};
+
+	keep_ourselves();
+	give_up("starting", program, execve(program, arguments, environment));
+}
+
+void enter_image(void)
+{
+	for (size_t i = 0; i < sizeof kernel_views / sizeof *kernel_views; i++) {
+		TEXT(target, 64);
+
+		add(&target, "/srv/image");
+		add(&target, kernel_views[i]);
+		mkdirat(AT_FDCWD, ended(&target), 0755);
+		mount(kernel_views[i], target.bytes, NULL, MS_BIND | MS_REC, NULL);
+	}
+	chdir("/srv/image");
+	chroot(".");
+	mkdirat(AT_FDCWD, "/tmp", 01777);
+}
+
 void enter_root(void)
 {
 	char line[4096];
 	TEXT(device, 256);
 	TEXT(type, 64);
 	TEXT(nothing, 64);
+	TEXT(successor, 256);
 
 	if (read_file("/proc/cmdline", line, sizeof line) < 0)
 		line[0] = '\0';
@@ -131,6 +172,8 @@ void enter_root(void)
 		mount_disk(device.bytes, ended(&type), "/root", 0);
 	}
 	switch_to("/root");
+	if (has_word(line, "conlab.init", &successor))
+		hand_over(ended(&successor));
 }
 
 void mount_for_programs(void)
