@@ -6,12 +6,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from containerlab.store import tar_write as tar
 from containerlab.store.images import Images
 from containerlab.vm.rootfs.ext4.write import write
 from containerlab.vm.rootfs.source import Source
-from tests.store.tars import archive, device, entry, link
+from tests.store.tars import archive, device, entry, link, pax
 from tests.store.test_flatten import stored
 
 pytestmark = [pytest.mark.system("e2fsprogs"), pytest.mark.slow]
@@ -109,3 +111,46 @@ def test_the_guest_gets_the_room_that_it_is_promised(images: Images, tmp_path: P
     free = next(line for line in asked(path, "stats").splitlines() if line.startswith("Free blocks"))
     assert int(free.split()[-1]) * 4096 >= 1 << 30
     assert path.stat().st_blocks * 512 < 1 << 20
+
+
+def test_sparse_files_stay_sparse(images: Images, tmp_path: Path) -> None:
+    size, pieces = 300 << 20, [(n * (1 << 20), 10) for n in range(200)]
+    text = ",".join(f"{at},{length}" for at, length in pieces) + f",{size},0"
+    records = {"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.name": "sparse"}
+    records |= {"GNU.sparse.map": text, "GNU.sparse.size": str(size)}
+    layer = archive(pax(records) + entry("stored", content=b"0123456789" * 200))
+    path = made(images, tmp_path / "disk", layer)
+    check(path)
+    whole = asked(path, "cat /sparse")
+    assert len(whole) == size
+    assert [whole[at : at + 12] for at, _ in pieces] == ["0123456789\0\0"] * len(pieces)
+    assert path.stat().st_blocks * 512 < 4 << 20
+
+
+def test_any_tree_is_sound(images: Images, tmp_path: Path) -> None:
+    @settings(max_examples=40, deadline=None)
+    @given(st.lists(st.one_of(_FILES, _LINKS, _DEVICES), max_size=12))
+    def any_tree(entries: list[bytes]) -> None:
+        path = tmp_path / "disk"
+        check(made(images, path, archive(*entries), free_bytes=0))
+
+    any_tree()
+
+
+_NAMES = st.text("abé", min_size=1, max_size=3).map(lambda name: f"d/{name}")
+_IDS = st.integers(0, 0xFFFFFFFE)
+_XATTRS = st.dictionaries(
+    st.text("ab", min_size=1, max_size=40).map("user.{}".format), st.binary(max_size=300), max_size=4
+)
+_FILES = st.builds(
+    lambda name, content, uid, mtime, xattrs: entry(
+        name, content=content, uid=uid, mtime=mtime, xattrs=xattrs
+    ),
+    _NAMES,
+    st.integers(0, 20000).map(bytes),
+    _IDS,
+    st.integers(0, (1 << 34) - 1),
+    _XATTRS,
+)
+_LINKS = st.builds(link, _NAMES, st.text("ab/", min_size=1, max_size=200))
+_DEVICES = st.builds(device, _NAMES, st.integers(1, 0xFFF), st.integers(0, 0xFFFFF))
