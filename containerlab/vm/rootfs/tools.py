@@ -30,7 +30,7 @@ def write_squashfs(fd: int, source: Source, free_bytes: int) -> None:
     words = [
         program,
         "-comp",
-        "zstd",
+        "lz4",
         "-mkfs-time",
         "0",
         "-no-progress",
