@@ -32,14 +32,18 @@ def start(workshop: Workshop, launch: Launch) -> Connection:
     """Start a machine's monitor, and be its first client, attached to the image's program.
 
     The monitor ends the machine when this connection ends, if `launch.is_foreground` and DETACH was not said.
-    The directory must be there, and its lock free. Raises: Unavailable.
+    The directory must be there, and its lock free. Raises: Unavailable; InvalidInput for a command and an
+    environment that are too long.
     """
+    told = marshal.dumps(tuple(launch))
+    if len(told) > wire.MOST_BYTES:
+        raise errors.InvalidInput("the program's arguments and environment are longer than 1 MB together")
     ours, theirs = socket.socketpair()
     try:
         with theirs:
             worker = workshop.start("containerlab.vm.monitor", [], {"stdin": theirs.fileno()})
         worker.let_go()
-        ours.sendall(wire.frame(control.LAUNCH, marshal.dumps(tuple(launch))))
+        ours.sendall(wire.frame(control.LAUNCH, told))
     except OSError as error:
         ours.close()
         raise errors.Unavailable(f"cannot start a monitor: {error.strerror}", "try again") from error

@@ -76,6 +76,8 @@ class Monitor:
         self.launch = launch
         self.loop = Loop()
         self.lock = locks.hold(f"{launch.directory}/lock")
+        if self.lock < 0:
+            raise FileExistsError("another monitor has this machine")
         self.journal = Journal(launch.directory, launch.begun_at)
         self.log = LogWriter(launch.directory, launch.log_most_bytes, launch.log_most_files)
         self.clients = Clients(self.loop, launch.directory, self._take_from_client, self._lose_client)
@@ -454,6 +456,5 @@ class Monitor:
             self.clients.tell_attached(wire.FAILED, wire.pairs(self.ending.failure.items()), wire.MAIN)
         if self.launch.remove:
             remove_tree(directory)
-        if self.lock >= 0:
-            os.close(self.lock)
+        os.close(self.lock)
         self.clients.say_goodbye(self.journal.as_bytes(), _GOODBYE_LIMIT_S)

@@ -101,6 +101,21 @@ def test_a_program_that_is_not_there_is_said(bench: Bench) -> None:
     assert not found.state["started_at"]
 
 
+def test_arguments_that_no_frame_holds_are_refused(bench: Bench) -> None:
+    with pytest.raises(errors.InvalidInput, match="longer than 1 MB"):
+        bench.start(bench.quick("echo", "x" * (1 << 20)))
+
+
+def test_a_machine_has_one_monitor(bench: Bench) -> None:
+    launch = bench.quick("sleep", "1000")
+    with running(bench, launch) as found:
+        with bench.start(launch) as second:
+            assert second.wait() == {}
+        assert found.ask(wire.PING, b"x") == b"x"
+        found.send(control.KILL)
+        found.wait()
+
+
 # --- others at the machine ----------------------------------------------------------------------
 
 
