@@ -20,6 +20,8 @@ from containerlab.linux.cgroups.resources import Resources
 __all__ = ["PREFIX", "SHARES", "Shares", "is_stale", "remove"]
 
 SHARES = 1024
+_OF_ALL = 8 * SHARES
+"""Of the group that all are in, so that what else the machine does disturbs whoever acts a little less."""
 PREFIX = "conlab-compare-"
 """Of names that a comparison gives; the process follows that gives them."""
 
@@ -37,16 +39,15 @@ class Shares:
         self.path = f"{PREFIX}{os.getpid()}-{secrets.token_hex(3)}"
         self.fact = f"{SHARES}, a group beside those of the other subjects"
         # Engines remove groups above their own when these are empty: this one never is.
-        self._held = self._made("hold")
-        if self._held is None:
+        if self._made("", _OF_ALL) is None or self._made("/hold") is None:
             self.path, self.fact = "", f"of its own session: {self._hierarchy.why_not('cpu')}"
 
     def group(self, name: str) -> Plan | None:
         """Make a group for one instance and return it, None where none may be made; `remove` it after."""
-        return self._made(name) if self.path else None
+        return self._made(f"/{name}") if self.path else None
 
-    def _made(self, name: str) -> Plan | None:
-        plan = self._hierarchy.group(f"{self.path}/{name}").plan(Resources(cpu_shares=SHARES))
+    def _made(self, name: str, shares: int = SHARES) -> Plan | None:
+        plan = self._hierarchy.group(f"{self.path}{name}").plan(Resources(cpu_shares=shares))
         if "cpu" not in dict(plan.directories):
             return None
         try:

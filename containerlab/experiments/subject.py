@@ -60,7 +60,7 @@ class Subject(Protocol):
 
     name: as legends show it: "bare process", "containerlab", "docker", "vm microvm (tcg)". kind: process,
     container or vm. tier: of a vm, else empty. facts: columns of every row: engine, version, accelerator,
-    guest_kernel, filesystem, network, cpu_shares, restarts.
+    guest_kernel, filesystem, network, seccomp, cpu_shares, restarts.
     """
 
     name: str

@@ -38,6 +38,7 @@ class Bare:
             "version": os.uname().release,
             "network": "the host's",
             "filesystem": "the host's",
+            "seccomp": "none",
             "cpu_shares": shares.fact,
             "restarts": RESTARTS,
         }

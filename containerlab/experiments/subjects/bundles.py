@@ -60,6 +60,7 @@ class Bundles:
             "version": _version(self._program),
             "network": "none; the host's where there is a port",
             "filesystem": "overlay",
+            "seccomp": "none",
             "cpu_shares": shares.fact,
             "restarts": RESTARTS,
         }

@@ -45,6 +45,7 @@ class Docker:
             "version": about["ServerVersion"],
             "network": "none; the host's where there is a port",
             "filesystem": about["Driver"],
+            "seccomp": "the usual filter",
             "cpu_shares": shares.fact if is_sibling else f"{SHARES}, in the daemon's own group",
             "restarts": "the daemon, after 0.1 s",
         }

@@ -69,6 +69,7 @@ class Tiered:
             "guest_processors": str(info.cpus),
             "filesystem": info.detail["filesystem"],
             "network": "none; QEMU's user network where there is a port",
+            "seccomp": "none, the guest's kernel is its own",
             "cpu_shares": shares.fact,
             "restarts": "its monitor, after 0.1 s",
         }

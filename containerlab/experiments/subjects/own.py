@@ -39,6 +39,7 @@ class Own:
             "version": version("containerlab"),
             "network": "none; the host's where there is a port",
             "filesystem": "overlay",
+            "seccomp": "the usual filter",
             "cpu_shares": shares.fact,
             "restarts": _RESTARTS,
         }

@@ -66,6 +66,7 @@ class Podman:
             "version": about["version"]["Version"],
             "network": "none; the host's where there is a port",
             "filesystem": about["store"]["graphDriverName"],
+            "seccomp": "the usual filter",
             "cpu_shares": shares.fact,
             "restarts": "conmon calls podman, at once",
         }

@@ -162,5 +162,6 @@ def test_all_are_siblings_of_the_same_weight(subject: Subject) -> None:
 
 
 def test_facts_are_those_of_every_row(subject: Subject) -> None:
-    assert {"engine", "version", "network", "filesystem", "cpu_shares", "restarts"} <= set(subject.facts)
+    known = {"engine", "version", "network", "filesystem", "seccomp", "cpu_shares", "restarts"}
+    assert known <= set(subject.facts)
     assert subject.kind in ("process", "container", "vm")
