@@ -136,6 +136,12 @@ class Machines(Protocol):
     def explain(self, image: str, command: Sequence[str], options: VmRunOptions) -> list[StepInfo]:
         """Return the steps of a start, QEMU's command line among them."""
 
+    def snapshot_sizes(self) -> list[int]:
+        """Return the bytes of each snapshot that machines of the resume tier are restored from."""
+
+    def drop_snapshots(self) -> int:
+        """Remove them; return the bytes freed. They are made again when they are needed."""
+
     def kernels(self) -> list[KernelInfo]: ...
     def pull_kernel(self, suite: str = "", say: Say = ...) -> KernelInfo:
         """Get Debian's newest kernel into the cache, of a release of Debian if one is named."""

@@ -26,6 +26,7 @@ def question(call: Call) -> str:
 
 _TOLD: dict[tuple[str, ...], tuple[str, ...]] = {
     ("container", "prune"): ("all stopped containers", ""),
+    ("vm", "prune"): ("all machines that do not run", ""),
     ("image", "prune"): ("all images without a name", "all images that no container uses"),
     ("builder", "prune"): ("the build cache that no image needs", "all build cache, cache mounts too"),
     ("volume", "prune"): (
@@ -33,8 +34,8 @@ _TOLD: dict[tuple[str, ...], tuple[str, ...]] = {
         "all volumes that no container has",
     ),
     ("system", "prune"): (
-        "all stopped containers, all images without a name and unused build cache",
-        "all stopped containers, all images that no container uses and all build cache",
+        "all stopped containers and machines, all images without a name and unused build cache",
+        "all stopped containers and machines, all images that nothing uses and all build cache",
         " and all anonymous volumes that no container has",
     ),
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from containerlab import units
 from containerlab.backends import base, optional
 from containerlab.backends.base import ContainerInfo, DiskSize, ImageInfo, RootInfo, VolumeInfo
+from containerlab.backends.machine import Virtual
 from containerlab.engine.columns import BUILD_CACHE
 from containerlab.views import html
 from containerlab.views.table import Column, Table
@@ -66,12 +67,15 @@ def summary(backend: base.Backend) -> Table[Space]:
     found = _Found.of(backend)
     kinds = [_images(backend, found), _containers(found), _volumes(found.volumes)]
     machine_roots = [_machine_roots(found.machine_roots)] if found.machine_roots else []
-    return Table([*kinds, _build_cache(found.build_cache), *machine_roots], _SPACE)
+    machines = _machines(backend) if isinstance(backend, Virtual) else []
+    return Table([*kinds, _build_cache(found.build_cache), *machines, *machine_roots], _SPACE)
 
 
 def _images(backend: base.Backend, found: _Found) -> Space:
     """Layers that several images have count once, and are free when none of them is used."""
     used = {info.image_id for info in found.containers}
+    if isinstance(backend, Virtual):
+        used |= {info.image_id for info in backend.machines.list()}
     busy = [info for info in found.images if info.id in used]
     all_bytes, busy_bytes = (_together(backend, infos) for infos in (found.images, busy))
     return Space("Images", len(found.images), len(busy), all_bytes, all_bytes - busy_bytes)
@@ -102,6 +106,22 @@ def _build_cache(entries: Sequence[CacheEntry]) -> Space:
     idle_bytes = sum(entry.size_bytes for entry in entries if not entry.is_shared)
     shared = sum(entry.is_shared for entry in entries)
     return Space("Build Cache", len(entries), shared, sum(entry.size_bytes for entry in entries), idle_bytes)
+
+
+def _machines(backend: Virtual) -> list[Space]:
+    """Return machines, and what those of the resume tier come from, where there are any."""
+    found = []
+    if infos := backend.machines.list():
+        sizes = [backend.machines.disk_bytes(info.id) for info in infos]
+        busy = [info.status in _RUNNING for info in infos]
+        idle_bytes = sum(size for size, is_busy in zip(sizes, busy, strict=True) if not is_busy)
+        found.append(Space("Virtual Machines", len(infos), sum(busy), sum(sizes), idle_bytes))
+    if kept := backend.machines.snapshot_sizes():
+        found.append(Space("Machine Snapshots", len(kept), 0, sum(kept), sum(kept)))
+    return found
+
+
+_RUNNING = ("running", "paused", "restarting")
 
 
 def _machine_roots(infos: Sequence[RootInfo]) -> Space:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 from containerlab import units
 from containerlab.backends import base, optional
 from containerlab.backends.base import Event, Facility
+from containerlab.backends.machine import Machines, Virtual
 from containerlab.commands.table import Argument, Instead, command
 from containerlab.engine import columns, filters, pruning, space
 from containerlab.engine.inspection import Inspection
@@ -151,7 +152,7 @@ class System:
 
     @command("system prune")
     def prune(self, **options: Unpack[verbs.SystemPruneOptions]) -> base.Pruned:
-        """Remove containers that do not run, images without a name, build cache; --all, --volumes: more."""
+        """Remove what does not run, images without a name, build cache; --all, --volumes: more."""
         given = normalise(verbs.SystemPruneOptions, options)
         with_volumes = given.pop("volumes", False)
         parts = [
@@ -159,15 +160,25 @@ class System:
             self._engine.images.prune(**given),
             self._engine.builder.prune(all=bool(given.get("all"))),
         ]
+        if isinstance(self._engine.backend, Virtual):
+            parts += self._prune_machines(given, self._engine.backend.machines)
         if isinstance(backend := self._engine.backend, optional.RootKeeper):
             parts.append(backend.prune_machine_roots())
         if with_volumes:
             parts.append(self._engine.volumes.prune(**given))
         return pruning.total(parts)
 
+    def _prune_machines(self, given: Mapping[str, Any], machines: Machines) -> list[base.Pruned]:
+        """Remove what does not run, and what machines are restored from, which can be made again."""
+        removed = self._engine.vm.prune(**{key: value for key, value in given.items() if key != "all"})
+        count = len(machines.snapshot_sizes())
+        freed_bytes = machines.drop_snapshots() if count else 0
+        told = (f"snapshots that machines are restored from: {count}",) if count else ()
+        return [removed, base.Pruned(removed=told, freed_bytes=freed_bytes)]
+
     @command("system events", "events")
     def events(self, **options: Unpack[verbs.EventOptions]) -> Events:
-        """Show what happened to containers, images and volumes; goes on with --follow."""
+        """Show what happened to containers, machines, images and volumes; goes on with --follow."""
         given = normalise(verbs.EventOptions, options)
         fits = filters.events({"filter": given.pop("filter", ())})
         fitting = (event for event in self._engine.backend.events(**given) if fits(event))

@@ -280,3 +280,15 @@ def test_the_steps_of_a_start_are_told(vm: Vm) -> None:
     assert "qemu-system-" in told
     assert "EXEC arg=true" in told
     assert len(vm.list(all=True)) == before
+
+
+def test_what_machines_take_is_shown_and_pruned(engine: Engine, vm: Vm) -> None:
+    with vm.start(IMAGE, ["sleep", "1000"], tier="resume") as machine:
+        vm.create(IMAGE, name="idle", tier="resume")
+        rows = {row["kind"]: row for row in engine.system.df().to_records()}
+        assert rows["Virtual Machines"]["total"] == rows["Virtual Machines"]["active"] + 1
+        assert rows["Machine Snapshots"]["size_bytes"] > 1 << 20
+        engine.system.prune()
+        assert "idle" not in [each.name for each in vm.list(all=True)]
+        assert "Machine Snapshots" not in {row["kind"] for row in engine.system.df().to_records()}
+        assert machine.exec(["echo", "still here"]).stdout == "still here\n"

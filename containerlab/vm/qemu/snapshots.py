@@ -22,7 +22,7 @@ from containerlab.vm.launch import Launch
 from containerlab.vm.qemu import plan
 from containerlab.vm.qemu.plan import Machine
 
-__all__ = ["Snapshot", "find", "key", "remove", "restored", "take"]
+__all__ = ["Snapshot", "find", "key", "remove", "restored", "sizes", "take"]
 
 _FOLDER, _MEMORY, _STATE = "snapshots", "memory", "state"
 
@@ -141,6 +141,13 @@ def _boot(workshop: Workshop, machine: Machine, made: Path, directory: Path) -> 
     if failure := state.get("error", "the monitor was killed"):
         console = state.get("console", "")
         raise errors.Unavailable(f"cannot make a snapshot: {failure}", console or state.get("hint", ""))
+
+
+def sizes(home: Home) -> list[int]:
+    """Return the bytes on disk of each snapshot that is kept."""
+    folder = home.cache / _FOLDER
+    places = list(folder.iterdir()) if folder.is_dir() else []
+    return [sum(path.stat().st_blocks * 512 for path in place.iterdir()) for place in places]
 
 
 def remove(home: Home) -> int:

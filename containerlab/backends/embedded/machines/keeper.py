@@ -32,6 +32,7 @@ from containerlab.vm import control, orders
 from containerlab.vm.guest import wire
 from containerlab.vm.kernel import debian, kernels
 from containerlab.vm.launch import Launch
+from containerlab.vm.qemu import snapshots
 from containerlab.vm.records import Machine, MachineState
 from containerlab.vm.tiers import DEFAULT
 
@@ -250,6 +251,14 @@ class Keeper(StateVerbs, LookingVerbs):
         record = self._draft(image, found, command, dict(options), ephemeral=False)
         decision = self._decide(record, found, _silent)
         return explaining.steps(record, decision, self._home)
+
+    def snapshot_sizes(self) -> builtins.list[int]:
+        """Return the bytes of each snapshot of the resume tier."""
+        return snapshots.sizes(self._home)
+
+    def drop_snapshots(self) -> int:
+        """Remove the snapshots of the resume tier; return the bytes freed."""
+        return snapshots.remove(self._home)
 
     def kernels(self) -> builtins.list[KernelInfo]:
         """Return the guest kernels that are in the cache."""
