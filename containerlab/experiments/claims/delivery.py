@@ -84,7 +84,7 @@ def _layers(way: _Way, depot: Depot) -> Iterator[Measurement]:
 
 def _measurements(delivered: Delivered) -> Iterator[Measurement]:
     yield Measurement("moved_bytes", delivered.moved_bytes)
-    yield Measurement("delivery_s", delivered.delivery_s)
+    yield Measurement("deliver_s", delivered.deliver_s)
 
 
 def _whole(way: _Way, depot: Depot) -> Iterator[Measurement]:

@@ -20,10 +20,10 @@ __all__ = ["Delivered", "Depot"]
 
 
 class Delivered(NamedTuple):
-    """moved_bytes: over the wire, both ways. delivery_s: until it can be used at the receiver."""
+    """moved_bytes: over the wire, both ways. deliver_s: until it can be used at the receiver."""
 
     moved_bytes: int
-    delivery_s: float
+    deliver_s: float
 
 
 class Depot:

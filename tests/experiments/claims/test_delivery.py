@@ -80,7 +80,7 @@ def test_only_disks_that_nothing_here_makes_are_left_out(rows: list[Row]) -> Non
 def test_every_way_delivers(rows: list[Row], moved: Mapping[str, float]) -> None:
     assert set(moved) == {row.subject for row in rows if not row.note}
     assert all(moved.values())
-    assert all(row.value for row in rows if row.metric == "delivery_s")
+    assert all(row.value for row in rows if row.metric == "deliver_s")
 
 
 def test_layers_move_only_the_layer_that_changed(rows: list[Row], moved: Mapping[str, float]) -> None:
