@@ -72,19 +72,17 @@ class Compare:
     @contextmanager
     def _ground(self, image: str, given: Mapping[str, Any]) -> Iterator[Ground]:
         """Put the probe into the image, and make what subjects stand on; it is removed afterwards."""
-        import tempfile
-        from pathlib import Path
-
+        from containerlab.experiments import scratch
         from containerlab.experiments.probe import probe
         from containerlab.experiments.shares import Shares
         from containerlab.experiments.subjects.present import Ground
 
         shares = Shares()
         try:
-            with tempfile.TemporaryDirectory(prefix="conlab-compare-") as scratch:
+            with scratch.directory(self._engine.home) as place:
                 with_probe = probe.image(self._engine, image)
                 try:
-                    yield Ground(self._engine, with_probe, shares, Path(scratch), given.get("memory", 0))
+                    yield Ground(self._engine, with_probe, shares, place, given.get("memory", 0))
                 finally:
                     with suppress(LabError):  # another comparison uses it
                         self._engine.images.remove(with_probe)
