@@ -65,7 +65,7 @@ class Compare:
         makers = chosen(given.get("subject", ()), given.get("tier", ()), is_quick=is_quick)
         with self._ground(image, given) as ground, present(ground, makers) as there:
             stage = Stage(self._engine, ground.image, there.subjects, ground.scratch, is_quick)
-            settings = Settings(given.get("rounds", 0), given.get("seed", 0), own_usec=ground.shares.cpu_usec)
+            settings = Settings(given.get("rounds", 0), given.get("seed", 0), own=ground.shares.used)
             with self._shown() as progress:
                 return [*_absent(there.absent, claims), *measure(claims, stage, settings, progress)]
 

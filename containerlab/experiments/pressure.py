@@ -10,7 +10,7 @@ import re
 import time
 from typing import NamedTuple
 
-__all__ = ["RULE", "Glance", "Noise", "glance", "idle_window", "noise"]
+__all__ = ["RULE", "Glance", "Noise", "Own", "glance", "idle_window", "noise"]
 
 _WINDOW_S = 0.05
 _MOST_WAITING_PCT = 20.0
@@ -18,10 +18,20 @@ _MOST_OF_OTHERS = 0.25
 _SHORTEST_S = 0.2
 """The kernel counts busy time in ticks of 10 ms: in less of it, a share says little."""
 RULE = (
-    f"noisy: in the {_WINDOW_S * 1000:g} ms before it, in which nothing of ours ran, something waited for a "
-    f"processor for more than {_MOST_WAITING_PCT:g} % of the time; or others took more than "
-    f"{_MOST_OF_OTHERS:.0%} of all processors while it ran"
+    f"noisy: what is compared waited for a processor for more than {_MOST_WAITING_PCT:g} % of the round while "
+    f"others were busy: in the {_WINDOW_S * 1000:g} ms before it, in which nothing of ours ran, somebody "
+    f"waited as long, or others took more than {_MOST_OF_OTHERS:.0%} of all processors meanwhile"
 )
+
+
+class Own(NamedTuple):
+    """What is compared used so far, and how long some of it waited for a processor; None: nobody counts."""
+
+    cpu_usec: int = 0
+    waited_usec: int | None = None
+
+
+_NOTHING = Own()
 
 
 class Glance(NamedTuple):
@@ -34,6 +44,8 @@ class Glance(NamedTuple):
     """Of all processors together."""
     own_s: float
     """Of that, what the comparison itself used."""
+    own_waited_s: float | None = None
+    """Time in which something of the comparison waited, where that is counted."""
 
 
 class Noise(NamedTuple):
@@ -45,11 +57,19 @@ class Noise(NamedTuple):
     is_noisy: bool
 
 
-def glance(own_usec: int = 0) -> Glance:
-    """Look now. own_usec: processor time of the groups of what is compared."""
+def glance(own: Own = _NOTHING) -> Glance:
+    """Look now. own: what the groups of the comparison have counted; this process is added."""
     spent = os.times()
-    own_s = own_usec / 1e6 + spent.user + spent.system + spent.children_user + spent.children_system
-    return Glance(time.monotonic(), waited_s(_text("/proc/pressure/cpu")), busy_s(_text("/proc/stat")), own_s)
+    own_s = own.cpu_usec / 1e6 + spent.user + spent.system + spent.children_user + spent.children_system
+    own_waited_s = None if own.waited_usec is None else own.waited_usec / 1e6 + _delayed_s()
+    at = time.monotonic()
+    return Glance(at, waited_s(_text("/proc/pressure/cpu")), busy_s(_text("/proc/stat")), own_s, own_waited_s)
+
+
+def _delayed_s() -> float:
+    """Return how long this thread has waited. Source: Documentation/scheduler/sched-stats.rst."""
+    fields = _text("/proc/thread-self/schedstat").split()
+    return int(fields[1]) / 1e9 if len(fields) > 1 else 0.0
 
 
 def idle_window() -> float:
@@ -60,12 +80,18 @@ def idle_window() -> float:
 
 
 def noise(before_pct: float, start: Glance, end: Glance) -> Noise:
-    """Judge a round by `RULE`."""
+    """Judge a round by `RULE`; where nobody counts how long we waited, by the others alone."""
     wall_s = end.at - start.at
     others_s = (end.busy_s - start.busy_s) - (end.own_s - start.own_s)
     share = others_s / (wall_s * (os.cpu_count() or 1)) if wall_s >= _SHORTEST_S else 0.0
-    is_noisy = before_pct > _MOST_WAITING_PCT or share > _MOST_OF_OTHERS
-    return Noise(before_pct, waiting_pct(start, end), is_noisy)
+    are_busy = before_pct > _MOST_WAITING_PCT or share > _MOST_OF_OTHERS
+    return Noise(before_pct, waiting_pct(start, end), are_busy and _is_delayed(start, end))
+
+
+def _is_delayed(start: Glance, end: Glance) -> bool:
+    if start.own_waited_s is None or end.own_waited_s is None:
+        return True
+    return 100 * (end.own_waited_s - start.own_waited_s) > _MOST_WAITING_PCT * (end.at - start.at)
 
 
 def waiting_pct(start: Glance, end: Glance) -> float:

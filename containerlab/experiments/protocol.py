@@ -30,13 +30,13 @@ _MOST_VAIN = 3
 class Settings(NamedTuple):
     """rounds: instead of what experiments want, 0 for that. seed: the same one draws the same orders.
 
-    limit_s: when it is over no act is begun any more. own_usec: processor time of what is compared, so far.
+    limit_s: when it is over no act is begun any more. own: what is compared used and waited, so far.
     """
 
     rounds: int = 0
     seed: int = 0
     limit_s: float = 3600.0
-    own_usec: Callable[[], int] = lambda: 0
+    own: Callable[[], pressure.Own] = pressure.Own
 
 
 class Turn(NamedTuple):
@@ -164,11 +164,11 @@ class _Rounds:
 
     def _watched(self, contestant: Contestant, round: int) -> list[Row]:
         """Let one act, and stamp what it gave with how busy the machine was."""
-        own_usec = self._settings.own_usec
+        own = self._settings.own
         before_pct, load, at = pressure.idle_window(), os.getloadavg()[0], time.time()
-        start = pressure.glance(own_usec())
+        start = pressure.glance(own())
         given = list(contestant.act())
-        noise = pressure.noise(before_pct, start, pressure.glance(own_usec()))
+        noise = pressure.noise(before_pct, start, pressure.glance(own()))
         return [
             self._row(
                 contestant,

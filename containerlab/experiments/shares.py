@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from containerlab.errors import LabError
+from containerlab.experiments.pressure import Own
 from containerlab.linux.cgroups import control, counters, hierarchy
 from containerlab.linux.cgroups.plan import Plan
 from containerlab.linux.cgroups.resources import Resources
@@ -56,13 +57,15 @@ class Shares:
             return None
         return plan
 
-    def cpu_usec(self) -> int:
-        """Return the processor time of all that was ever in the groups; 0 where nobody counts it."""
+    def used(self) -> Own:
+        """Return the processor time of all that was ever in the groups, and how long some of it waited."""
         if not self.path:
-            return 0
+            return Own()
         plan = self._hierarchy.group(self.path).plan(Resources())
-        with counters.Reader(plan, frozenset(("cpu.stat", "cpuacct.usage"))) as reader:
-            return reader.read().cpu_usec or 0
+        with counters.Reader(plan, frozenset(("cpu.stat", "cpuacct.usage", "cpu.pressure"))) as reader:
+            found = reader.read()
+        waited = found.pressure_cpu
+        return Own(found.cpu_usec or 0, waited.some_total_usec if waited else None)
 
     def close(self) -> None:
         """Kill what is still in the groups, and remove them."""

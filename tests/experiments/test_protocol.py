@@ -183,15 +183,29 @@ def test_noisy_acts_are_kept_and_repeated_while_that_helps(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("before_pct", "others_s", "wall_s", "is_noisy"),
-    [(0, 0, 1, False), (30, 0, 1, True), (0, 0.6, 1, True), (0, 0.05, 0.1, False)],
+    ("before_pct", "others_s", "wall_s", "own_waited_s", "is_noisy"),
+    [
+        (0, 0, 1, 0.5, False),  # what waits for itself alone
+        (30, 0, 1, 0.5, True),
+        (30, 0, 1, 0.1, False),  # others were busy, and did not disturb
+        (0, 0.6, 1, 0.5, True),
+        (0, 0.6, 1, 0.1, False),
+        (0, 0.05, 0.1, 0.05, False),  # too short to know
+        (30, 0, 1, None, True),
+    ],
 )
 def test_rule_of_noise(
-    before_pct: float, others_s: float, wall_s: float, is_noisy: bool, monkeypatch: pytest.MonkeyPatch
+    before_pct: float,
+    others_s: float,
+    wall_s: float,
+    own_waited_s: float | None,
+    is_noisy: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(protocol.pressure, "_MOST_WAITING_PCT", 20.0)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    start, end = Glance(0, 0, 0, 0), Glance(wall_s, 0.01, others_s + 0.7, 0.7)
+    start = Glance(0, 0, 0, 0, None if own_waited_s is None else 0.0)
+    end = Glance(wall_s, 0.01, others_s + 0.7, 0.7, own_waited_s)
     assert noise(before_pct, start, end).is_noisy is is_noisy
 
 
