@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,9 @@ from containerlab import errors
 from containerlab.store.home import Home
 from containerlab.vm.kernel import kernels
 from containerlab.vm.kernel.kernel import Kernel
-from tests.users import REPOSITORY
+from tests.users import REPOSITORY, User
 
-__all__ = ["PLACE", "kernel_of", "seed"]
+__all__ = ["PLACE", "give", "kernel_of", "seed"]
 
 PLACE = REPOSITORY / "build" / "kernels"
 _SUITES = {"6.12": "trixie", "6.1": "bookworm"}
@@ -45,3 +46,17 @@ def seed(home: Path) -> Kernel:
         image=lent / place.name / kernel.image.name,
         modules=lent / place.name / "modules" if kernel.modules else None,
     )
+
+
+def give(user: User) -> None:
+    """Copy it to the home of a user, who may not look into this checkout."""
+    place = kernel_of().image.parent
+    home = Path(user.environment.get("CONTAINERLAB_HOME", user.home / ".local/share/containerlab"))
+    target = home / "cache" / "kernels" / place.name
+    if not target.exists():
+        shutil.copytree(place, target)
+        for path in (user.home, *user.home.rglob("*")):
+            os.chown(path, user.uid, user.gid, follow_symlinks=False)
+        for folder in target.parents:
+            if folder.is_relative_to(home):
+                folder.chmod(0o700)

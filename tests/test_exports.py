@@ -83,7 +83,8 @@ def test_wheel_brings_types_and_pages_and_no_tests(tmp_path: Path) -> None:
     subprocess.run([*words, str(source)], check=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"containerlab/py.typed", "containerlab/demo/page.html"} <= set(names)
+    pages = {"containerlab/demo/page.html", "containerlab/experiments/report.html"}
+    assert {"containerlab/py.typed", *pages} <= set(names)
     assert {name.split("/")[0] for name in names} == {
         "containerlab",
         f"{wheel.name.split('-py3')[0]}.dist-info",

@@ -18,7 +18,7 @@ from containerlab.experiments.pictures import (
     start,
 )
 from containerlab.experiments.pictures.scales import scale_of
-from containerlab.experiments.pictures.summaries import Summary, summaries
+from containerlab.experiments.pictures.summaries import Summary, is_emulated, summaries
 from containerlab.experiments.row import Row
 from containerlab.views.picture import Picture
 
@@ -95,5 +95,10 @@ def _speeds(summed: Sequence[Summary]) -> str:
     spans: dict[str, list[float]] = {}
     for each in performance.ratios(summed):
         spans.setdefault(each.subject, []).append(each.value)
-    told = ", ".join(f"{name} {min(span):.2g} to {max(span):.2g}" for name, span in spans.items())
+    told = ", ".join(
+        f"{name} {performance.NOT_COMPARABLE}"
+        if is_emulated(name)
+        else f"{name} {min(span):.2g} to {max(span):.2g}"
+        for name, span in spans.items()
+    )
     return f"performance, speed as a ratio to the bare process: {told or 'no bare process was measured'}."

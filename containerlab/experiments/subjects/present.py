@@ -17,6 +17,7 @@ from containerlab.experiments.subjects.docker import Docker
 from containerlab.experiments.subjects.docker_api import usual_socket
 from containerlab.experiments.subjects.machines import Tiered
 from containerlab.experiments.subjects.own import Own
+from containerlab.experiments.subjects.podman import Podman
 from containerlab.vm.tiers import TIERS
 
 if TYPE_CHECKING:
@@ -83,6 +84,10 @@ def _docker(ground: Ground) -> Subject:
     return Docker(ground.engine, ground.image, ground.shares, ground.scratch, socket)
 
 
+def _podman(ground: Ground) -> Subject:
+    return Podman(ground.engine, ground.image, ground.shares, ground.scratch)
+
+
 def _machines(tier: str) -> _Maker:
     def make(ground: Ground) -> Subject:
         return Tiered(ground.engine, ground.image, ground.shares, tier, ground.memory_bytes or None)
@@ -96,6 +101,7 @@ _MAKERS: tuple[_Maker, ...] = (
     _bundles("crun"),
     _bundles("runc"),
     _Maker("docker", "container", _docker),
+    _Maker("podman", "container", _podman),
     *map(_machines, TIERS),
 )
 
