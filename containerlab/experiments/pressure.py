@@ -18,7 +18,7 @@ _MOST_OF_OTHERS = 0.25
 _SHORTEST_S = 0.2
 """The kernel counts busy time in ticks of 10 ms: in less of it, a share says little."""
 RULE = (
-    f"noisy: what is compared waited for a processor for more than {_MOST_WAITING_PCT:g} % of the round while "
+    f"noisy: what is compared waited for a processor for over {_MOST_WAITING_PCT:g} % of the round while "
     f"others were busy: in the {_WINDOW_S * 1000:g} ms before it, in which nothing of ours ran, somebody "
     f"waited as long, or others took more than {_MOST_OF_OTHERS:.0%} of all processors meanwhile"
 )
