@@ -106,7 +106,7 @@ def ratio(
     rows: Sequence[Row], tier: str, of_machine: Figure | None, of_container: Figure | None
 ) -> float | None:
     """Return how many times the container's figure the machine's is; None where it would say nothing."""
-    if of_machine is None or of_container is None or not of_container.median or is_emulated(rows, tier):
+    if of_machine is None or of_container is None or of_container.median <= 0 or is_emulated(rows, tier):
         return None
     return of_machine.median / of_container.median
 
