@@ -29,9 +29,9 @@ test-kill: packages .venv/installed-tools ## kill at every system call of every 
 test-registry: packages .venv/installed-tools ## registries set up in every way, kills and floods in full: minutes
 	$(BIN)/python -m pytest -m "registry or not registry" tests/distribution
 
-test-guest: packages .venv/installed-tools ## cgroup v2 alone, and power cuts, in a virtual machine (GUEST='tests/backends': these)
+test-guest: packages .venv/installed-tools ## another kernel, cgroup v2 alone, power cuts, systemd, in virtual machines (GUEST='tests/backends': these)
 	@$(PYTHON) -m tests.system_packages tests/guest/system-packages.txt
-	$(BIN)/python -m $(if $(GUEST),tests.guest $(GUEST),pytest -m guest tests/guest)
+	$(BIN)/python -m $(if $(GUEST),tests.guest $(GUEST),pytest -m guest tests/guest tests/vm/classic)
 
 guest: ## rebuild the first process of virtual machines, with Debian 12's compilers
 	sh containerlab/vm/guest/init/build.sh gcc "$(CURDIR)/containerlab/vm/guest/init-x86_64"

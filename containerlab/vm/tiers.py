@@ -11,7 +11,8 @@ class Tier(NamedTuple):
     """How a machine comes to run an image.
 
     machine: QEMU's machine type on x86_64. memory_bytes: what the guest has if nothing else is said.
-    boot_limit_s: how long its first process may take to answer, emulated.
+    boot_limit_s: how long the guest may take to answer, emulated. off_limit_s: how long to power off.
+    init: what the disk has as first process, which starts ours as a service; empty where ours is the first.
     """
 
     name: str
@@ -19,6 +20,8 @@ class Tier(NamedTuple):
     machine: str
     memory_bytes: int
     boot_limit_s: float
+    off_limit_s: float = 2.0
+    init: str = ""
 
 
 _MIB = 1 << 20
@@ -30,7 +33,10 @@ TIERS = {
             "microvm", "no firmware, few devices, the kernel handed over directly", "microvm", 256 * _MIB, 60
         ),
         Tier("image", "a PC, the kernel handed over, the image as its disk", "q35", 512 * _MIB, 60),
-        Tier("classic", "a PC with firmware, a disk, systemd and sshd", "q35", 768 * _MIB, 180),
+        Tier(
+            *("classic", "a PC with firmware, a disk, systemd and sshd", "q35", 768 * _MIB, 300, 60),
+            init="/sbin/init",
+        ),
     )
 }
 DEFAULT = "image"

@@ -66,18 +66,9 @@ class Embedded(
         with self._keeping:
             if self._keeper is None:
                 self._keeper = Keeper(
-                    Surroundings(
-                        self.home, self.store, lambda: self._volumes, self._note_machine, self._build_alone
-                    )
+                    Surroundings(self.home, self.store, lambda: self._volumes, self._note_machine)
                 )
         return self._keeper
-
-    def _build_alone(self, dockerfile: str, tag: str) -> None:
-        """Build an image that takes nothing from a directory; what it stands on is in the store."""
-        from containerlab.build.order import Order
-
-        with self.home.scratch("context-") as context:
-            self.build(Order(str(context), dockerfile, {"tag": (tag,)}), None, lambda name, platform: None)
 
     def _note_machine(self, action: str, subject: str, attributes: dict[str, str]) -> None:
         self._note("machine", action, subject, **attributes)

@@ -5,12 +5,15 @@ units="$1/etc/systemd/system"
 cat > "$units/conlab.service" <<'UNIT'
 [Unit]
 Description=The program of the image
-After=network.target ssh.service
+After=network-online.target ssh.service
+Wants=network-online.target
+# When the program of the image has ended, nobody wants the machine any more.
+SuccessAction=poweroff
+FailureAction=poweroff
 
 [Service]
 ExecStart=/run/conlab/init --service /srv/image
-StandardOutput=null
-KillMode=process
+KillMode=mixed
 Delegate=yes
 
 [Install]
@@ -23,5 +26,7 @@ mkdir -p "$units/multi-user.target.wants" "$1/etc/systemd/network" "$1/srv/image
 printf '[Match]\nName=e*\n\n[Network]\nDHCP=yes\n' > "$1/etc/systemd/network/80-dhcp.network"
 ln -sf ../conlab.service "$units/multi-user.target.wants/conlab.service"
 ln -sf /lib/systemd/system/systemd-networkd.service "$units/multi-user.target.wants/systemd-networkd.service"
+mkdir -p "$units/network-online.target.wants"
+ln -sf /lib/systemd/system/systemd-networkd-wait-online.service "$units/network-online.target.wants/"
 echo classic > "$1/etc/hostname"
 : > "$1/etc/machine-id"

@@ -17,10 +17,9 @@ ROOT_WORD, FILESYSTEM_WORD, OVERLAY_WORD = "conlab.root", "conlab.fs", "conlab.o
 """`conlab.root=/dev/vda conlab.fs=ext4` mounts a disk, `conlab.overlay` read-only with a tmpfs above it.
 Modules for it (virtio_blk, the file system, overlay) lie in `MODULES`."""
 
-SUCCESSOR_WORD = "conlab.init"
-"""`conlab.init=/sbin/init`: the disk has a system of its own. Our first process leaves itself at
-/run/conlab/init and becomes that program; started again there as a service, it serves the host from the
-image's directory, /srv/image."""
+INIT_WORD = "conlab.init"
+"""`conlab.init=/sbin/init` hands the machine over to an init of that root, which is to start
+`/run/conlab/init --service ROOT`: us again, for the image whose files lie below ROOT."""
 
 
 def binary(architecture: str) -> str:

@@ -216,6 +216,8 @@ def kernel_words(machine: Machine) -> list[str]:
     if machine.root.disk is not None:
         found += [f"{layout.ROOT_WORD}=/dev/vda", f"{layout.FILESYSTEM_WORD}={machine.root.filesystem}"]
         found += [] if machine.root.is_writable else [layout.OVERLAY_WORD]
+    if machine.tier.init:
+        found += [f"{layout.INIT_WORD}={machine.tier.init}"]
     return [*found, *machine.kernel_extra]
 
 

@@ -24,7 +24,7 @@ from containerlab.vm.rootfs import initramfs
 from containerlab.vm.rootfs.cache import Shelf
 from containerlab.vm.rootfs.formats import DISKS
 from containerlab.vm.rootfs.root import FILESYSTEMS, Root
-from containerlab.vm.rootfs.source import Source, check
+from containerlab.vm.rootfs.source import Grounded, Source, check
 from containerlab.vm.tiers import Tier
 
 __all__ = ["Wishes", "bare", "prepare"]
@@ -44,11 +44,13 @@ class Wishes(NamedTuple):
 
     needs: words of `vm/kernel/needs` for devices that it has beside its channel and its disk.
     free_bytes: room on a disk that it may write to. say: takes sentences about what cannot be kept.
+    ground: image with an init of its own, in which the image is to lie as a directory.
     """
 
     needs: Sequence[str] = ("net",)
     free_bytes: int = 1024 * _MIB
     say: Callable[[str], None] = _ignore
+    ground: Image | None = None
 
 
 _USUAL = Wishes()
@@ -131,7 +133,8 @@ class _Preparation:
         self._tier, self._wishes = tier, wishes
         self._boot = _Boot(home, kernel, tier)
         self._shelf = Shelf(home, image.id)
-        self._source = Source(Blobs(home), image.layers)
+        blobs, ground = Blobs(home), wishes.ground
+        self._source = Grounded(blobs, ground.layers, image.layers) if ground else Source(blobs, image.layers)
 
     def root(self, filesystem: str) -> Root:
         """Return what the guest starts from."""
@@ -152,6 +155,8 @@ class _Preparation:
     def _disk(self, filesystem: str) -> Path:
         disk, free_bytes = DISKS[filesystem], self._wishes.free_bytes
         name = f"{filesystem}-{_VERSION}" + (f"-{free_bytes // _MIB}" if disk.is_writable else "")
+        if self._wishes.ground:
+            name += f"-in-{self._wishes.ground.id.removeprefix('sha256:')[:12]}"
         return self._shelf.kept(name, lambda fd: disk.write(fd, self._source, free_bytes))
 
     def _with_image(self) -> Path:

@@ -15,10 +15,11 @@ from containerlab.store.flatten import Merged
 from containerlab.store.images import Image
 from containerlab.store.tar_copy import entry_bytes
 from containerlab.store.tar_read import Entry, Reader
+from containerlab.vm.classic.ground import beneath
 from containerlab.vm.kernel.kernel import Kernel
 from containerlab.vm.rootfs.tree import Tree, tree_of
 
-__all__ = ["Source", "check"]
+__all__ = ["Grounded", "Source", "check"]
 
 
 class Source:
@@ -53,6 +54,20 @@ class Source:
         """Go through all nodes but directories, as the layers have them, each with its number and content."""
         for names, entry, reader in flatten.contents(self.blobs, self.layers, self.merged):
             yield self.tree.numbers[names[0]], entry, reader
+
+
+class Grounded(Source):
+    """An image's files in a directory of another image."""
+
+    def __init__(self, blobs: Blobs, ground: Sequence[Descriptor], layers: Sequence[Descriptor]) -> None:
+        super().__init__(blobs, (*ground, *layers))
+        self._split = len(ground)
+
+    @functools.cached_property
+    def merged(self) -> Merged:
+        """What both show. Raises: NotFound, DigestMismatch, CorruptContent, HostileArchive."""
+        ground, above = self.layers[: self._split], self.layers[self._split :]
+        return beneath(flatten.merge(self.blobs, ground), flatten.merge(self.blobs, above), self._split)
 
 
 def _unless_directory(entry: Entry) -> Entry | None:

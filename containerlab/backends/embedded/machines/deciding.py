@@ -18,10 +18,10 @@ from containerlab.linux import idmap as idmaps
 from containerlab.oci.platform import Platform
 from containerlab.options.ports import Published
 from containerlab.store.home import Home
-from containerlab.store.images import Image
+from containerlab.store.images import Image, Images
 from containerlab.store.workshop import Workshop
 from containerlab.vm import orders
-from containerlab.vm.guest import layout
+from containerlab.vm.classic import base
 from containerlab.vm.guest.setup import Setup
 from containerlab.vm.kernel import cache, kernels
 from containerlab.vm.kernel.kernel import Kernel
@@ -33,7 +33,7 @@ from containerlab.vm.qemu.program import Program
 from containerlab.vm.records import Decided, Machine
 from containerlab.vm.rootfs import roots
 from containerlab.vm.rootfs.root import Root, least_memory_bytes
-from containerlab.vm.tiers import TIERS
+from containerlab.vm.tiers import TIERS, Tier
 
 __all__ = ["Decision", "Place", "decide", "refuse_foreign", "wanted_of"]
 
@@ -44,15 +44,13 @@ _SHARED = "virtiofs"
 class Place(NamedTuple):
     """Where a machine comes to be.
 
-    directory: its own. files: the image that its disk is made of, another than its program's for the classic
-    tier. sources: of each mount, by its target, the directory of the host. say: takes lines that tell what
-    takes time.
+    directory: its own. sources: of each mount, by its target, the directory of the host. say: takes lines
+    that tell what takes time.
     """
 
     home: Home
     workshop: Workshop
     directory: str
-    files: Image
     sources: Mapping[str, str]
     say: Say
 
@@ -82,7 +80,7 @@ def decide(place: Place, record: Machine, image: Image) -> Decision:
     qemu = program.find(cache=place.home.cache)
     kernel = _kernel(place, record)
     notices: list[str] = []
-    root = _root(place, record, kernel, notices)
+    root = _root(place, record, image, kernel, notices)
     verdict = _accelerator(place, record, qemu, kernel)
     shared = tuple(_shares(place, record))
     published = host_ports.chosen(record.publish)
@@ -112,10 +110,19 @@ def _kernel(place: Place, record: Machine) -> Kernel:
     return kernels.find(place.home, wanted or None, say=place.say)
 
 
-def _root(place: Place, record: Machine, kernel: Kernel, notices: list[str]) -> Root:
+def _root(place: Place, record: Machine, image: Image, kernel: Kernel, notices: list[str]) -> Root:
     tier, filesystem = TIERS[record.tier], record.options.get("filesystem", "")
-    wishes = roots.Wishes(needs=tuple(_needs(record)), say=notices.append)
-    return roots.prepare(place.home, place.files, kernel, tier, filesystem, wishes)
+    wishes = roots.Wishes(tuple(_needs(record)), say=notices.append, ground=_ground(place, tier, filesystem))
+    return roots.prepare(place.home, image, kernel, tier, filesystem, wishes)
+
+
+def _ground(place: Place, tier: Tier, filesystem: str) -> Image | None:
+    if not tier.init:
+        return None
+    if filesystem == "initramfs":
+        raise InvalidInput(f"a machine of the tier {tier.name} has a disk", "leave --filesystem out")
+    images = Images(place.home)
+    return images.get(base.ensure(images, place.say))
 
 
 def _needs(record: Machine) -> Iterator[str]:
@@ -153,7 +160,6 @@ def _hardware(record: Machine, qemu: Program, kernel: Kernel, root: Root, verdic
         cpus=record.options.get("cpus", 1),
         network=record.options.get("network", "user"),
         tsc_khz=verdict.tsc_khz,
-        kernel_extra=(f"{layout.SUCCESSOR_WORD}=/sbin/init",) if record.tier == "classic" else (),
     )
 
 
@@ -181,9 +187,10 @@ def _launch(place: Place, record: Machine, image: Image, hardware: Hardware) -> 
         directory=place.directory,
         companions=tuple(_companions(hardware)),
         qemu=(),
-        setup=_setup(record).payload(),
+        setup=_setup(record, hardware.tier).payload(),
         exec=orders.program(wanted_of(record, image), record.arguments).payload(),
         boot_limit_s=record.options.get("boot_timeout", hardware.tier.boot_limit_s),
+        off_limit_s=hardware.tier.off_limit_s,
         is_foreground=False,
         remove=record.auto_remove,
         restart=restart[0],
@@ -203,10 +210,10 @@ def _launch(place: Place, record: Machine, image: Image, hardware: Hardware) -> 
     )
 
 
-def _setup(record: Machine) -> Setup:
+def _setup(record: Machine, tier: Tier) -> Setup:
     found = orders.setup(_hostname(record), _has_network(record), record.mounts)
-    # The Debian of a classic machine has brought its card up itself, and given it another name.
-    return found._replace(address="", gateway="") if record.tier == "classic" else found
+    # A system with services of its own has brought its card up itself, and given it another name.
+    return found._replace(address="", gateway="") if tier.init else found
 
 
 def _hostname(record: Machine) -> str:

@@ -23,24 +23,19 @@ __all__ = ["Ground", "Surroundings", "await_end"]
 
 
 class Surroundings(NamedTuple):
-    """What machines stand on.
-
-    note: takes what happened: action, id, attributes. build: makes an image of a Dockerfile without context,
-    and gives it a name.
-    """
+    """What machines stand on. note: takes what happened: action, id, attributes."""
 
     home: Home
     store: Images
     volumes: Callable[[], Volumes]
     note: Callable[[str, str, dict[str, str]], None]
-    build: Callable[[str, str], None]
 
 
 class Ground:
     """Shared by the parts."""
 
     def __init__(self, surroundings: Surroundings) -> None:
-        self._home, self._store, self._volumes, self._note, self._build = surroundings
+        self._home, self._store, self._volumes, self._note = surroundings
         self.records = MachineRecords(self._home)
         self._workshop = Workshop(idmaps.HOST)
         self._repaired = False

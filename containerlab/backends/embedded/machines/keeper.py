@@ -22,7 +22,7 @@ from containerlab.backends.embedded.machines.session import ExecSession, Program
 from containerlab.backends.embedded.machines.states import StateVerbs
 from containerlab.backends.embedded.mounting import refuse_duplicates
 from containerlab.backends.machine import KernelInfo
-from containerlab.errors import Conflict, InvalidInput, NotFound
+from containerlab.errors import Conflict, InvalidInput
 from containerlab.options.machine import VmExecOptions, VmRunOptions
 from containerlab.options.mounts import MountRequest
 from containerlab.runtime.spec import arguments
@@ -120,22 +120,8 @@ class Keeper(StateVerbs, LookingVerbs):
     def _decide(self, record: Machine, image: Image, say: Say) -> Decision:
         self._workshop.prepare("containerlab.vm.monitor")  # takes the time that deciding takes
         sources = {request.target: self._source(request) for request in record.mounts}
-        files = self._with_debian(image, say) if record.tier == "classic" else image
-        place = Place(self._home, self._workshop, self._directory(record), files, sources, say)
+        place = Place(self._home, self._workshop, self._directory(record), sources, say)
         return deciding.decide(place, record, image)
-
-    def _with_debian(self, image: Image, say: Say) -> Image:
-        """Return the image that a classic disk is made of: a Debian, with this image's files in it."""
-        from containerlab.vm.classic import base, recipe
-
-        name = recipe.name(image.id)
-        try:
-            return self._store.get(name)
-        except NotFound:
-            base.ensure(self._store, say)
-            say("putting the image into the Debian of classic machines")
-            self._build(recipe.dockerfile(image.id), name)
-            return self._store.get(name)
 
     def _source(self, request: MountRequest) -> str:
         """Return the directory of the host that a mount shows."""

@@ -1,6 +1,6 @@
 /* The first process of a virtual machine: it prepares the machine, then serves the host's frames for good. */
 
-
+#include "classic.h"
 #include "files.h"
 #include "kernel.h"
 #include "machine.h"
@@ -192,19 +192,19 @@ static void become_first(void)
 	mount_kernel_views();
 	load_modules();
 	enter_root();
+	hand_over();
 	mount_for_programs();
 }
 
-__attribute__((noreturn, used)) void start(void)
+/* What the kernel puts on the stack: the number of arguments, then where they are. */
+__attribute__((noreturn, used)) void start(char *const *stack)
 {
 	int port;
 
 	umask(0);
-	raise_limits();
-	if (getpid() == 1)
+	if (!enter_service(stack + 1))
 		become_first();
-	else
-		enter_image();
+	raise_limits();
 	open_loop();
 	port = open_port();
 	watch(EPOLL_CTL_ADD, port, PORT_ROLE, EPOLLIN);

@@ -10,4 +10,4 @@ static inline long call(long number, long a, long b, long c, long d, long e, lon
 	return x0;
 }
 
-#define ENTRY asm(".global _start\n_start:\n\tmov x29, #0\n\tmov x30, #0\n\tbl start\n")
+#define ENTRY asm(".global _start\n_start:\n\tmov x29, #0\n\tmov x30, #0\n\tmov x0, sp\n\tbl start\n")

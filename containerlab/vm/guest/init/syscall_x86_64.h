@@ -13,4 +13,4 @@ static inline long call(long number, long a, long b, long c, long d, long e, lon
 	return result;
 }
 
-#define ENTRY asm(".global _start\n_start:\n\txor %ebp, %ebp\n\tand $-16, %rsp\n\tcall start\n")
+#define ENTRY asm(".global _start\n_start:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall start\n")
