@@ -36,6 +36,13 @@ _DRAW: Mapping[str, Callable[[Sequence[Summary]], Figure]] = {
     "delivery": delivery.draw,
 }
 CLAIMS = tuple(_DRAW)
+_FIRST = {
+    "start": "ready_s",
+    "footprint": "pss_bytes",
+    "recovery": "recovered_s",
+    "lifecycle": "come_and_go_s",
+    "delivery": "moved_bytes",
+}
 
 
 def picture_of_claim(claim: str, rows: Sequence[Row], machine: str) -> Picture:
@@ -79,12 +86,12 @@ def _told(rows: Sequence[Row], summed: Sequence[Summary]) -> Sequence[str]:
 
 
 def _words(claim: str, summed: Sequence[Summary]) -> str:
-    """Say the medians of the claim's first metric as a sentence."""
+    """Say the medians of the claim's foremost metric as a sentence."""
     if not summed:
         return f"{claim}: not measured."
     if claim == "performance":
         return _speeds(summed)
-    first = next((each for each in summed if each.kind != "process"), summed[0])
+    first = next((each for each in summed if each.metric == _FIRST[claim]), summed[0])
     text = scale_of(first.metric).text
     own = [each for each in summed if (each.metric, each.instances) == (first.metric, first.instances)]
     told = ", ".join(f"{each.subject} {text(each.median)}" for each in own)
