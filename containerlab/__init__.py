@@ -9,8 +9,6 @@ Names are loaded when they are first used: importing this costs next to nothing.
 
 from __future__ import annotations
 
-import sys
-
 # As in `typing`, which takes almost as long to load as Python itself. Type checkers take the name for true.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,12 +25,12 @@ if TYPE_CHECKING:
     from containerlab.engine.images import Image, Images
     from containerlab.engine.machine import Machine
     from containerlab.engine.machine_result import VmResult
+    from containerlab.engine.machines import Machines
     from containerlab.engine.manifests import Manifests
     from containerlab.engine.registries.registry import Registry
     from containerlab.engine.result import Interrupted, RunResult
     from containerlab.engine.see import See
     from containerlab.engine.system import System
-    from containerlab.engine.vm import Vm
     from containerlab.engine.volumes import Volumes
     from containerlab.errors import (
         AlreadyExists,
@@ -58,12 +56,12 @@ if TYPE_CHECKING:
     builder: Builder
     containers: Containers
     images: Images
+    machines: Machines
     manifests: Manifests
     registry: Registry
     volumes: Volumes
     system: System
     see: See
-    vm: Vm
 
 __version__ = "0.1.0"
 
@@ -94,7 +92,7 @@ _ERRORS = (
     *("DigestMismatch", "HostileArchive", "InvalidInput", "LabError", "NotFound", "NotPermitted"),
     *("SetupFailed", "TimedOut", "Unavailable", "Unsupported"),
 )
-_NOUNS = ("builder", "containers", "images", "manifests", "registry", "see", "system", "vm", "volumes")
+_NOUNS = ("builder", "containers", "images", "machines", "manifests", "registry", "see", "system", "volumes")
 
 __all__ = [
     "AlreadyExists",
@@ -130,6 +128,7 @@ __all__ = [
     "default_engine",
     "images",
     "load_ipython_extension",
+    "machines",
     "manifests",
     "registry",
     "run",
@@ -137,7 +136,6 @@ __all__ = [
     "start",
     "system",
     "unload_ipython_extension",
-    "vm",
     "volumes",
 ]
 
@@ -155,20 +153,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__", "last"]
-
-
-class _Package(type(sys)):  # type: ignore[misc]  # the type of modules, which `types` would have to be loaded for
-    """This module, whose `vm` are the verbs of virtual machines, whoever imports the package of that name.
-
-    Importing a module sets its name in the package, over what stood there; not over a property.
-    """
-
-    @property
-    def vm(self) -> Any:
-        return __getattr__("vm")
-
-    @vm.setter
-    def vm(self, module: object) -> None: ...
-
-
-sys.modules[__name__].__class__ = _Package

@@ -305,7 +305,7 @@ def _streams(engine: Engine, call: Call) -> tuple[bool, bool]:
     """Say whether standard input is handed on, and whether the other end is a terminal."""
     if call.command.paths[0][-1] in ("run", "exec"):
         return bool(call.options.get("interactive")), bool(call.options.get("tty"))
-    of = engine.vm if call.command.owner == "vm" else engine.containers
+    of = engine.machines if call.command.owner == "machines" else engine.containers
     made_with = of.info(call.arguments[0]).detail.get("options", {})
     wanted = call.options.get("interactive", call.command.paths[0][-1] == "attach") and not call.options.get(
         "no_stdin"

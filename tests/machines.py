@@ -28,8 +28,8 @@ def engine(home: Path) -> Iterator[Engine]:
     try:
         yield found
     finally:
-        for machine in found.vm.list(all=True):
-            found.vm.remove(machine.id, force=True)
+        for machine in found.machines.list(all=True):
+            found.machines.remove(machine.id, force=True)
         found.close()
 
 

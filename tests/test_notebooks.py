@@ -19,7 +19,7 @@ NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 def test_notebook_runs_as_anyone(anyone: User, notebook: Path) -> None:
     copy = Path(shutil.copy(notebook, anyone.home))
     copy.chmod(0o644)
-    if "lab.vm." in copy.read_text():
+    if "lab.machines." in copy.read_text():
         give(anyone)
     done = anyone.run([anyone.python, "-m", "IPython", "--colors=nocolor", str(copy)])
     left = anyone.conlab("ps", "--all", "--quiet").stdout.split()

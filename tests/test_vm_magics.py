@@ -56,7 +56,7 @@ def test_the_stop_button_asks_and_then_takes_the_power(notebook: Notebook) -> No
     deaf = "trap '' TERM; echo ready; while true; do sleep 0.1; done"
     line = f'{RUN.replace(" --rm", " --rm --stop-timeout 0.2")} sh -c "{deaf}"'
     assert "SIGKILL, exit 137" in notebook.run(line, interrupt_at="ready").error[0]
-    assert notebook.run("len(lab.vm.list(all=True))").value == "0"
+    assert notebook.run("len(lab.machines.list(all=True))").value == "0"
 
 
 def test_names_complete(notebook: Notebook) -> None:
@@ -71,11 +71,12 @@ def test_a_killed_kernel_leaves_no_machine(notebook: Notebook, base: Path) -> No
         "import os, signal, containerlab as lab\n"
         "def die(stream, chunk):\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"lab.vm.run('{IMAGE}', ['sh', '-c', 'echo up; sleep 1000'], tier='resume', sink=die, name='lost')\n"
+        f"lab.machines.run('{IMAGE}', ['sh', '-c', 'echo up; sleep 1000'],"
+        " tier='resume', sink=die, name='lost')\n"
     )
     with closing(Notebook(base / "vm-magics")) as other:
         other.client.execute(script, allow_stdin=False)
         machines.until(lambda: not other.manager.is_alive())
-    look = "[(each.name, each.status) for each in lab.vm.list(all=True)]"
+    look = "[(each.name, each.status) for each in lab.machines.list(all=True)]"
     machines.until(lambda: notebook.run(look).value == "[('lost', 'exited')]")
     notebook.run("%container vm rm lost")

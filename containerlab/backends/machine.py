@@ -14,7 +14,15 @@ import msgspec
 from containerlab.backends.base import ContainerInfo, ExitStatus, LogLine, Session, StepInfo
 from containerlab.options.machine import VmExecOptions, VmRunOptions
 
-__all__ = ["Boot", "KernelInfo", "MachineInfo", "MachineSample", "MachineSession", "Machines", "Virtual"]
+__all__ = [
+    "Boot",
+    "KernelInfo",
+    "MachineBackend",
+    "MachineInfo",
+    "MachineSample",
+    "MachineSession",
+    "Virtual",
+]
 
 Say = Callable[[str], None]
 """Takes a line that says what is being done."""
@@ -84,7 +92,7 @@ class MachineSession(Session, Protocol):
         """How the machine came up, as far as it is known now."""
 
 
-class Machines(Protocol):
+class MachineBackend(Protocol):
     """Keeps and runs virtual machines."""
 
     def create(
@@ -155,4 +163,4 @@ class Virtual(Protocol):
     """Can run images as virtual machines."""
 
     @property
-    def machines(self) -> Machines: ...
+    def machines(self) -> MachineBackend: ...

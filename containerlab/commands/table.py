@@ -226,7 +226,7 @@ _MODULES = {
     "manifest": ("containerlab.engine.manifests",),
     "system": ("containerlab.engine.system",),
     "see": ("containerlab.engine.see",),
-    "vm": ("containerlab.engine.vm",),
+    "vm": ("containerlab.engine.machines",),
     "compare": ("containerlab.experiments.comparing",),
 }
 """Where the commands are, by their group, as text: some stand on a higher floor.

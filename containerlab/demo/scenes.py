@@ -272,7 +272,7 @@ _TIERS = ("resume", "microvm")
 def _lacks_machines(engine: Engine) -> str:
     """Say what a virtual machine would need; a demo does not download 34 MB unasked."""
     try:
-        there = len(engine.vm.kernels())
+        there = len(engine.machines.kernels())
     except LabError as error:
         return str(error)
     return "" if there else "no virtual machine: no kernel for one is here (`conlab vm kernel pull` gets it)"

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from containerlab.engine.builder import Builder
     from containerlab.engine.containers import Containers
     from containerlab.engine.images import Images
+    from containerlab.engine.machines import Machines
     from containerlab.engine.manifests import Manifests
     from containerlab.engine.registries.registry import Registry
     from containerlab.engine.registries.serving import RegistryServer
     from containerlab.engine.see import See
     from containerlab.engine.system import System
-    from containerlab.engine.vm import Vm
     from containerlab.engine.volumes import Volumes
     from containerlab.options.build import BuildOptions
     from containerlab.runtime.launching import LauncherProcess
@@ -177,11 +177,11 @@ class Engine:
         return See(self)
 
     @property
-    def vm(self) -> Vm:
+    def machines(self) -> Machines:
         """Return the verbs of virtual machines."""
-        from containerlab.engine.vm import Vm
+        from containerlab.engine.machines import Machines
 
-        return Vm(self)
+        return Machines(self)
 
     def keep(self, server: RegistryServer) -> None:
         """Let a server run until it is stopped or this engine is closed, whoever else forgets it."""

@@ -16,8 +16,8 @@ from containerlab.views import html
 
 if TYPE_CHECKING:
     from containerlab.engine.logs import Logs
+    from containerlab.engine.machines import Machines, Snapshot
     from containerlab.engine.result import RunResult
-    from containerlab.engine.vm import Snapshot, Vm
 
 __all__ = ["Machine"]
 
@@ -25,13 +25,13 @@ __all__ = ["Machine"]
 class Machine(html.Shown):
     """A virtual machine; `info` is how it was when last looked at, `reload` looks again.
 
-        with lab.vm.start("lab/base", ["sleep", "60"], tier="microvm") as machine:
+        with lab.machines.start("lab/base", ["sleep", "60"], tier="microvm") as machine:
             machine.exec(["uname", "-r"]).stdout
 
     As a context manager it is powered off and removed at the end.
     """
 
-    def __init__(self, vm: Vm, info: MachineInfo) -> None:
+    def __init__(self, vm: Machines, info: MachineInfo) -> None:
         self._vm = vm
         self.info = info
 

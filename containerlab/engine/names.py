@@ -29,9 +29,9 @@ def names(engine: Engine, kind: str) -> list[str]:
             case "volume":
                 return [info.name for info in engine.volumes.list()]
             case "machine":
-                return [info.name for info in engine.vm.list(all=True)]
+                return [info.name for info in engine.machines.list(all=True)]
             case "kernel":
-                return [kernel.release for kernel in engine.vm.kernels()]
+                return [kernel.release for kernel in engine.machines.kernels()]
             case "list":
                 return [Reference.parse(draft.name).familiar() for draft in engine.manifests.list()]
     except (LabError, OSError):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Unpack
 from containerlab import units
 from containerlab.backends import base, optional
 from containerlab.backends.base import Event, Facility
-from containerlab.backends.machine import Machines, Virtual
+from containerlab.backends.machine import MachineBackend, Virtual
 from containerlab.commands.table import Argument, Instead, command
 from containerlab.engine import columns, filters, pruning, space
 from containerlab.engine.inspection import Inspection
@@ -168,9 +168,9 @@ class System:
             parts.append(self._engine.volumes.prune(**given))
         return pruning.total(parts)
 
-    def _prune_machines(self, given: Mapping[str, Any], machines: Machines) -> list[base.Pruned]:
+    def _prune_machines(self, given: Mapping[str, Any], machines: MachineBackend) -> list[base.Pruned]:
         """Remove what does not run, and what machines are restored from, which can be made again."""
-        removed = self._engine.vm.prune(**{key: value for key, value in given.items() if key != "all"})
+        removed = self._engine.machines.prune(**{key: value for key, value in given.items() if key != "all"})
         count = len(machines.snapshot_sizes())
         freed_bytes = machines.drop_snapshots() if count else 0
         told = (f"snapshots that machines are restored from: {count}",) if count else ()

@@ -13,8 +13,8 @@ import pytest
 
 from containerlab.engine.engine import Engine
 from containerlab.engine.machine import Machine
+from containerlab.engine.machines import Machines
 from containerlab.engine.result import Interrupted
-from containerlab.engine.vm import Vm
 from containerlab.errors import (
     AlreadyExists,
     CannotExecute,
@@ -42,8 +42,8 @@ def engine(base: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="module")
-def vm(engine: Engine) -> Vm:
-    return engine.vm
+def vm(engine: Engine) -> Machines:
+    return engine.machines
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def shared(base: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def machine(vm: Vm, shared: Path) -> Iterator[Machine]:
+def machine(vm: Machines, shared: Path) -> Iterator[Machine]:
     """A machine that answers at port 80, and that tests change nothing of."""
     serve = "echo ready; while :; do echo from the guest | nc -l -p 80; done"
     with vm.start(
@@ -74,7 +74,7 @@ def machine(vm: Vm, shared: Path) -> Iterator[Machine]:
 # --- run -----------------------------------------------------------------------------------------
 
 
-def test_a_run_is_a_result_that_tells_of_the_machine(vm: Vm) -> None:
+def test_a_run_is_a_result_that_tells_of_the_machine(vm: Machines) -> None:
     seen: list[tuple[str, bytes]] = []
     result = vm.run(
         IMAGE,
@@ -101,21 +101,21 @@ def test_a_run_is_a_result_that_tells_of_the_machine(vm: Vm) -> None:
     vm.remove("once")
 
 
-def test_what_a_machine_writes_is_thrown_away(vm: Vm) -> None:
+def test_what_a_machine_writes_is_thrown_away(vm: Machines) -> None:
     written = vm.run(IMAGE, ["sh", "-c", "test ! -e /mark && touch /mark && ls /mark"], name="writer")
     assert written.stdout == "/mark\n"
     assert vm.resume_attached("writer").exit_code == 0
     vm.remove("writer")
 
 
-def test_restored_machines_are_not_each_other(vm: Vm) -> None:
+def test_restored_machines_are_not_each_other(vm: Machines) -> None:
     look = ["sh", "-c", "hostname; head -c 8 /dev/urandom | od -An -x"]
     first, second = (vm.run(IMAGE, look, tier="resume", rm=True) for _ in range(2))
     assert first.exit_code == second.exit_code == 0, first.output
     assert set(first.stdout.splitlines()).isdisjoint(second.stdout.splitlines())
 
 
-def test_machines_run_at_once(vm: Vm) -> None:
+def test_machines_run_at_once(vm: Machines) -> None:
     def run(number: int) -> str:
         return vm.run(IMAGE, ["echo", str(number)], tier="resume", rm=True).stdout
 
@@ -124,7 +124,7 @@ def test_machines_run_at_once(vm: Vm) -> None:
     assert [machine.name for machine in vm.list(all=True) if machine.status != "running"] == []
 
 
-def test_an_interrupt_asks_the_program_to_end(vm: Vm) -> None:
+def test_an_interrupt_asks_the_program_to_end(vm: Machines) -> None:
     def press(stream: str, chunk: bytes) -> None:
         if b"up" in chunk:
             raise KeyboardInterrupt
@@ -136,7 +136,7 @@ def test_an_interrupt_asks_the_program_to_end(vm: Vm) -> None:
     assert "asked" in stopped.value.result.stdout
 
 
-def test_a_program_that_takes_too_long_is_powered_off(vm: Vm) -> None:
+def test_a_program_that_takes_too_long_is_powered_off(vm: Machines) -> None:
     with pytest.raises(TimedOut, match="SIGKILL"):
         vm.run(
             IMAGE,
@@ -158,7 +158,7 @@ def test_a_program_that_takes_too_long_is_powered_off(vm: Vm) -> None:
     ],
 )
 def test_a_program_that_cannot_run_is_told_in_a_sentence(
-    vm: Vm, words: list[str], options: dict, kind: type, sentence: str
+    vm: Machines, words: list[str], options: dict, kind: type, sentence: str
 ) -> None:
     with pytest.raises(kind, match=sentence) as failed:
         vm.run(IMAGE, words, tier="resume", **options)
@@ -166,7 +166,7 @@ def test_a_program_that_cannot_run_is_told_in_a_sentence(
     assert [each.name for each in vm.list(all=True) if each.status == "exited"] == []
 
 
-def test_a_guest_that_never_answers_is_told_in_bounded_time(vm: Vm) -> None:
+def test_a_guest_that_never_answers_is_told_in_bounded_time(vm: Machines) -> None:
     with pytest.raises(SetupFailed, match=r"did not answer within 0\.01 s"):
         vm.run(IMAGE, ["true"], tier="microvm", boot_timeout=0.01, rm=True)
 
@@ -204,7 +204,7 @@ def test_a_directory_of_the_host_is_shared(machine: Machine, shared: Path) -> No
     assert not (shared / "mark").exists()
 
 
-def test_it_is_measured_from_outside_and_inside(vm: Vm, machine: Machine) -> None:
+def test_it_is_measured_from_outside_and_inside(vm: Machines, machine: Machine) -> None:
     sample = machine.stats()
     assert sample.memory_bytes > 20 << 20
     assert sample.pids >= 2
@@ -213,7 +213,7 @@ def test_it_is_measured_from_outside_and_inside(vm: Vm, machine: Machine) -> Non
     assert row["accelerator"] == machine.boot.accelerator or "emulated" in row["accelerator"]
 
 
-def test_it_is_listed_and_found(vm: Vm, machine: Machine) -> None:
+def test_it_is_listed_and_found(vm: Machines, machine: Machine) -> None:
     assert [each.name for each in vm.list(filter={"label": "kind=test"})] == ["served"]
     assert vm.get(machine.id[:6]).id == machine.id
     document = vm.inspect("served").documents[0]
@@ -239,9 +239,9 @@ def test_its_image_and_its_name_are_kept(engine: Engine, machine: Machine) -> No
     with pytest.raises(Conflict, match="served"):
         engine.images.remove(IMAGE)
     with pytest.raises(AlreadyExists, match="machine"):
-        engine.vm.create(IMAGE, name="served")
+        engine.machines.create(IMAGE, name="served")
     with pytest.raises(Conflict, match="is running"):
-        engine.vm.remove("served")
+        engine.machines.remove("served")
 
 
 def test_what_happened_is_told(engine: Engine, machine: Machine) -> None:
@@ -252,7 +252,7 @@ def test_what_happened_is_told(engine: Engine, machine: Machine) -> None:
 # --- the end -------------------------------------------------------------------------------------
 
 
-def test_a_machine_is_stopped_started_saved_and_killed(vm: Vm) -> None:
+def test_a_machine_is_stopped_started_saved_and_killed(vm: Machines) -> None:
     script = "trap 'exit 9' TERM; echo up; while :; do sleep 0.1; done"
     with vm.start(IMAGE, ["sh", "-c", script], tier="resume") as machine:
         machines.until(lambda: machine.logs().stdout == "up\n")
@@ -266,7 +266,7 @@ def test_a_machine_is_stopped_started_saved_and_killed(vm: Vm) -> None:
     assert machine.name not in [each.name for each in vm.list(all=True)]
 
 
-def test_a_machine_is_started_again_when_its_power_goes(vm: Vm) -> None:
+def test_a_machine_is_started_again_when_its_power_goes(vm: Machines) -> None:
     with vm.start(IMAGE, ["sleep", "1000"], tier="resume", restart="always") as machine:
         os.kill(machine.pid, 9)
         machines.until(lambda: machine.reload().info.detail["restarts"] == 1 and machine.status == "running")
@@ -274,7 +274,7 @@ def test_a_machine_is_started_again_when_its_power_goes(vm: Vm) -> None:
         assert machine.status == "exited"
 
 
-def test_the_steps_of_a_start_are_told(vm: Vm) -> None:
+def test_the_steps_of_a_start_are_told(vm: Machines) -> None:
     before = len(vm.list(all=True))
     told = vm.plan(IMAGE, ["true"], tier="microvm").to_text()
     assert "qemu-system-" in told
@@ -282,7 +282,7 @@ def test_the_steps_of_a_start_are_told(vm: Vm) -> None:
     assert len(vm.list(all=True)) == before
 
 
-def test_what_machines_take_is_shown_and_pruned(engine: Engine, vm: Vm) -> None:
+def test_what_machines_take_is_shown_and_pruned(engine: Engine, vm: Machines) -> None:
     with vm.start(IMAGE, ["sleep", "1000"], tier="resume") as machine:
         vm.create(IMAGE, name="idle", tier="resume")
         rows = {row["kind"]: row for row in engine.system.df().to_records()}

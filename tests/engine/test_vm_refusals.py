@@ -53,21 +53,21 @@ def engine(base: Path) -> Iterator[Engine]:
 )
 def test_bad_input_is_refused(engine: Engine, options: dict[str, Any], kind: type, sentence: str) -> None:
     with pytest.raises(kind, match=sentence) as refused:
-        engine.vm.run(IMAGE, ["true"], **{"pull": "never", "tier": "microvm", **options})
+        engine.machines.run(IMAGE, ["true"], **{"pull": "never", "tier": "microvm", **options})
     assert "\n" not in refused.value.message
-    assert not engine.vm.list(all=True)
+    assert not engine.machines.list(all=True)
 
 
 def test_a_port_of_the_host_that_is_taken(engine: Engine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = server.getsockname()[1]
         with pytest.raises(Conflict, match=rf"port {taken} of 127\.0\.0\.1 is taken"):
-            engine.vm.run(IMAGE, publish=[f"{taken}:80"], tier="microvm")
+            engine.machines.run(IMAGE, publish=[f"{taken}:80"], tier="microvm")
 
 
 def test_an_image_that_is_not_there(engine: Engine) -> None:
     with pytest.raises(NotFound, match="no such image"):
-        engine.vm.run("test/nowhere", pull="never")
+        engine.machines.run("test/nowhere", pull="never")
 
 
 def test_an_image_for_another_processor(engine: Engine) -> None:
@@ -78,27 +78,27 @@ def test_an_image_for_another_processor(engine: Engine) -> None:
     engine.images.import_(str(archive), "test/foreign", platform="linux/riscv64")
     archive.unlink()
     with pytest.raises(Unsupported, match="for linux/riscv64, and machines on this host are linux/"):
-        engine.vm.run("test/foreign", ["true"], platform="linux/riscv64")
+        engine.machines.run("test/foreign", ["true"], platform="linux/riscv64")
 
 
 def test_no_qemu(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(Unsupported, match=r"needs qemu-system-\w+, which is not installed"):
-        engine.vm.run(IMAGE, ["true"])
+        engine.machines.run(IMAGE, ["true"])
 
 
 @pytest.mark.parametrize("verb", ["exec", "pause", "unpause", "snapshot", "sample", "attach", "kill"])
 def test_verbs_for_a_machine_that_does_not_run(engine: Engine, verb: str) -> None:
-    engine.vm.create(IMAGE, name="idle", tier="microvm")
+    engine.machines.create(IMAGE, name="idle", tier="microvm")
     try:
         words = (["true"],) if verb == "exec" else ()
         with pytest.raises(Conflict, match="machine idle does not run"):
-            getattr(engine.vm, verb)("idle", *words)
+            getattr(engine.machines, verb)("idle", *words)
     finally:
-        engine.vm.remove("idle")
+        engine.machines.remove("idle")
 
 
 @pytest.mark.parametrize("verb", ["stop", "kill", "pause", "logs", "remove", "wait", "resume", "inspect"])
 def test_verbs_for_a_machine_that_is_not_there(engine: Engine, verb: str) -> None:
     with pytest.raises(LabError, match="no such machine: nobody"):
-        getattr(engine.vm, verb)("nobody")
+        getattr(engine.machines, verb)("nobody")

@@ -68,7 +68,7 @@ def _wheels() -> Path:
 def run(engine: Engine, words: Sequence[str], sink: Sink | None = None) -> RunResult:
     """Boot the image and have pytest run there with these words."""
     script = f"exec python3 -m pytest -p no:cacheprovider --timeout 1200 {shlex.join(words)}"
-    return engine.vm.run(
+    return engine.machines.run(
         IMAGE, ["sh", "-c", script], memory=MEMORY, cpus=CPUS, timeout=LIMIT_S, rm=True, sink=sink
     )
 

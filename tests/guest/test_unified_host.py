@@ -33,7 +33,7 @@ def test_suite_passes(engine: Engine, name: str) -> None:
 
 
 def test_another_kernel_runs_there(engine: Engine) -> None:
-    release = engine.vm.run(guest.IMAGE, ["uname", "-r"], rm=True).stdout.strip()
+    release = engine.machines.run(guest.IMAGE, ["uname", "-r"], rm=True).stdout.strip()
     assert release
     assert release not in Path("/proc/version").read_text()
     print(f"guest kernel {release}", file=sys.stderr)

@@ -19,7 +19,7 @@ from containerlab.linux.cgroups import control, hierarchy
 from containerlab.linux.cgroups.plan import Plan
 
 if TYPE_CHECKING:
-    from containerlab.backends.machine import MachineInfo, Machines, Virtual
+    from containerlab.backends.machine import MachineBackend, MachineInfo, Virtual
     from containerlab.engine.engine import Engine
     from containerlab.options.machine import VmCreateOptions
 
@@ -51,7 +51,7 @@ class Tiered:
 
     def _tried(self, shares: Shares) -> tuple[str, Mapping[str, str]]:
         options: VmCreateOptions = {**self._options, "network": "none"}
-        tried = self._engine.vm.create(self._image, [PROBE, "ready"], **options)
+        tried = self._engine.machines.create(self._image, [PROBE, "ready"], **options)
         try:
             tried.start()
             tried.wait(timeout=300)
@@ -81,7 +81,7 @@ class Tiered:
             options["publish"] = [f"127.0.0.1::{port}"]
         if restarts:
             options["restart"] = "always"
-        made = self._engine.vm.create(self._image, list(words), **options)
+        made = self._engine.machines.create(self._image, list(words), **options)
         return Machine(self._engine, made.id, self._groups)
 
     def close(self) -> None:
@@ -152,7 +152,7 @@ class Machine:
         self._attached: Attached | None = None
 
     @property
-    def _machines(self) -> Machines:
+    def _machines(self) -> MachineBackend:
         backend: Virtual = self._engine.backend  # type: ignore[assignment]  # it has made one already
         return backend.machines
 
@@ -174,7 +174,7 @@ class Machine:
         return host, int(port)
 
     def execute(self, words: Sequence[str], timeout_s: float) -> str:
-        result = self._engine.vm.exec(self._id, list(words), timeout=timeout_s)
+        result = self._engine.machines.exec(self._id, list(words), timeout=timeout_s)
         if result.exit_code:
             raise ContainerFailed(f"{' '.join(words)} ended with {result.exit_code}: {result.stderr}")
         return result.stdout
@@ -188,7 +188,7 @@ class Machine:
         return self._info().pid
 
     def _info(self) -> MachineInfo:
-        return self._engine.vm.info(self._id)
+        return self._engine.machines.info(self._id)
 
     def memory_bytes(self) -> int | None:
         return counting.memory_bytes(self._group)
@@ -197,10 +197,10 @@ class Machine:
         return self._machines.disk_bytes(self._id)
 
     def pause(self) -> None:
-        self._engine.vm.pause(self._id)
+        self._engine.machines.pause(self._id)
 
     def resume(self) -> None:
-        self._engine.vm.unpause(self._id)
+        self._engine.machines.unpause(self._id)
 
     def snapshot(self) -> int:
         return self._machines.snapshot(self._id)

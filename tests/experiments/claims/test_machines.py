@@ -65,7 +65,7 @@ def test_a_machine_is_measured_and_judged(claim: str, stage: Stage) -> None:
     whole, of_tier = _verdicts(claim, rows)
     assert [figure.subject for figure in whole.figures] == [each.name for each in stage.subjects]
     assert of_tier.word != "not measured" or of_tier.figures[-1].median >= 60
-    assert not stage.engine.vm.list(all=True)
+    assert not stage.engine.machines.list(all=True)
 
 
 def test_no_loss_of_an_emulated_machine_is_computed(stage: Stage) -> None:

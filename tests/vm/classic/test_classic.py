@@ -31,7 +31,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 def test_program_runs_beside_systemd_and_sshd(engine: Engine) -> None:
     script = "cat /proc/1/comm; hostname; cat; cat /proc/[0-9]*/comm; ls /; exit 7"
-    done = engine.vm.run(
+    done = engine.machines.run(
         IMAGE,
         ["sh", "-c", script],
         input="told\n",
@@ -50,7 +50,7 @@ def test_ports_are_published_at_the_address_that_its_own_services_got(engine: En
     words = ["sh", "-c", "echo there > /tmp/index.html; exec httpd -f -p 80 -h /tmp"]
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with engine.vm.start(
+    with engine.machines.start(
         IMAGE, words, tier="classic", publish=[f"127.0.0.1:{port}:80"], rm=True, boot_timeout=LIMIT_S
     ) as machine:
         assert "10.0.2.15/24" in machine.exec(["ip", "-o", "-4", "addr"]).stdout
@@ -67,4 +67,4 @@ def _got(port: int) -> bytes:
 
 def test_root_in_memory_is_refused(engine: Engine) -> None:
     with pytest.raises(InvalidInput, match="the tier classic has a disk"):
-        engine.vm.run(IMAGE, ["true"], tier="classic", filesystem="initramfs")
+        engine.machines.run(IMAGE, ["true"], tier="classic", filesystem="initramfs")

@@ -46,7 +46,7 @@ _LOOK_AGAIN_S = 0.01
 
 
 class Keeper(StateVerbs, LookingVerbs):
-    """Implements `backends.machine.Machines` on one home."""
+    """Implements `backends.machine.MachineBackend` on one home."""
 
     def __init__(self, surroundings: Surroundings) -> None:
         super().__init__(surroundings)

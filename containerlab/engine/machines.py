@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Unpack, cast
 from containerlab.backends.base import ExitStatus, Pruned, Sink, StepInfo
 from containerlab.backends.machine import (
     KernelInfo,
+    MachineBackend,
     MachineInfo,
-    Machines,
     MachineSample,
     MachineSession,
     Virtual,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from containerlab.engine.machine_stats import Measured
     from containerlab.views.table import Table
 
-__all__ = ["Vm"]
+__all__ = ["Machines"]
 
 MachineName = Annotated[str, Argument("MACHINE", "machine")]
 Suite = Annotated[str, Argument("SUITE")]
@@ -57,17 +57,17 @@ _EXEC_DETACH = Instead("-d --detach", "exec_detached", "Run in the background")
 _ATTACHED = Instead("-a --attach", "resume_attached", "Show its output and wait for its end")
 
 
-class Vm:
+class Machines:
     """The virtual machines of an engine: any image, booted.
 
-    lab.vm.run("lab/base", ["uname", "-r"], tier="microvm", rm=True).stdout
+    lab.machines.run("lab/base", ["uname", "-r"], tier="microvm", rm=True).stdout
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     @property
-    def _machines(self) -> Machines:
+    def _machines(self) -> MachineBackend:
         backend = self._engine.backend
         if not isinstance(backend, Virtual):
             raise Unsupported(f"the {backend.name} backend has no virtual machines", "use the embedded one")
