@@ -13,10 +13,12 @@ from typing import NamedTuple
 from containerlab.errors import CorruptContent
 from containerlab.store import compression
 
-__all__ = ["Info", "content", "info", "name_of"]
+__all__ = ["Info", "content", "info", "name_of", "unsigned"]
 
 _MOST_BYTES = 1 << 28
 _SUFFIX = re.compile(r"\.ko(\.(xz|zst|gz))?$")
+_SIGNED = b"~Module signature appended~\n"
+_SIGNATURE_BYTES = 12
 _SOFT = re.compile(r"pre:((?:\s+(?!post:)\S+)*)")
 
 
@@ -48,6 +50,22 @@ def content(path: Path) -> bytes:
     if len(data) > _MOST_BYTES:
         raise CorruptContent(f"the module {path} has more than {_MOST_BYTES} bytes")
     return data
+
+
+def unsigned(module: bytes) -> bytes:
+    """Return a module without the signature that may follow it.
+
+    A guest trusts who gives it its modules, as it does for its kernel: to verify one takes 20 million
+    instructions. Source: Linux, kernel/module_signature.c, `struct module_signature`.
+
+    >>> unsigned(b"module" + b"sig" + bytes(11) + b"\\x03" + b"~Module signature appended~\\n")
+    b'module'
+    """
+    if not module.endswith(_SIGNED):
+        return module
+    end = len(module) - len(_SIGNED)
+    (length,) = struct.unpack_from(">I", module, end - 4)
+    return module[: end - _SIGNATURE_BYTES - length]
 
 
 def info(module: bytes, name: str) -> Info:

@@ -24,7 +24,7 @@ _ALIASED = re.compile(r"^kernel/(crypto|lib|arch/[^/]+/(crypto|lib))/")
 
 
 class Module(NamedTuple):
-    """A module to load: content is the whole file, uncompressed."""
+    """A module to load: content is the file, uncompressed and without its signature."""
 
     name: str
     content: bytes
@@ -132,4 +132,4 @@ class _Order:
                 self.add(named, name)
         for needed in said.depends:
             self.add(needed, name)
-        self.found[name] = Module(name, content)
+        self.found[name] = Module(name, modinfo.unsigned(content))

@@ -34,6 +34,19 @@ ADDRESS, GATEWAY, NAMESERVER = "10.0.2.15/24", "10.0.2.2", "10.0.2.3"
 """What the guest's network card has to be given: QEMU's user network is always the same."""
 
 
+_SLOW_STEPS = (
+    "jent_mod_init",
+    "trace_eval_init",
+    "ftrace_check_for_weak_functions",
+    "load_system_certificate_list",
+)
+"""Steps of a kernel's start that take half of all instructions, and nobody needs in a guest like this: the
+test of a source of randomness beside the processor's, names of constants in the formats of trace events,
+names of functions that cannot be traced, and keys for the signatures of modules. A kernel that does not have
+one ignores its name.
+"""
+
+
 class Share(NamedTuple):
     """A directory of the host in the guest.
 
@@ -202,6 +215,8 @@ def kernel_words(machine: Machine) -> list[str]:
     found = [f"console={'ttyS0' if is_x86 else 'ttyAMA0'}", "quiet", "panic=-1", "random.trust_cpu=on"]
     # The kernel's tests of its own ciphers take 0.3 s when emulated.
     found += ["cryptomgr.notests"]
+    if machine.accelerator == "tcg":
+        found += ["initcall_blacklist=" + ",".join(_SLOW_STEPS)]
     if is_x86:
         found += ["reboot=t"]
     if is_x86 and machine.accelerator != "kvm" and machine.tsc_khz:
@@ -228,8 +243,10 @@ def _channels(machine: Machine) -> Iterator[str]:
     yield from ("-mon", "chardev=qmp,mode=control", "-serial", "chardev:console")
     yield from ("-device", f"virtio-serial-{bus}")
     yield from ("-device", f"virtserialport,chardev=agent,name={wire.PORT}")
-    yield from ("-object", "rng-random,id=random,filename=/dev/urandom")
-    yield from ("-device", f"virtio-rng-{bus},rng=random")
+    if machine.kernel is None:
+        # Others are given a seed by SETUP, and load no module for this.
+        yield from ("-object", "rng-random,id=random,filename=/dev/urandom")
+        yield from ("-device", f"virtio-rng-{bus},rng=random")
 
 
 def _disk(machine: Machine) -> Iterator[str]:

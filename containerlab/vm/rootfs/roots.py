@@ -31,7 +31,7 @@ __all__ = ["Wishes", "bare", "prepare"]
 
 _MIB = 1 << 20
 _MOST_IN_MEMORY_BYTES = 100 * _MIB
-_VERSION = 1
+_VERSION = 2
 """Part of the names of what is kept; higher when the same image comes to give other bytes."""
 
 

@@ -20,6 +20,12 @@ def test_each_need_can_be_met(each_guest_kernel: Kernel, need: str) -> None:
         assert set(modinfo.info(module.content, module.name).depends) <= set(names[:at])
 
 
+def test_no_module_is_signed_so_that_the_guest_need_not_verify_it(each_guest_kernel: Kernel) -> None:
+    for module in modules.load_order(each_guest_kernel, needs.modules("net")):
+        assert b"signature appended" not in module.content
+        assert modinfo.unsigned(module.content) == module.content
+
+
 def test_what_is_built_in_is_left_out(guest_kernel: Kernel) -> None:
     assert modules.load_order(guest_kernel, needs.modules("ext4", "virtio-pci", "console")) == ()
     assert modules.has(guest_kernel, "ext4")

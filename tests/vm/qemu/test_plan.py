@@ -53,6 +53,11 @@ def test_emulation_is_told_the_speed_of_the_clock_and_kvm_is_not() -> None:
     assert not [w for w in plan.kernel_words(machine(accelerator="kvm", tsc_khz=2000)) if "tsc" in w]
 
 
+def test_an_emulated_kernel_leaves_out_what_takes_it_long() -> None:
+    assert "jent_mod_init" in value(plan.words(machine()), "-append")
+    assert "initcall_blacklist" not in value(plan.words(machine(accelerator="kvm")), "-append")
+
+
 def test_what_is_written_to_a_disk_is_thrown_away() -> None:
     drive = value(plan.words(machine(root=DISK)), "-drive")
     assert "snapshot=on" in drive
