@@ -108,6 +108,15 @@ def test_what_a_machine_writes_is_thrown_away(vm: Machines) -> None:
     vm.remove("writer")
 
 
+def test_modules_of_the_kernel_are_loaded_when_asked(vm: Machines) -> None:
+    script = """
+        mkdir /m && mount -t tmpfs none /m && cd /m && mkdir low high work both
+        mount -t overlay none both -o lowerdir=low,upperdir=high,workdir=work && echo laid
+    """
+    result = vm.run(IMAGE, ["sh", "-c", script], tier="microvm", module=["overlay"], rm=True)
+    assert result.stdout == "laid\n"
+
+
 def test_restored_machines_are_not_each_other(vm: Machines) -> None:
     look = ["sh", "-c", "hostname; head -c 8 /dev/urandom | od -An -x"]
     first, second = (vm.run(IMAGE, look, tier="resume", rm=True) for _ in range(2))

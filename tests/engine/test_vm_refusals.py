@@ -37,6 +37,7 @@ def engine(base: Path) -> Iterator[Engine]:
         ({"memory": "16m"}, InvalidInput, "--memory: 16 MiB are too little"),
         ({"accel": "xen"}, InvalidInput, "--accel: not known"),
         ({"kernel": "/no/such/kernel"}, NotFound, "there is no kernel /no/such/kernel"),
+        ({"module": ["overlai"]}, NotFound, "has no module overlai"),
         ({"filesystem": "ntfs"}, InvalidInput, "--filesystem: not known"),
         ({"network": "bridge"}, InvalidInput, "not known: 'bridge'"),
         ({"publish": ["http"]}, InvalidInput, "--publish: not a port to publish"),

@@ -69,7 +69,14 @@ def run(engine: Engine, words: Sequence[str], sink: Sink | None = None) -> RunRe
     """Boot the image and have pytest run there with these words."""
     script = f"exec python3 -m pytest -p no:cacheprovider --timeout 1200 {shlex.join(words)}"
     return engine.machines.run(
-        IMAGE, ["sh", "-c", script], memory=MEMORY, cpus=CPUS, timeout=LIMIT_S, rm=True, sink=sink
+        IMAGE,
+        ["sh", "-c", script],
+        memory=MEMORY,
+        cpus=CPUS,
+        module=["overlay", "fuse"],
+        timeout=LIMIT_S,
+        rm=True,
+        sink=sink,
     )
 
 

@@ -43,11 +43,13 @@ class Wishes(NamedTuple):
     """What a guest is to have beside its image.
 
     needs: words of `vm/kernel/needs` for devices that it has beside its channel and its disk.
+    modules: more modules of the kernel, by their names, to load before anything else happens.
     free_bytes: room on a disk that it may write to. say: takes sentences about what cannot be kept.
     ground: image with an init of its own, in which the image is to lie as a directory.
     """
 
     needs: Sequence[str] = ("net",)
+    modules: Sequence[str] = ()
     free_bytes: int = 1024 * _MIB
     say: Callable[[str], None] = _ignore
     ground: Image | None = None
@@ -99,8 +101,8 @@ def _explained() -> Iterator[None]:
 class _Boot:
     """The archives that guests of a kernel and a tier start from."""
 
-    def __init__(self, home: Home, kernel: Kernel, tier: Tier) -> None:
-        self._home, self._kernel = home, kernel
+    def __init__(self, home: Home, kernel: Kernel, tier: Tier, more_modules: Sequence[str] = ()) -> None:
+        self._home, self._kernel, self._more_modules = home, kernel, more_modules
         is_micro = tier.machine == "microvm" and kernel.architecture == "x86_64"
         self._bus = "virtio-mmio" if is_micro else "virtio-pci"
         self._init = _init(kernel)
@@ -123,7 +125,7 @@ class _Boot:
         return initramfs.boot_part(self._init, modules.load_order(self._kernel, self._modules(needs)))
 
     def _modules(self, needs: Sequence[str]) -> tuple[str, ...]:
-        return kernel_needs.modules(self._bus, "console", *needs)
+        return (*kernel_needs.modules(self._bus, "console", *needs), *self._more_modules)
 
 
 class _Preparation:
@@ -131,7 +133,7 @@ class _Preparation:
 
     def __init__(self, home: Home, image: Image, kernel: Kernel, tier: Tier, wishes: Wishes) -> None:
         self._tier, self._wishes = tier, wishes
-        self._boot = _Boot(home, kernel, tier)
+        self._boot = _Boot(home, kernel, tier, wishes.modules)
         self._shelf = Shelf(home, image.id)
         blobs, ground = Blobs(home), wishes.ground
         self._source = Grounded(blobs, ground.layers, image.layers) if ground else Source(blobs, image.layers)

@@ -112,7 +112,12 @@ def _kernel(place: Place, record: Machine) -> Kernel:
 
 def _root(place: Place, record: Machine, image: Image, kernel: Kernel, notices: list[str]) -> Root:
     tier, filesystem = TIERS[record.tier], record.options.get("filesystem", "")
-    wishes = roots.Wishes(tuple(_needs(record)), say=notices.append, ground=_ground(place, tier, filesystem))
+    wishes = roots.Wishes(
+        tuple(_needs(record)),
+        record.options.get("module", ()),
+        say=notices.append,
+        ground=_ground(place, tier, filesystem),
+    )
     return roots.prepare(place.home, image, kernel, tier, filesystem, wishes)
 
 
