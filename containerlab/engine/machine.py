@@ -31,8 +31,8 @@ class Machine(html.Shown):
     As a context manager it is powered off and removed at the end.
     """
 
-    def __init__(self, vm: Machines, info: MachineInfo) -> None:
-        self._vm = vm
+    def __init__(self, machines: Machines, info: MachineInfo) -> None:
+        self._machines = machines
         self.info = info
 
     @property
@@ -65,7 +65,7 @@ class Machine(html.Shown):
 
     def reload(self) -> Machine:
         """Look again."""
-        self.info = self._vm.info(self.id)
+        self.info = self._machines.info(self.id)
         return self
 
     def exec(
@@ -77,56 +77,56 @@ class Machine(html.Shown):
         **options: Unpack[VmExecOptions],
     ) -> RunResult:
         """Run another program in it, wait for it, return what it did."""
-        return self._vm.exec(self.id, command, input=input, sink=sink, **options)
+        return self._machines.exec(self.id, command, input=input, sink=sink, **options)
 
     def start(self) -> Machine:
         """Boot it (again)."""
-        self._vm.resume(self.id)
+        self._machines.resume(self.id)
         return self.reload()
 
     def stop(self, **options: Unpack[StopOptions]) -> Machine:
         """Ask its program to end; power it off when it has not after the timeout."""
-        self._vm.stop(self.id, **options)
+        self._machines.stop(self.id, **options)
         return self.reload()
 
     def kill(self, **options: Unpack[KillOptions]) -> Machine:
         """Take its power away, or send its program a signal."""
-        self._vm.kill(self.id, **options)
+        self._machines.kill(self.id, **options)
         return self.reload()
 
     def pause(self) -> Machine:
         """Hold its processors."""
-        self._vm.pause(self.id)
+        self._machines.pause(self.id)
         return self.reload()
 
     def unpause(self) -> Machine:
         """Let its processors go on."""
-        self._vm.unpause(self.id)
+        self._machines.unpause(self.id)
         return self.reload()
 
     def snapshot(self) -> Snapshot:
         """Save its memory and devices to a file."""
-        return self._vm.snapshot(self.id)
+        return self._machines.snapshot(self.id)
 
     def wait(self, **options: Unpack[WaitOptions]) -> ExitStatus:
         """Wait for its end and say how it ended."""
-        return self._vm.wait_status(self.id, **options)
+        return self._machines.wait_status(self.id, **options)
 
     def logs(self, **options: Unpack[VmLogOptions]) -> Logs | bytes:
         """Return what its program printed; with `console` what its kernel did."""
-        return self._vm.logs(self.id, **options)
+        return self._machines.logs(self.id, **options)
 
     def stats(self) -> MachineSample:
         """Measure it once, from the host and from inside."""
-        return self._vm.sample(self.id)
+        return self._machines.sample(self.id)
 
     def inspect(self) -> dict[str, Any]:
         """Return all that is known about it."""
-        return self._vm.inspect(self.id).documents[0]
+        return self._machines.inspect(self.id).documents[0]
 
     def remove(self, **options: Unpack[VmRemoveOptions]) -> None:
         """Remove it; it must have ended unless `force`."""
-        self._vm.remove(self.id, **options)
+        self._machines.remove(self.id, **options)
 
     def __enter__(self) -> Machine:
         return self

@@ -16,7 +16,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from containerlab.linux import locks, procfs
@@ -334,7 +334,7 @@ class Monitor:
         except (ValueError, TypeError):
             client.send(control.UNDONE, b"this is no command of QMP", stream)
 
-    def _save(self, path: str, then: Any) -> None:
+    def _save(self, path: str, then: Callable[[str], None]) -> None:
         assert self.boot
         apart = self.launch.are_pages_apart and self.launch.until == "snapshot"
         self.saving = Saving(self.boot.qmp, path, then, are_pages_apart=apart)

@@ -181,8 +181,7 @@ class Bundle:
         return self._started.pid()
 
     def memory_bytes(self) -> int | None:
-        pid = self.workload_pid()
-        return counting.memory_bytes(hierarchy.of_process(pid)) if pid else None
+        return counting.memory_bytes_around(self.workload_pid())
 
     def disk_bytes(self) -> int:
         return counting.allocated_bytes(str(self._directory))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from containerlab.linux.cgroups import counters
+from containerlab.linux.cgroups import counters, hierarchy
 from containerlab.linux.cgroups.plan import Plan
 
-__all__ = ["allocated_bytes", "descendants", "memory_bytes", "parent"]
+__all__ = ["allocated_bytes", "descendants", "memory_bytes", "memory_bytes_around", "parent", "with_parent"]
 
 _BLOCK_BYTES = 512
 """The unit of st_blocks, whatever the file system's own is. Source: inode(7)."""
@@ -35,6 +35,11 @@ def memory_bytes(group: Plan | None) -> int | None:
         return reader.read().memory_bytes
 
 
+def memory_bytes_around(pid: int) -> int | None:
+    """Return what the memory controller counts for the group that a process is in, 0 being none."""
+    return memory_bytes(hierarchy.of_process(pid)) if pid else None
+
+
 def allocated_bytes(directory: str) -> int:
     """Return what the files below a directory take on disk: holes do not count, nor what is mounted there."""
     device = os.lstat(directory).st_dev
@@ -50,6 +55,11 @@ def allocated_bytes(directory: str) -> int:
             elif name in directories:
                 directories.remove(name)
     return total * _BLOCK_BYTES
+
+
+def with_parent(pid: int) -> list[int]:
+    """Return a process, all that descend from it, and its parent, which an engine has look after it."""
+    return sorted({*descendants([pid]), parent(pid)} - {0, 1}) if pid else []
 
 
 def parent(pid: int) -> int:

@@ -13,7 +13,6 @@ from containerlab.errors import ContainerFailed, LabError
 from containerlab.experiments.shares import PREFIX, SHARES, Shares, is_stale
 from containerlab.experiments.subjects import counting
 from containerlab.experiments.subjects.docker_api import DockerApi, Stream
-from containerlab.linux.cgroups import hierarchy
 
 if TYPE_CHECKING:
     from containerlab.engine.engine import Engine
@@ -123,8 +122,7 @@ class Container:
 
     def pids(self) -> list[int]:
         """Its processes, and the shim that is their parent."""
-        pid = self.workload_pid()
-        return sorted({*counting.descendants([pid]), counting.parent(pid)} - {0, 1}) if pid else []
+        return counting.with_parent(self.workload_pid())
 
     def workload_pid(self) -> int:
         return int(self._inspected()["State"]["Pid"])
@@ -134,8 +132,7 @@ class Container:
         return found
 
     def memory_bytes(self) -> int | None:
-        pid = self.workload_pid()
-        return counting.memory_bytes(hierarchy.of_process(pid)) if pid else None
+        return counting.memory_bytes_around(self.workload_pid())
 
     def disk_bytes(self) -> int:
         """Its layer and its papers, where this process may look at them; else what the daemon says."""

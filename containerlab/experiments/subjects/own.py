@@ -12,7 +12,6 @@ from containerlab.errors import ContainerFailed, NotFound
 from containerlab.experiments.shares import Shares
 from containerlab.experiments.subjects import counting
 from containerlab.experiments.subjects.attached import Attached
-from containerlab.linux.cgroups import hierarchy
 
 if TYPE_CHECKING:
     from containerlab.backends.base import ContainerInfo
@@ -96,12 +95,8 @@ class Container:
         return self._engine.containers.info(self._id)
 
     def memory_bytes(self) -> int | None:
-        pid = self.workload_pid()
-        return (
-            counting.memory_bytes(hierarchy.of_process(pid))
-            if pid and self._info().detail["cgroup"]
-            else None
-        )
+        info = self._info()
+        return counting.memory_bytes_around(info.pid) if info.detail["cgroup"] else None
 
     def disk_bytes(self) -> int:
         return counting.allocated_bytes(self._info().detail["directory"])

@@ -18,7 +18,6 @@ from containerlab.experiments.shares import PREFIX, SHARES, Shares, is_stale
 from containerlab.experiments.subject import PROBE
 from containerlab.experiments.subjects import counting
 from containerlab.experiments.subjects.output import Output
-from containerlab.linux.cgroups import hierarchy
 
 if TYPE_CHECKING:
     from containerlab.engine.engine import Engine
@@ -170,8 +169,7 @@ class Container:
 
     def pids(self) -> list[int]:
         """Its processes and conmon, which is their parent."""
-        pid = self.workload_pid()
-        return sorted({*counting.descendants([pid]), counting.parent(pid)} - {0, 1}) if pid else []
+        return counting.with_parent(self.workload_pid())
 
     def workload_pid(self) -> int:
         return int(self._inspected()["State"]["Pid"])
@@ -181,8 +179,7 @@ class Container:
         return found
 
     def memory_bytes(self) -> int | None:
-        pid = self.workload_pid()
-        return counting.memory_bytes(hierarchy.of_process(pid)) if pid else None
+        return counting.memory_bytes_around(self.workload_pid())
 
     def disk_bytes(self) -> int:
         """Its layer and its papers."""

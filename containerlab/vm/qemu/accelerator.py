@@ -46,8 +46,6 @@ class Verdict(msgspec.Struct, frozen=True):
     """Why this one: what was tried and what came of it, a sentence."""
     tsc_khz: int = 0
     """For `Machine.tsc_khz`."""
-    trial_s: float = 0.0
-    """What the trial took, 0 when none was made."""
 
     @property
     def is_emulated(self) -> bool:
@@ -120,9 +118,9 @@ def _try(
     machine = Machine(_tier(program), program, kernel, bare(), name, _TRIAL_BYTES, network="none")
     answered_s, failure = _boot_once(home, workshop, machine)
     if failure:
-        return Verdict("tcg", f"{name} does not work here: {failure}", clock.tsc_khz(home.cache), answered_s)
+        return Verdict("tcg", f"{name} does not work here: {failure}", clock.tsc_khz(home.cache))
     said = f"{name} works: the guest answered within {answered_s:.2f} s"
-    return Verdict(name, said, clock.tsc_khz(home.cache), answered_s)
+    return Verdict(name, said, clock.tsc_khz(home.cache))
 
 
 def _tier(program: Program) -> Tier:

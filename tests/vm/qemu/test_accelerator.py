@@ -35,7 +35,6 @@ def test_a_trial_decides_once(bench: Bench) -> None:
     assert verdict.reason
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         assert verdict.accelerator == "tcg"
-        assert verdict.trial_s == 0
     assert choose(bench) == verdict
 
 
@@ -54,7 +53,6 @@ def test_a_guest_that_does_not_answer_condemns_the_accelerator(bench: Bench, tmp
     verdict = choose(bench, bare=Root(broken, None, "initramfs", True))
     assert verdict.accelerator == "tcg"
     assert verdict.reason.startswith("kvm does not work here: ")
-    assert verdict.trial_s < accelerator.TRIAL_LIMIT_S + 2
     accelerator.forget(bench.home)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 from pathlib import Path
 
@@ -37,17 +38,9 @@ def asked(path: Path, question: str) -> str:
 
 
 def test_files_of_all_kinds_are_sound(images: Images, tmp_path: Path) -> None:
-    long, acl = "x" * 200, b"\2\0\0\0" + bytes.fromhex("0100060effffffff")[:8]
-    acl = b"\2\0\0\0" + b"".join(
-        int(tag).to_bytes(2, "little") + b"\6\0" + id_
-        for tag, id_ in (
-            (1, b"\xff" * 4),
-            (2, b"\x64\0\0\0"),
-            (4, b"\xff" * 4),
-            (16, b"\xff" * 4),
-            (32, b"\xff" * 4),
-        )
-    )
+    long, nobody = "x" * 200, 0xFFFFFFFF
+    entries = ((1, nobody), (2, 100), (4, nobody), (16, nobody), (32, nobody))
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tag, 6, id_) for tag, id_ in entries)
     layer = archive(
         entry("etc", tar.DIRECTORY, uid=7, gid=70000, mode=0o1777),
         entry("etc/file", content=b"hello" * 2000, uid=70000, mode=0o4755, mtime=1 << 32),

@@ -126,51 +126,48 @@ _EXTRA_BYTES = 32
 ROOM_FOR_ATTRIBUTES = INODE_BYTES - 128 - _EXTRA_BYTES
 _EXTENTS_FLAG = 0x80000
 _SECTORS_IN_BLOCK = BLOCK // 512
+_LOW = 0xFFFFFFFF
 
 
 def inode_bytes(inode: Inode) -> bytes:
     """Return an inode of 256 bytes."""
-    seconds, nanoseconds = divmod(inode.mtime_ns, 1_000_000_000)
-    low = seconds & 0xFFFFFFFF
-    # The upper two bits say in which of four ages the signed lower 32 are.
-    age = (seconds - ((low ^ 0x80000000) - 0x80000000)) >> 32 & 3
-    extra = nanoseconds << 2 | age
-    block_low, block_high = inode.attribute_block & 0xFFFFFFFF, inode.attribute_block >> 32
+    seconds, extra = _times(inode.mtime_ns)
+    sectors = inode.blocks * _SECTORS_IN_BLOCK
     fixed = _INODE.pack(
         inode.mode,
         inode.uid & 0xFFFF,
-        inode.size & 0xFFFFFFFF,
-        low,
-        low,
-        low,
-        0,
+        inode.size & _LOW,
+        *(seconds, seconds, seconds, 0),
         inode.gid & 0xFFFF,
         inode.link_count,
-        inode.blocks * _SECTORS_IN_BLOCK & 0xFFFFFFFF,
+        sectors & _LOW,
         _EXTENTS_FLAG if inode.is_mapped else 0,
         0,
         inode.body,
         0,
-        block_low,
+        inode.attribute_block & _LOW,
         inode.size >> 32,
         0,
-        inode.blocks * _SECTORS_IN_BLOCK >> 32,
-        block_high,
+        sectors >> 32,
+        inode.attribute_block >> 32,
         inode.uid >> 16,
         inode.gid >> 16,
-        0,
-        0,
+        *(0, 0),
         _EXTRA_BYTES,
         0,
-        extra,
-        extra,
-        extra,
-        low,
-        extra,
-        0,
-        0,
+        *(extra, extra, extra, seconds, extra),
+        *(0, 0),
     )
     return (fixed + inode.attributes).ljust(INODE_BYTES, b"\0")
+
+
+def _times(mtime_ns: int) -> tuple[int, int]:
+    """Return the low 32 bits of the seconds, and the 32 bits beside them: nanoseconds, and the age."""
+    seconds, nanoseconds = divmod(mtime_ns, 1_000_000_000)
+    low = seconds & _LOW
+    # The upper two bits say in which of four ages the signed lower 32 are.
+    age = (seconds - ((low ^ 0x80000000) - 0x80000000)) >> 32 & 3
+    return low, nanoseconds << 2 | age
 
 
 def device_body(device: tuple[int, int]) -> bytes:
