@@ -23,7 +23,7 @@ def root() -> Root:
     return machine.root()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
     """Yield an engine that has the image of the checkout."""
     require_packages(system_packages.missing(LIST))
