@@ -99,13 +99,15 @@ def executing(command: Sequence[str], *, stdin: bool = False) -> bytes:
 
 
 def until(connection: Connection, is_enough: Callable[[Frame], bool]) -> list[Frame]:
-    """Return what arrives until something has."""
+    """Return what arrives until something has; what came after it is there for the next who asks."""
     found: list[Frame] = []
-    while connection.is_open:
-        for frame in connection.receive(LIMIT_S):
+    while arrived := connection.receive(LIMIT_S):
+        for number, frame in enumerate(arrived, 1):
             found.append(frame)
             if is_enough(frame):
+                connection._inbox.extend(arrived[number:])
                 return found
+    assert not connection.is_open, f"nothing came for {LIMIT_S} s after {found[-3:]}"
     return found
 
 

@@ -153,7 +153,7 @@ def test_a_slow_client_holds_up_nobody_and_loses_nothing(bench: Bench) -> None:
         with connection.connect(launch.directory) as other:
             assert other.ask(wire.PING, b"still there", timeout_s=LIMIT_S) == b"still there"
             wait_for(lambda: journal.read(launch.directory)["status"] == "exited")
-        assert len(output(slow)) > 2_000_000
+        assert len(output(slow)) == 3_000_000
     assert Path(launch.directory, "log").read_bytes().count(b"stdout") >= 1_500_000 - 1
 
 
