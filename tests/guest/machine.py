@@ -1,8 +1,9 @@
 """A virtual machine whose kernel has cgroup v2 as its only hierarchy, and which can be cut off from power.
 
 Its root is a small Debian that debootstrap makes once, below build/guest. QEMU emulates the processor, so
-that /dev/kvm is not needed, and everything takes some ten times as long as outside. Each start gets a fresh copy
-of the root, and a tar archive as second disk: this repository, and the orders that the first process obeys.
+that /dev/kvm is not needed, and everything takes some ten times as long as outside. Each start gets a fresh
+copy of the root, and a tar archive as second disk: this repository, and the orders that the first process
+obeys.
 """
 
 from __future__ import annotations
