@@ -14,6 +14,7 @@ from benchmarks import (
     calls,
     crowd,
     importing,
+    machines,
     memory,
     report,
     running,
@@ -37,6 +38,7 @@ _SUBJECTS = {
     "audit": auditing.audits,
     "serve": serving.servers,
     "transfer": transferring.transfers,
+    "machines": machines.machines,
     "calls": calls.system_calls,
 }
 

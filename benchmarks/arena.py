@@ -34,18 +34,19 @@ def isolated(name: str) -> RunOptions:
 
 
 class Counts(NamedTuple):
-    """How often: quick and slow peers, unpacking, building, serving; how many containers start at once."""
+    """How often: quick and slow peers, unpacking, …, machines; how many containers start at once."""
 
     fast: int = 40
     slow: int = 30
     unpack: int = 3
     build: int = 3
     serve: int = 5
+    machine: int = 15
     crowd: int = 200
     peer_crowd: int = 200
 
 
-QUICK = Counts(fast=3, slow=1, unpack=1, build=1, serve=1, crowd=8, peer_crowd=2)
+QUICK = Counts(fast=3, slow=1, unpack=1, build=1, serve=1, machine=1, crowd=8, peer_crowd=2)
 
 
 class Arena(NamedTuple):

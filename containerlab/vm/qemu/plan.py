@@ -225,6 +225,9 @@ def kernel_words(machine: Machine) -> list[str]:
         # It is the host's own. Compared with the ticks of an emulated timer it seems to skew, and the guest
         # would go on with these: a clock of 4 ms steps.
         found += ["tsc=reliable"]
+    if machine.is_micro:
+        # There is none, and not to look for it saves 40 ms when emulated.
+        found += ["pci=off"]
     if machine.root.disk is None:
         # Files may then be more than half of the memory.
         found += ["rootfstype=ramfs"]
