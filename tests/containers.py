@@ -102,7 +102,7 @@ def _add(archive: tarfile.TarFile, path: str, content: bytes | tuple[bytes, str]
         archive.addfile(entry, io.BytesIO(content))
 
 
-def until(condition: Callable[[], _T], timeout_s: float = 20.0) -> _T:
+def until(condition: Callable[[], _T], timeout_s: float = 60.0) -> _T:
     """Wait for a condition and return its first true value; fail when it does not come."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):

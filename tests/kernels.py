@@ -53,10 +53,12 @@ def give(user: User) -> None:
     place = kernel_of().image.parent
     home = Path(user.environment.get("CONTAINERLAB_HOME", user.home / ".local/share/containerlab"))
     target = home / "cache" / "kernels" / place.name
-    if not target.exists():
-        shutil.copytree(place, target)
-        for path in (user.home, *user.home.rglob("*")):
-            os.chown(path, user.uid, user.gid, follow_symlinks=False)
-        for folder in target.parents:
-            if folder.is_relative_to(home):
-                folder.chmod(0o700)
+    if target.exists():
+        return
+    shutil.copytree(place, target)
+    folders = [each for each in target.parents if each.is_relative_to(home)]
+    for folder in folders:
+        folder.chmod(0o700)
+    above = [each for each in home.parents if each.is_relative_to(user.home)]
+    for path in (*above, *folders, target, *target.rglob("*")):
+        os.chown(path, user.uid, user.gid)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import machines
+from tests.containers import is_gone, until
 from tests.machines import IMAGE
 from tests.users import User
 
@@ -86,7 +87,7 @@ def test_a_killed_client_takes_its_machine_along(conlab: Conlab) -> None:
         qemu = int(conlab.text("inspect", "-f", "{{.State.Pid}}", "lost"))
         client.kill()
         client.wait()
-        machines.until(lambda: machines.is_gone(qemu))
+        until(lambda: is_gone(qemu))
     assert "Exited (137)" in conlab.text("ps", "-a")
     conlab.text("rm", "lost")
 
@@ -96,7 +97,7 @@ def test_a_killed_monitor_takes_its_machine_along_and_is_found_out(conlab: Conla
     qemu = int(conlab.text("inspect", "-f", "{{.State.Pid}}", "orphan"))
     monitor = int(Path(f"/proc/{qemu}/stat").read_text().rpartition(")")[2].split()[1])
     os.kill(monitor, signal.SIGKILL)
-    machines.until(lambda: machines.is_gone(qemu))
+    until(lambda: is_gone(qemu))
     assert "dead" in conlab.text("ps", "-a", "--format", "{{.State}}")
     assert b"its monitor was killed" in conlab("inspect", "orphan").stdout
     conlab.text("rm", "orphan")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import kernels, machines
+from tests.containers import until
 from tests.kernel import Notebook
 from tests.machines import IMAGE
 
@@ -76,7 +77,7 @@ def test_a_killed_kernel_leaves_no_machine(notebook: Notebook, base: Path) -> No
     )
     with closing(Notebook(base / "vm-magics")) as other:
         other.client.execute(script, allow_stdin=False)
-        machines.until(lambda: not other.manager.is_alive())
+        until(lambda: not other.manager.is_alive())
     look = "[(each.name, each.status) for each in lab.machines.list(all=True)]"
-    machines.until(lambda: notebook.run(look).value == "[('lost', 'exited')]")
+    until(lambda: notebook.run(look).value == "[('lost', 'exited')]")
     notebook.run("%container vm rm lost")

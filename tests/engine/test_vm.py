@@ -25,6 +25,7 @@ from containerlab.errors import (
     TimedOut,
 )
 from tests import machines
+from tests.containers import is_gone, until
 from tests.machines import IMAGE
 
 pytestmark = [
@@ -191,7 +192,7 @@ def test_a_port_of_the_host_leads_into_the_guest(machine: Machine) -> None:
         with socket.create_connection((address, int(port)), timeout=60) as connection:
             return connection.recv(100) == b"from the guest\n"
 
-    machines.until(answers)
+    until(answers)
 
 
 def test_other_programs_run_beside_the_first(machine: Machine) -> None:
@@ -264,21 +265,21 @@ def test_what_happened_is_told(engine: Engine, machine: Machine) -> None:
 def test_a_machine_is_stopped_started_saved_and_killed(vm: Machines) -> None:
     script = "trap 'exit 9' TERM; echo up; while :; do sleep 0.1; done"
     with vm.start(IMAGE, ["sh", "-c", script], tier="resume") as machine:
-        machines.until(lambda: machine.logs().stdout == "up\n")
+        until(lambda: machine.logs().stdout == "up\n")
         assert machine.stop().info.exit_code == 9
         assert machine.wait().exit_code == 9
         assert machine.start().status == "running"
         assert machine.snapshot().size_bytes > 1 << 20
         pid = machine.pid
         assert machine.kill().info.exit_code == 137
-        assert machines.is_gone(pid)
+        assert is_gone(pid)
     assert machine.name not in [each.name for each in vm.list(all=True)]
 
 
 def test_a_machine_is_started_again_when_its_power_goes(vm: Machines) -> None:
     with vm.start(IMAGE, ["sleep", "1000"], tier="resume", restart="always") as machine:
         os.kill(machine.pid, 9)
-        machines.until(lambda: machine.reload().info.detail["restarts"] == 1 and machine.status == "running")
+        until(lambda: machine.reload().info.detail["restarts"] == 1 and machine.status == "running")
         machine.stop(timeout=0.1)
         assert machine.status == "exited"
 

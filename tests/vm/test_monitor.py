@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,6 +21,7 @@ from containerlab.vm.connection import Connection
 from containerlab.vm.guest import wire
 from containerlab.vm.launch import Launch
 from containerlab.vm.qemu import plan
+from tests import containers
 from tests.users import REPOSITORY
 from tests.vm.machines import LIMIT_S, Bench, executing, output, pids_of, until
 
@@ -152,16 +152,9 @@ def test_a_slow_client_holds_up_nobody_and_loses_nothing(bench: Bench) -> None:
         until(slow, lambda frame: frame[0] == wire.STARTED)
         with connection.connect(launch.directory) as other:
             assert other.ask(wire.PING, b"still there", timeout_s=LIMIT_S) == b"still there"
-            wait_for(lambda: journal.read(launch.directory)["status"] == "exited")
+            containers.until(lambda: journal.read(launch.directory)["status"] == "exited")
         assert len(output(slow)) == 3_000_000
     assert Path(launch.directory, "log").read_bytes().count(b"stdout") >= 1_500_000 - 1
-
-
-def wait_for(condition: Any) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < deadline
 
 
 def test_a_client_that_sends_rubbish_is_hung_up_on(bench: Bench) -> None:
@@ -183,7 +176,7 @@ def test_a_program_that_was_executed_ends_with_its_client(bench: Bench) -> None:
             other.send(wire.EXEC, executing(["sleep", "1000"]), 2)
             until(other, lambda frame: frame[0] == wire.STARTED)
             assert _processes(first) == before + 1
-        wait_for(lambda: _processes(first) == before)
+        containers.until(lambda: _processes(first) == before)
         first.send(control.KILL)
         first.wait()
 
@@ -196,9 +189,9 @@ def test_pause_is_known_however_it_was_done(bench: Bench) -> None:
     launch = bench.quick("sleep", "1000")
     with running(bench, launch) as found:
         found.ask(control.QMP, b'{"execute": "stop"}')
-        wait_for(lambda: journal.read(launch.directory)["status"] == "paused")
+        containers.until(lambda: journal.read(launch.directory)["status"] == "paused")
         found.ask(control.QMP, b'{"execute": "cont"}')
-        wait_for(lambda: journal.read(launch.directory)["status"] == "running")
+        containers.until(lambda: journal.read(launch.directory)["status"] == "running")
         with pytest.raises(errors.Conflict, match="QEMU refused"):
             found.ask(control.QMP, b'{"execute": "nothing"}')
         with pytest.raises(errors.Conflict, match="no command"):
@@ -255,7 +248,7 @@ def test_a_foreground_machine_ends_with_its_client(bench: Bench) -> None:
         pids = [identify(pid) for pid in pids_of(launch.directory)]
         assert pids
     ended(pids)
-    wait_for(lambda: not locks.is_held(f"{launch.directory}/lock"))
+    containers.until(lambda: not locks.is_held(f"{launch.directory}/lock"))
     assert journal.read(launch.directory)["exit_code"] == 137
     assert _left(launch) == {"log", "console", "state.json", "lock"}
 
@@ -272,7 +265,7 @@ def test_a_machine_that_was_let_go_stays(bench: Bench) -> None:
         assert other.ask(wire.PING, b"x") == b"x"
         other.send(control.STOP)
         assert other.wait()["exit_code"] == 143
-    wait_for(lambda: not locks.is_held(f"{launch.directory}/lock"))
+    containers.until(lambda: not locks.is_held(f"{launch.directory}/lock"))
     with pytest.raises(errors.Conflict, match="does not run"):
         connection.connect(launch.directory)
 
@@ -324,7 +317,7 @@ def test_kills_at_any_moment_leave_nothing(bench: Bench, delay_s: float, victim:
         os.kill(int(Path(f"/proc/{pids[0].pid}/status").read_text().partition("PPid:")[2].split()[0]), 9)
     found.close()
     ended(pids)
-    wait_for(lambda: not locks.is_held(f"{launch.directory}/lock") and not pids_of(launch.directory))
+    containers.until(lambda: not locks.is_held(f"{launch.directory}/lock") and not pids_of(launch.directory))
 
 
 def test_a_killed_client_takes_its_machine_along(bench: Bench, tmp_path: Path) -> None:
@@ -354,7 +347,7 @@ def test_a_killed_client_takes_its_machine_along(bench: Bench, tmp_path: Path) -
         qemu = identify(int(client.stdout.readline()))
         client.kill()
     ended([qemu])
-    wait_for(lambda: not locks.is_held(f"{launch.directory}/lock"))
+    containers.until(lambda: not locks.is_held(f"{launch.directory}/lock"))
     assert journal.read(launch.directory)["status"] == "exited"
 
 
@@ -474,7 +467,7 @@ def test_a_forwarded_port_answers(bench: Bench) -> None:
         port = free.getsockname()[1]
     machine = bench.machine("image", forwards=(plan.Forward("tcp", "127.0.0.1", port, 80),))
     with running(bench, bench.launch(machine, "nc", "-l", "-p", "80", "-e", "echo", "served")) as found:
-        wait_for(lambda: _said_at(port) == b"served\n")
+        containers.until(lambda: _said_at(port) == b"served\n")
         found.send(control.KILL)
         found.wait()
 
