@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from containerlab.experiments.claims.judging import EMULATED, NOT_MEASURED
 from containerlab.experiments.experiment import Figure, Verdict
 from containerlab.experiments.pictures.scales import scale_of
 from containerlab.views.layout import terminal_width
@@ -29,6 +30,11 @@ class Judged(NamedTuple):
         """The figure of the first container, or of layers."""
         others = self._others
         return others[0] if others and not others[0].subject.startswith("vm ") else None
+
+    @property
+    def is_emulated(self) -> bool:
+        """Whether its machine's figures say nothing about machines that a processor runs itself."""
+        return EMULATED in self.verdict.sentence
 
     @property
     def _others(self) -> list[Figure]:
@@ -78,7 +84,10 @@ class VerdictTable(Table[Judged]):
         super().__init__(rows, _COLUMNS, title)
 
     def to_text(self, full: bool = False) -> str:
-        """Write each claim's figures, and below them what was measured; `full` says it of each tier too."""
+        """Write each claim's figures, and below them what was measured; `full` says it of each tier too.
+
+        Where emulation forbids a verdict, what others measured stands there without `full`.
+        """
         head, *lines = self._beside()
         texts = [*_wrapped(self.title, ""), head]
         for number, (row, line) in enumerate(zip(self.rows, lines, strict=True)):
@@ -87,7 +96,7 @@ class VerdictTable(Table[Judged]):
             texts += ["", *_wrapped(row.claim, "")] if is_first else []
             texts.append(line)
             texts += _told(row) if full else []
-            texts += _told(self._whole(row)) if is_last and not full else []
+            texts += self._in_short(row.claim) if is_last and not full else []
         return "\n".join(texts)
 
     def to_html(self) -> str:
@@ -97,12 +106,22 @@ class VerdictTable(Table[Judged]):
     def _beside(self) -> list[str]:
         """Return the heading and a line of figures for each row, all aligned."""
         columns = [column for column in self.columns if column.key in _BESIDE]
-        cells = [[column.show(row) for column in columns] for row in self.rows]
+        cells = [[_cell(column, row) for column in columns] for row in self.rows]
         text = aligned([column.title for column in columns], cells, [column.is_right for column in columns])
         return [f"{_INDENT}{line}" for line in text.splitlines()]
 
-    def _whole(self, row: Judged) -> Judged:
-        return next(each for each in self.rows if each.claim == row.claim)
+    def _in_short(self, claim: str) -> Iterator[str]:
+        whole, *tiers = (row for row in self.rows if row.claim == claim)
+        yield from _told(whole)
+        forbidden = (row for row in tiers if row.is_emulated and row.verdict.word == NOT_MEASURED)
+        if (first := next(forbidden, None)) is not None:
+            yield from _told(first)
+
+
+def _cell(column: Column, row: Judged) -> str:
+    if column.key == "ratio" and row.is_emulated and row.verdict.ratio is None:
+        return "emulated"
+    return column.show(row)
 
 
 def _once(rows: Sequence[Judged]) -> list[Judged]:
@@ -117,7 +136,7 @@ def _once(rows: Sequence[Judged]) -> list[Judged]:
 
 
 def _told(row: Judged) -> Iterator[str]:
-    source = f" Source: {row.verdict.source}" if row.verdict.source else ""
+    source = f". Source: {row.verdict.source}" if row.verdict.source else ""
     yield from _wrapped(row.verdict.sentence + source, _INDENT * 2)
 
 

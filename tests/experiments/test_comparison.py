@@ -65,6 +65,12 @@ def test_table_tells_of_each_tier_when_all_is_wanted() -> None:
     assert "Source: A paper, 2020" in table.to_text(full=True)
 
 
+def test_table_quotes_others_where_emulation_forbids_a_verdict() -> None:
+    text = comparison().table().to_text()
+    assert re.search(r"microvm +- +2\.1 G/s +emulated +not measured", text)
+    assert "emulated, not comparable. Elsewhere: half. Source: Another paper, 2015" in text
+
+
 def test_table_is_plain_values_for_programs() -> None:
     records = json.loads(comparison().table().to_json())
     assert [record["verdict"] for record in records] == [verdict.word for verdict in VERDICTS]
