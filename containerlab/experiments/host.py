@@ -30,7 +30,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     cgroup: str
     """v1, v2, hybrid or none."""
     hypervisor: str = ""
-    """Whose machine this is itself, if the processor tells."""
+    """yes where this is a virtual machine itself, as the processor's flags tell."""
     accelerator: str = ""
     """What virtual machines run on, and why not on something faster."""
     huge_pages: str = ""

@@ -72,9 +72,13 @@ class MachineState(msgspec.Struct, frozen=True, kw_only=True):
     oom_killed: bool = False
     restarts: int = 0
     guest: dict[str, str] = {}
+    """What it said of itself: release and version, the program's pid."""
     begun_at: float = 0.0
+    """The monotonic clock when the user asked for it."""
     times: dict[str, float] = {}
+    """In seconds since then, the moments that `vm/journal` names."""
     usage: dict[str, float] = {}
+    """CPU seconds and most bytes, of QEMU on the host and of the program in the guest."""
 
     @property
     def boot_s(self) -> float | None:

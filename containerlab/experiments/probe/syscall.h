@@ -1,4 +1,6 @@
-/* System calls without a C library, for x86_64 and aarch64. A failure is a negative errno, as the kernel gives it. */
+/* System calls without a C library, for x86_64 and aarch64. A failure is a negative errno, as the kernel gives it.
+   Not the header of the guest's first process: the probe's bytes are what figures were measured with, and are to
+   change with a measurement alone. */
 #ifndef PROBE_SYSCALL_H
 #define PROBE_SYSCALL_H
 
