@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["bare", "bars", "footnote", "heading", "legend", "made", "named_rows", "says_nothing"]
 
 WIDTH = 9.0
+_CHARACTERS_PER_INCH = 15
+"""Of a footnote."""
 
 
 def made(height: float, width: float = WIDTH) -> Figure:
@@ -48,7 +51,8 @@ def heading(ax: Axes, title: str, remark: str = "") -> None:
 
 def footnote(figure: Figure, *parts: str) -> None:
     """Write what a reader needs to judge the numbers: how many rounds, which interval, whose machine."""
-    text = "\n".join(part for part in parts if part)
+    width = int(figure.get_figwidth() * _CHARACTERS_PER_INCH)
+    text = "\n".join(textwrap.fill(part, width) for part in parts if part)
     figure.supxlabel(text, x=0.01, ha="left", color=INK, fontsize=8)
 
 
