@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from containerlab.linux.files import missing_where_full
 from containerlab.vm import children, local_socket
 from containerlab.vm.children import Child, Ended
-from containerlab.vm.guest import wire
+from containerlab.vm.guest import answers, wire
 from containerlab.vm.launch import Launch
 from containerlab.vm.loop import Loop, Peer
 from containerlab.vm.qemu.qmp import Qmp, QmpFailed
@@ -22,6 +22,7 @@ __all__ = ["Boot", "Listener"]
 
 _MOST_CONSOLE_BYTES, _KEPT_CONSOLE_BYTES = 1 << 18, 1 << 16
 _TAIL_LINES, _TAIL_BYTES = 8, 4096
+_LINE_LENGTH = 500
 _PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
 
 
@@ -124,7 +125,10 @@ class Boot:
             self._fail(f"the guest sent what is no frame: {error}")
 
     def _take_qmp(self, data: bytes) -> None:
-        self.qmp.feed(data)
+        try:
+            self.qmp.feed(data)
+        except QmpFailed as error:
+            self._fail(error.message)
 
     def _send_qmp(self, data: bytes, descriptors: Sequence[int]) -> None:
         if not descriptors:
@@ -178,7 +182,8 @@ class Boot:
     def complaint(self) -> str:
         """What QEMU said last, without its name."""
         name = os.path.basename(self._launch.qemu[0])
-        return self._qemu_said.last.removeprefix(f"{name}: ").removeprefix("qemu: ")
+        said = self._qemu_said.last.removeprefix(f"{name}: ").removeprefix("qemu: ")
+        return answers.printable(said, _LINE_LENGTH)
 
     @property
     def failure(self) -> str:
@@ -193,9 +198,9 @@ class Boot:
 
     @property
     def console_text(self) -> str:
-        """The last that the guest's console showed."""
-        lines = self._console.tail.decode(errors="replace").replace("\r", "").strip().splitlines()
-        return "\n".join(lines)
+        """The last that the guest's console showed, as plain lines."""
+        lines = self._console.tail.decode(errors="replace").replace("\r", "").strip().split("\n")
+        return "\n".join(answers.printable(line, _LINE_LENGTH) for line in lines)
 
     @property
     def console_tail(self) -> str:

@@ -20,6 +20,8 @@ class Ending:
     """What a monitor has seen of a boot that matters for how it ended."""
 
     def __init__(self) -> None:
+        self.is_greeted = False
+        """The guest has answered."""
         self.is_set_up = False
         """The guest was told what to run."""
         self.is_started = False
@@ -86,7 +88,8 @@ def _failed(failure: dict[str, str]) -> tuple[int, str, str]:
     is_missing = number in (errno.ENOENT, errno.ENOTDIR)
     code = (127 if is_missing else 126) if failure.get("step") == "program" else _NOT_STARTED
     reason = f": {errno_text(number)}" if number else ""
-    return code, f"{failure.get('step', 'start')} {failure.get('text', '')}{reason}".strip(), ""
+    step, text = failure.get("step") or "start", failure.get("text", "")
+    return code, f"{step} {text}{reason}".strip(), ""
 
 
 def errno_text(number: int) -> str:

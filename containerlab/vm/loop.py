@@ -17,6 +17,7 @@ __all__ = ["Loop", "Peer"]
 
 _PIECE_BYTES = 1 << 16
 _MOST_PENDING_BYTES = 1 << 18
+_MOST_STORED_BYTES = 1 << 30
 
 
 class _Deadline(NamedTuple):
@@ -72,7 +73,7 @@ class Peer:
     """A socket of the loop: what comes is handed on, what goes waits until the other end takes it.
 
     What waits beyond a limit waits in an unlinked file in `spool`, so that a slow client neither holds up
-    others, nor loses anything, nor takes memory.
+    others, nor loses anything, nor takes memory. Who lets 1 GiB wait is hung up on: it may never read.
     """
 
     def __init__(
@@ -103,6 +104,8 @@ class Peer:
             return
         if self._written_at or (self.spool and len(self._pending) + len(data) > _MOST_PENDING_BYTES):
             self._store(data)
+            if not self._pending:
+                self._flush()
             return
         was_pending = bool(self._pending)
         self._pending += data
@@ -184,7 +187,10 @@ class Peer:
 
     def _store(self, data: bytes) -> None:
         if self._file < 0:
-            self._file = os.open(self.spool, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+            self._file = _unnamed_file(self.spool)
+        if self._written_at - self._read_at + len(data) > _MOST_STORED_BYTES:
+            self._lose()
+            return
         try:
             self._written_at += os.pwrite(self._file, data, self._written_at)
         except OSError:  # no room on the disk: it is too slow to be served
@@ -204,3 +210,11 @@ class Peer:
             os.ftruncate(self._file, 0)
             self._read_at = self._written_at = 0
         return True
+
+
+def _unnamed_file(directory: str) -> int:
+    """Open a file that nobody else sees; in memory where the directory has gone, or cannot have one."""
+    try:
+        return os.open(directory, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return os.memfd_create("spool", os.MFD_CLOEXEC)

@@ -28,7 +28,7 @@ from containerlab.vm.boot import Boot, Listener
 from containerlab.vm.children import Ended
 from containerlab.vm.clients import Client, Clients, Streams
 from containerlab.vm.ending import Ending, ending_of
-from containerlab.vm.guest import wire
+from containerlab.vm.guest import answers, wire
 from containerlab.vm.journal import Journal
 from containerlab.vm.launch import Launch
 from containerlab.vm.loop import Loop
@@ -171,7 +171,10 @@ class Monitor:
         self.early = []
 
     def _greet(self, said: dict[str, str]) -> None:
-        """Go on with a guest that has answered."""
+        """Go on with a guest that has answered, for the first time."""
+        if self.ending.is_greeted or self.ending.is_set_up:
+            return
+        self.ending.is_greeted = True
         self.journal.mark("hello")
         self.journal.state["guest"] = said
         if self.launch.until == "hello":
@@ -206,34 +209,44 @@ class Monitor:
     # --- what the guest says --------------------------------------------------------------------
 
     def _take_from_guest(self, kind: int, stream: int, payload: bytes) -> None:
-        if stream == wire.MAIN:
-            self._take_from_program(kind, payload)
-        elif kind == wire.HELLO:
-            self._greet(dict(wire.unpaired(payload)))
+        """Heed a frame. Raises: ValueError for what no guest of ours says."""
+        answers.refuse_unknown(kind, stream)
+        said = answers.understood(kind, payload)
+        plain = wire.pairs(said.items()) if said else payload
+        if kind == wire.TAKEN:
+            self._hand_taken(stream, answers.count(payload))
+        elif stream == wire.MAIN:
+            self._take_from_program(kind, plain, said)
+        elif stream:
+            self._hand_on(kind, stream, plain)
+        else:
+            self._take_from_machine(kind, plain, said)
+
+    def _take_from_machine(self, kind: int, payload: bytes, said: dict[str, str]) -> None:
+        if kind == wire.HELLO:
+            self._greet(said)
         elif kind == wire.READY:
             self.journal.mark("ready")
-        elif kind == wire.FAILED and not stream:
-            self.ending.failure = dict(wire.unpaired(payload)) | {"step": "setup"}
+        elif kind == wire.FAILED:
+            self.ending.failure = said | {"step": "setup"}
             self._kill()
-        elif kind in (wire.PONG, wire.MEASURED):
+        else:
             waiting = self.streams.pings if kind == wire.PONG else self.streams.measures
             if waiting:
                 client, number = waiting.popleft()
                 client.send(kind, payload, number)
-        else:
-            self._hand_on(kind, stream, payload)
 
-    def _take_from_program(self, kind: int, payload: bytes) -> None:
+    def _take_from_program(self, kind: int, payload: bytes, said: dict[str, str]) -> None:
         if kind in _OUTPUT:
             self.journal.mark("output")
             self.log.write(_OUTPUT[kind], payload)
-        elif kind == wire.STARTED:
-            self._note_started(dict(wire.unpaired(payload)))
-        elif kind == wire.TAKEN:
-            self._hand_taken(wire.MAIN, payload)
+        elif self.ending.is_leaving:  # a second end would put the first one off
             return
-        elif kind in (wire.EXITED, wire.FAILED):
-            said = dict(wire.unpaired(payload))
+        elif kind == wire.STARTED:
+            if self.ending.is_started:
+                return
+            self._note_started(said)
+        else:
             self.ending.exited, self.ending.failure = (said, {}) if kind == wire.EXITED else ({}, said)
             self.journal.mark("exited")
             self._power_off()
@@ -241,18 +254,15 @@ class Monitor:
         self.clients.tell_attached(kind, payload, wire.MAIN)
 
     def _hand_on(self, kind: int, stream: int, payload: bytes) -> None:
-        if kind == wire.TAKEN:
-            self._hand_taken(stream, payload)
-            return
         if owner := self.streams.owner(stream):
             owner.client.send(kind, payload, owner.stream)
         if kind in (wire.EXITED, wire.FAILED):
             self.streams.drop(stream)
 
-    def _hand_taken(self, number: int, payload: bytes) -> None:
+    def _hand_taken(self, number: int, count: int) -> None:
         owner = self.streams.owner(number)
-        for client, count in self.streams.note_taken(number, int(payload)):
-            client.send(wire.TAKEN, b"%d" % count, owner.stream if owner else wire.MAIN)
+        for client, part in self.streams.note_taken(number, count):
+            client.send(wire.TAKEN, b"%d" % part, owner.stream if owner else wire.MAIN)
 
     def _power_off(self) -> None:
         if self.boot:
@@ -313,10 +323,10 @@ class Monitor:
     def _ask_qemu(self, client: Client, kind: int, stream: int, payload: bytes) -> None:
         if not self.boot:
             client.send(control.UNDONE, b"the machine does not run", stream)
+        elif self.saving:
+            client.send(control.UNDONE, b"the machine is being saved: try again when that is done", stream)
         elif kind == control.QMP:
             self._ask_qmp(client, stream, payload)
-        elif self.saving:
-            client.send(control.UNDONE, b"the machine is being saved already", stream)
         else:
             self._save(os.fsdecode(payload), lambda failure: self._answer_saved(client, stream, failure))
 
@@ -342,7 +352,7 @@ class Monitor:
 
     def _answer_saved(self, client: Client, stream: int, failure: str) -> None:
         self.saving = None
-        if self.boot:
+        if self.boot and self.journal.state["status"] != "paused":
             self.boot.qmp.command("cont")
         if failure:
             client.send(control.UNDONE, failure.encode(), stream)

@@ -67,17 +67,26 @@ class Qmp:
             raise QmpFailed("QEMU says more than anybody asked for")
 
     def _take(self, line: bytes) -> None:
-        try:
-            document = json.loads(line)
-        except ValueError as error:
-            raise QmpFailed(f"QEMU says what is no QMP: {line[:80]!r}") from error
-        if "event" in document:
-            self._on_event(document["event"], document.get("data", {}))
-        elif then := self._waiting.pop(document.get("id", 0), None):
+        document = _document(line)
+        name, data = document.get("event"), document.get("data", {})
+        if isinstance(name, str) and isinstance(data, dict):
+            self._on_event(name, data)
+        elif isinstance(number := document.get("id"), int) and (then := self._waiting.pop(number, None)):
             then(_outcome(document))
 
 
+def _document(line: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise QmpFailed(f"QEMU says what is no QMP: {line[:80]!r}") from error
+    if not isinstance(document, dict):
+        raise QmpFailed(f"QEMU says what is no QMP: {line[:80]!r}")
+    return document
+
+
 def _outcome(document: dict[str, Any]) -> Any:
-    if "error" in document:
-        return QmpFailed(f"QEMU refused: {document['error'].get('desc', 'no reason given')}")
+    if error := document.get("error"):
+        reason = error.get("desc") if isinstance(error, dict) else None
+        return QmpFailed(f"QEMU refused: {reason or 'no reason given'}")
     return document.get("return")

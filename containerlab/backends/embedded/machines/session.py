@@ -16,7 +16,7 @@ import msgspec
 
 from containerlab.backends.base import ExitStatus, Sink, Usage
 from containerlab.backends.machine import Boot, MachineInfo
-from containerlab.errors import CannotExecute, CommandNotFound, Conflict, LabError, SetupFailed
+from containerlab.errors import CannotExecute, CommandNotFound, Conflict, LabError, SetupFailed, TimedOut
 from containerlab.vm import control
 from containerlab.vm.connection import Connection, Frame
 from containerlab.vm.guest import wire
@@ -26,6 +26,7 @@ __all__ = ["ExecSession", "ProgramSession", "boot_of", "refuse_failed", "status_
 
 _OUTPUT = {wire.STDOUT: "stdout", wire.STDERR: "stderr"}
 _LOOK_AGAIN_S = 0.05
+_ANSWER_LIMIT_S = 60.0
 _LOST = 137
 
 
@@ -161,14 +162,17 @@ class ExecSession(_Session):
         self._is_started = False
 
     def wait_started(self, payload: bytes) -> None:
-        """Have it started. Raises: SetupFailed and its kinds, Conflict."""
+        """Have it started. Raises: SetupFailed and its kinds, Conflict, TimedOut."""
+        until = time.monotonic() + _ANSWER_LIMIT_S
         try:
             self._send(wire.EXEC, payload)
-            while not self._is_started and self._ended is None:
-                if not self._receive(None) or not self._inbox:
-                    raise Conflict(f"machine {self.info.name} has ended")
+            while not self._is_started and all(kind != wire.EXITED for kind, _, _ in self._inbox):
+                if not self._receive(until):
+                    raise TimedOut(f"machine {self.info.name} did not answer within {_ANSWER_LIMIT_S:g} s")
                 kept = [frame for frame in self._inbox if not self._is_told(*frame)]
                 self._inbox = deque(kept)
+                if not self._connection.is_open and not kept:
+                    raise Conflict(f"machine {self.info.name} has ended")
         except BaseException:
             self._connection.close()
             raise

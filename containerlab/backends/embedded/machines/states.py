@@ -89,7 +89,10 @@ class StateVerbs(Ground):
             connection.send(control.ATTACH)
             connection.ask(control.QMP, json.dumps({"execute": command}).encode(), _ANSWER_LIMIT_S)
             while connection.is_open and connection.state.get("status") != wanted:
-                connection.receive(_ANSWER_LIMIT_S)
+                if not connection.receive(_ANSWER_LIMIT_S):
+                    break
+        if connection.state.get("status") != wanted:
+            raise Conflict(f"machine {name} is not {wanted} now: it is {connection.state.get('status')}")
         self._emit(self.records.record(machine_id), "pause" if wanted == "paused" else "unpause")
 
     def snapshot(self, name: str) -> int:
