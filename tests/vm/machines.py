@@ -18,7 +18,7 @@ from containerlab.vm.kernel import modules, needs
 from containerlab.vm.kernel.kernel import Kernel
 from containerlab.vm.launch import Launch
 from containerlab.vm.qemu import clock, plan, program, snapshots
-from containerlab.vm.qemu.plan import Machine
+from containerlab.vm.qemu.plan import Hardware
 from containerlab.vm.rootfs.root import Root
 from containerlab.vm.tiers import TIERS
 
@@ -39,14 +39,14 @@ class Bench(NamedTuple):
     bare: Root
     machines: Path
 
-    def machine(self, tier: str = "microvm", **changes: Any) -> Machine:
+    def machine(self, tier: str = "microvm", **changes: Any) -> Hardware:
         """Return a machine of a tier."""
-        found = Machine(
+        found = Hardware(
             TIERS[tier], program.find(cache=self.home.cache), self.kernel, self.root, "tcg", _MEMORY
         )
         return found._replace(tsc_khz=clock.tsc_khz(self.home.cache), **changes)
 
-    def launch(self, machine: Machine, *command: str, stdin: bool = False, **changes: Any) -> Launch:
+    def launch(self, machine: Hardware, *command: str, stdin: bool = False, **changes: Any) -> Launch:
         """Return what starts a machine for a command; it gets a directory of its own."""
         directory = self.machines / str(len(list(self.machines.iterdir())))
         directory.mkdir(parents=True)

@@ -24,7 +24,7 @@ from containerlab.vm import connection
 from containerlab.vm.kernel.kernel import Kernel
 from containerlab.vm.launch import Launch
 from containerlab.vm.qemu import clock, plan
-from containerlab.vm.qemu.plan import Machine
+from containerlab.vm.qemu.plan import Hardware
 from containerlab.vm.qemu.program import Program
 from containerlab.vm.rootfs.root import Root
 from containerlab.vm.tiers import TIERS, Tier
@@ -45,7 +45,7 @@ class Verdict(msgspec.Struct, frozen=True):
     reason: str
     """Why this one: what was tried and what came of it, a sentence."""
     tsc_khz: int = 0
-    """For `Machine.tsc_khz`."""
+    """For `Hardware.tsc_khz`."""
 
     @property
     def is_emulated(self) -> bool:
@@ -115,7 +115,7 @@ def _try(
     name, obstacle = _candidate(program)
     if obstacle:
         return Verdict("tcg", obstacle, clock.tsc_khz(home.cache))
-    machine = Machine(_tier(program), program, kernel, bare(), name, _TRIAL_BYTES, network="none")
+    machine = Hardware(_tier(program), program, kernel, bare(), name, _TRIAL_BYTES, network="none")
     answered_s, failure = _boot_once(home, workshop, machine)
     if failure:
         return Verdict("tcg", f"{name} does not work here: {failure}", clock.tsc_khz(home.cache))
@@ -141,7 +141,7 @@ def _candidate(program: Program) -> tuple[str, str]:
     return "kvm", ""
 
 
-def _boot_once(home: Home, workshop: Workshop, machine: Machine) -> tuple[float, str]:
+def _boot_once(home: Home, workshop: Workshop, machine: Hardware) -> tuple[float, str]:
     """Boot until the guest answers; return how long that took, and what went wrong."""
     with home.scratch("trial-") as scratch:
         launch = Launch(

@@ -23,7 +23,7 @@ __all__ = [
     "GATEWAY",
     "NAMESERVER",
     "Forward",
-    "Machine",
+    "Hardware",
     "Share",
     "kernel_words",
     "parse_forward",
@@ -68,7 +68,7 @@ class Forward(NamedTuple):
     guest_port: int
 
 
-class Machine(NamedTuple):
+class Hardware(NamedTuple):
     """All that makes a machine; see `words`.
 
     memory_file: where its memory is kept, for a snapshot; empty for memory that nobody shares.
@@ -138,7 +138,7 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def words(machine: Machine) -> tuple[str, ...]:
+def words(machine: Hardware) -> tuple[str, ...]:
     """Return QEMU's command line for a machine. Raises: Unsupported when this QEMU lacks the machine type."""
     return (
         machine.program.path,
@@ -154,7 +154,7 @@ def words(machine: Machine) -> tuple[str, ...]:
     )
 
 
-def _general(machine: Machine) -> Iterator[str]:
+def _general(machine: Hardware) -> Iterator[str]:
     name = machine.tier.machine if machine.program.architecture == "x86_64" else "virt"
     if name not in machine.program.machines:
         raise errors.Unsupported(
@@ -177,7 +177,7 @@ def _general(machine: Machine) -> Iterator[str]:
     yield from ("-M", ",".join([*options, "memory-backend=memory"]))
 
 
-def _processors(machine: Machine) -> Iterator[str]:
+def _processors(machine: Hardware) -> Iterator[str]:
     if machine.accelerator == "tcg":
         # Five levels of page tables are one more to walk, in software.
         model = "max,la57=off" if machine.program.architecture == "x86_64" else "max"
@@ -186,7 +186,7 @@ def _processors(machine: Machine) -> Iterator[str]:
     yield from ("-accel", machine.accelerator, "-cpu", model, "-smp", str(machine.cpus))
 
 
-def _memory(machine: Machine) -> Iterator[str]:
+def _memory(machine: Hardware) -> Iterator[str]:
     size = machine.memory_bytes
     yield from ("-m", f"{size >> 20}M")
     if machine.memory_file:
@@ -200,7 +200,7 @@ def _memory(machine: Machine) -> Iterator[str]:
     yield from ("-object", f"{where},id=memory,size={size}")
 
 
-def _start(machine: Machine) -> Iterator[str]:
+def _start(machine: Hardware) -> Iterator[str]:
     if machine.is_restored:
         # Its kernel is in its memory already. What has to be said before it comes is said by QMP.
         yield from ("-incoming", "defer")
@@ -209,7 +209,7 @@ def _start(machine: Machine) -> Iterator[str]:
         yield from ("-append", " ".join(kernel_words(machine)))
 
 
-def kernel_words(machine: Machine) -> list[str]:
+def kernel_words(machine: Hardware) -> list[str]:
     """Return the kernel's command line."""
     is_x86 = machine.program.architecture == "x86_64"
     found = [f"console={'ttyS0' if is_x86 else 'ttyAMA0'}", "quiet", "panic=-1", "random.trust_cpu=on"]
@@ -239,7 +239,7 @@ def kernel_words(machine: Machine) -> list[str]:
     return [*found, *machine.kernel_extra]
 
 
-def _channels(machine: Machine) -> Iterator[str]:
+def _channels(machine: Hardware) -> Iterator[str]:
     bus = machine.bus
     for name in ("agent", "qmp", "console"):
         yield from ("-chardev", f"socket,id={name},fd={{{name}}}")
@@ -252,7 +252,7 @@ def _channels(machine: Machine) -> Iterator[str]:
         yield from ("-device", f"virtio-rng-{bus},rng=random")
 
 
-def _disk(machine: Machine) -> Iterator[str]:
+def _disk(machine: Hardware) -> Iterator[str]:
     disk = machine.root.disk
     if disk is None:
         return
@@ -261,7 +261,7 @@ def _disk(machine: Machine) -> Iterator[str]:
     yield from ("-drive", drive, "-device", f"virtio-blk-{machine.bus},drive=root")
 
 
-def _network(machine: Machine) -> Iterator[str]:
+def _network(machine: Hardware) -> Iterator[str]:
     if machine.network == "none":
         return
     forwards = [
@@ -275,7 +275,7 @@ def _network(machine: Machine) -> Iterator[str]:
     yield from ("-device", f"virtio-net-{machine.bus},netdev=net{rom}")
 
 
-def _shares(machine: Machine) -> Iterator[str]:
+def _shares(machine: Hardware) -> Iterator[str]:
     numbers = iter(range(len(machine.shares)))
     for share in machine.shares:
         if share.kind == "virtiofs":

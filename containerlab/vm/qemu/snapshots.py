@@ -20,7 +20,7 @@ from containerlab.store.workshop import Workshop
 from containerlab.vm import connection
 from containerlab.vm.launch import Launch
 from containerlab.vm.qemu import plan
-from containerlab.vm.qemu.plan import Machine
+from containerlab.vm.qemu.plan import Hardware
 
 __all__ = ["Snapshot", "find", "key", "remove", "restored", "sizes", "take"]
 
@@ -34,12 +34,12 @@ class Snapshot(NamedTuple):
     state: Path
 
 
-def restored(machine: Machine, snapshot: Snapshot) -> Machine:
+def restored(machine: Hardware, snapshot: Snapshot) -> Hardware:
     """Return a machine as it is restored; its `Launch` has `state` and `are_pages_apart`."""
     return machine._replace(memory_file=str(snapshot.memory), is_restored=True)
 
 
-def find(home: Home, machine: Machine) -> Snapshot | None:
+def find(home: Home, machine: Hardware) -> Snapshot | None:
     """Return the snapshot of a machine if there is one."""
     place = home.cache / _FOLDER / key(machine)
     if not place.is_dir():
@@ -49,7 +49,7 @@ def find(home: Home, machine: Machine) -> Snapshot | None:
     return Snapshot(place / _MEMORY, place / _STATE)
 
 
-def take(home: Home, workshop: Workshop, machine: Machine) -> Snapshot:
+def take(home: Home, workshop: Workshop, machine: Hardware) -> Snapshot:
     """Return the snapshot of a machine, made if there is none.
 
     Raises: Unsupported for a machine that cannot be saved; Unavailable when it does not boot.
@@ -63,7 +63,7 @@ def take(home: Home, workshop: Workshop, machine: Machine) -> Snapshot:
         return found or _make(home, workshop, machine, name)
 
 
-def _refuse(machine: Machine) -> None:
+def _refuse(machine: Hardware) -> None:
     if machine.shares:
         raise errors.Unsupported(
             "a machine with directories of the host cannot be restored from a snapshot",
@@ -73,7 +73,7 @@ def _refuse(machine: Machine) -> None:
         raise errors.Unsupported("a machine that writes to its disk cannot be restored from a snapshot")
 
 
-def key(machine: Machine) -> str:
+def key(machine: Hardware) -> str:
     """Return what stands for all that a snapshot depends on: other words for QEMU, or other files, other key.
 
     Ports of the host are no part of it: the guest does not see them.
@@ -100,7 +100,7 @@ def _processor() -> str:
     return ""
 
 
-def _make(home: Home, workshop: Workshop, machine: Machine, name: str) -> Snapshot:
+def _make(home: Home, workshop: Workshop, machine: Hardware, name: str) -> Snapshot:
     place = home.cache / _FOLDER / name
     place.parent.mkdir(parents=True, exist_ok=True)
     with home.scratch("snapshot-") as scratch:
@@ -116,7 +116,7 @@ def _make(home: Home, workshop: Workshop, machine: Machine, name: str) -> Snapsh
     return Snapshot(place / _MEMORY, place / _STATE)
 
 
-def _boot(workshop: Workshop, machine: Machine, made: Path, directory: Path) -> None:
+def _boot(workshop: Workshop, machine: Hardware, made: Path, directory: Path) -> None:
     """Boot a machine and save it. Raises: Unavailable."""
     memory = os.open(made / _MEMORY, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:

@@ -9,7 +9,7 @@ import pytest
 from containerlab import errors
 from containerlab.vm.kernel.kernel import Kernel
 from containerlab.vm.qemu import plan
-from containerlab.vm.qemu.plan import Forward, Machine, Share
+from containerlab.vm.qemu.plan import Forward, Hardware, Share
 from containerlab.vm.qemu.program import Program
 from containerlab.vm.rootfs.root import Root
 from containerlab.vm.tiers import TIERS
@@ -21,8 +21,8 @@ INITRAMFS = Root(Path("/r/initrd"), None, "initramfs", True)
 DISK = Root(Path("/r/initrd"), Path("/r/a,b"), "ext4", True)
 
 
-def machine(tier: str = "microvm", **changes: object) -> Machine:
-    return Machine(TIERS[tier], X86, KERNEL, INITRAMFS, "tcg", 256 << 20)._replace(**changes)  # type: ignore[arg-type]  # any field
+def machine(tier: str = "microvm", **changes: object) -> Hardware:
+    return Hardware(TIERS[tier], X86, KERNEL, INITRAMFS, "tcg", 256 << 20)._replace(**changes)  # type: ignore[arg-type]  # any field
 
 
 def value(words: tuple[str, ...], option: str) -> str:

@@ -68,9 +68,9 @@ class Guest:
             self._frames += self._reader.feed(data)
 
 
-def machine_of(root: Root, kernel: Kernel, tier: str, memory_bytes: int = 512 << 20) -> plan.Machine:
+def machine_of(root: Root, kernel: Kernel, tier: str, memory_bytes: int = 512 << 20) -> plan.Hardware:
     """Return a machine without a network card."""
-    return plan.Machine(
+    return plan.Hardware(
         tier=TIERS[tier],
         program=program.find(kernel.architecture),
         kernel=kernel,
@@ -83,7 +83,7 @@ def machine_of(root: Root, kernel: Kernel, tier: str, memory_bytes: int = 512 <<
 
 
 @contextlib.contextmanager
-def booted(machine: plan.Machine, *mounts: str, directory: str = "") -> Iterator[Guest]:
+def booted(machine: plan.Hardware, *mounts: str, directory: str = "") -> Iterator[Guest]:
     """Boot a machine for the time of a block; when that fails, tell what is on its console.
 
     directory: where the sockets of its companions are.

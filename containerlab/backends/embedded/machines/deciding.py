@@ -28,7 +28,7 @@ from containerlab.vm.kernel.kernel import Kernel
 from containerlab.vm.launch import Launch
 from containerlab.vm.qemu import accelerator, plan, program, shares, snapshots
 from containerlab.vm.qemu.accelerator import Verdict
-from containerlab.vm.qemu.plan import Machine as Hardware
+from containerlab.vm.qemu.plan import Hardware
 from containerlab.vm.qemu.program import Program
 from containerlab.vm.records import Decided, Machine
 from containerlab.vm.rootfs import roots
