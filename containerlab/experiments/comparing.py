@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from containerlab.commands.table import ImageName, command
-from containerlab.errors import LabError
+from containerlab.errors import InvalidInput, LabError, NotFound, NotPermitted, of_the_system
 from containerlab.options.comparison import CompareOptions
 from containerlab.options.flag import normalise
 
@@ -41,12 +43,15 @@ class Compare:
 
         All six claims take a while, `quick` a minute or two. An interrupt ends it and removes what it made.
         """
+        from containerlab.engine.termination import orderly
         from containerlab.experiments.comparison import Comparison
         from containerlab.experiments.host import describe
         from containerlab.experiments.pressure import RULE
 
         given = normalise(CompareOptions, options)
-        rows = self._measured(image, given)
+        _require_places(given)
+        with orderly():  # a kill would leave a machine, and with it the image
+            rows = self._measured(image, given)
         comparison = Comparison.of(describe(_accelerator(rows), RULE), rows)
         if "save" in given:
             comparison.save(given["save"])
@@ -80,6 +85,7 @@ class Compare:
         shares = Shares()
         try:
             with scratch.directory(self._engine.home) as place:
+                self._require(image)
                 with_probe = probe.image(self._engine, image)
                 try:
                     yield Ground(self._engine, with_probe, shares, place, given.get("memory", 0))
@@ -88,6 +94,13 @@ class Compare:
                         self._engine.images.remove(with_probe)
         finally:
             shares.close()
+
+    def _require(self, image: str) -> None:
+        """Get the image if it is not here: a build would show a Dockerfile that its user never wrote."""
+        try:
+            self._engine.images.get(image)
+        except NotFound as missing:
+            self._engine.images.provide(image, missing, {}, None)
 
     @contextmanager
     def _shown(self) -> Iterator[_Line]:
@@ -115,8 +128,26 @@ class _Line:
             return
         self._next = now + _REDRAW_S
         round = f"round {turn.round + 1}" if turn.round >= 0 else "warm-up"
-        told = f"{turn.claim} · {turn.experiment} · {round} · {turn.subject}"
-        self._place.draw(told, turn.number / turn.turns if turn.turns else None)
+        done = turn.number / turn.turns if turn.turns else None
+        far = "" if done is None else f" · {done:.0%}"
+        self._place.draw(f"{turn.claim} · {turn.experiment}{far} · {round} · {turn.subject}", done)
+
+
+def _require_places(given: Mapping[str, Any]) -> None:
+    """See that the results can be written, before minutes are spent on them."""
+    places = [Path(given["save"])] if "save" in given else []
+    places += [Path(given["report"]).parent] if "report" in given else []
+    for place in places:
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise of_the_system(error, "write") from error
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise NotPermitted(f"cannot write into {place}", "choose another directory")
+    if "report" in given and Path(given["report"]).is_dir():
+        raise InvalidInput(
+            f"cannot write the report to {given['report']}: it is a directory", "name a file in it"
+        )
 
 
 def _in_a_notebook() -> bool:

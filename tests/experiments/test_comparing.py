@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +15,8 @@ import containerlab
 from containerlab.commands.parse import parse
 from containerlab.commands.table import find
 from containerlab.engine.engine import Engine
-from containerlab.errors import InvalidInput
+from containerlab.engine.termination import Terminated
+from containerlab.errors import InvalidInput, LabError, NotFound
 from containerlab.experiments.comparing import Compare
 from containerlab.experiments.comparison import Comparison
 from containerlab.printing import lines
@@ -111,6 +115,35 @@ def test_wrong_word_names_the_nearest(options: dict[str, list[str]], hint: str) 
     assert raised.value.hint == hint
 
 
+@pytest.mark.parametrize("option", ["save", "report"])
+def test_place_that_cannot_be_written_is_told_before_anything_is_measured(
+    option: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with Engine("/nowhere") as engine, pytest.raises(LabError, match=r"write: .*file"):
+        Compare(engine).compare("lab/base", **{option: str(tmp_path / "file" / "below" / "it")})  # type: ignore[arg-type]  # as keywords
+
+
+def test_report_that_is_a_directory_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    with Engine("/nowhere") as engine, pytest.raises(InvalidInput, match="is a directory"):
+        Compare(engine).compare("lab/base", report=str(tmp_path))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_whoever_is_asked_to_end_clears_up_first(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Compare, "_measured", lambda *_: os.kill(os.getpid(), number))
+    with Engine("/nowhere") as engine, pytest.raises(Terminated):
+        Compare(engine).compare("lab/base")
+
+
+def test_missing_image_is_told_without_a_dockerfile(engine: Engine) -> None:
+    with pytest.raises(NotFound, match="no such image: localhost:1/none") as raised:
+        Compare(engine).compare("localhost:1/none", claim=["start"], subject=["bare"])
+    assert "Dockerfile" not in str(raised.value)
+
+
 @pytest.mark.slow
 def test_process_and_container_are_measured_in_turns(compared: tuple[Comparison, _Screen]) -> None:
     ready = [row for row in compared[0].rows if row.metric == "ready_s"]
@@ -123,7 +156,7 @@ def test_process_and_container_are_measured_in_turns(compared: tuple[Comparison,
 @pytest.mark.slow
 def test_whose_turn_it_is_is_shown(compared: tuple[Comparison, _Screen]) -> None:
     screen = compared[1]
-    assert screen.lines[0].startswith("start · ready · ")
+    assert re.match(r"start · ready · \d+% · (warm-up|round 1) · ", screen.lines[0])
     assert screen.is_cleared
 
 
