@@ -96,7 +96,12 @@ class Comparison(html.Shown):
         ]
         data = {_ROWS: to_lines(self.rows), _HOST: _encoded(self.host)}
         document = report.page(
-            "Containers against virtual machines", self.host.facts(), self.plot(), chapters, data
+            "Containers against virtual machines",
+            self.machine,
+            self.host.facts(),
+            self.plot(),
+            chapters,
+            data,
         )
         return _write(Path(path), document.encode())
 
@@ -131,7 +136,10 @@ class Comparison(html.Shown):
 
         Raises: NotFound when this package has none.
         """
-        return cls.load(Path(__file__).with_name("recorded"))
+        place = Path(__file__).with_name("recorded")
+        if not place.is_dir():
+            raise NotFound("this package comes without a measured run", "measure one: `lab.compare(IMAGE)`")
+        return cls.load(place)
 
     @classmethod
     def of(cls, host: Host, rows: Sequence[Row]) -> Comparison:

@@ -30,16 +30,17 @@ class Chapter(NamedTuple):
 
 def page(
     title: str,
+    machine: str,
     host: Mapping[str, str],
     overview: Picture,
     chapters: Sequence[Chapter],
     data: Mapping[str, bytes],
 ) -> str:
-    """Write the page. data: files to be had from it, by name."""
+    """Write the page. machine: host in a line; data: files to be had from it, by name."""
     template = Template(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
     return template.substitute(
         title=html.text(title),
-        machine=" · ".join(html.text(fact) for fact in host.values() if fact),
+        machine=html.text(machine),
         numbers="".join(_number(chapter) for chapter in chapters if chapter.verdicts),
         overview=inline_svg(overview.figure, overview.words, "overview"),
         table=VerdictTable(

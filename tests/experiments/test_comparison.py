@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import html
 import json
 import re
 from html.parser import HTMLParser
@@ -13,6 +14,7 @@ import msgspec
 import pytest
 
 from containerlab.errors import CorruptContent, InvalidInput, LabError, NotFound
+from containerlab.experiments import comparison as comparison_module
 from containerlab.experiments.comparison import Comparison
 from containerlab.experiments.experiment import Verdict
 from tests.experiments.judged import HOST, VERDICTS, comparison
@@ -103,6 +105,14 @@ def test_there_is_nothing_to_be_read() -> None:
         Comparison.load("/nowhere")
 
 
+@pytest.mark.skipif(
+    Path(comparison_module.__file__).with_name("recorded").is_dir(), reason="this package comes with one"
+)
+def test_package_without_a_measured_run_says_so() -> None:
+    with pytest.raises(NotFound, match="comes without a measured run"):
+        Comparison.recorded()
+
+
 @pytest.mark.parametrize("content", [b"no json", b'{"claim": 1}\n', b'{"claim": "start"}\n'])
 def test_what_is_no_comparison_is_refused(tmp_path: Path, content: bytes) -> None:
     _small().save(tmp_path)
@@ -136,6 +146,11 @@ def test_report_fetches_nothing(report: str) -> None:
         value for name, value in parsed.attributes if name in ("src", "href") or name.endswith(":href")
     ]
     assert [value for value in outside if not value.startswith(("#", "data:"))] == []
+
+
+@pytest.mark.slow
+def test_report_says_below_its_title_what_machine_it_was(report: str) -> None:
+    assert f'<p class="machine">{html.escape(comparison().machine)}</p>' in report
 
 
 @pytest.mark.slow

@@ -116,6 +116,15 @@ def test_what_could_not_be_measured_is_no_number() -> None:
     assert summaries(failed) == []
 
 
+def test_no_axis_of_speed_reaches_below_nothing() -> None:
+    wide = [
+        msgspec.structs.replace(row, value=row.value and row.value * (1 + 3 * (row.round % 2)))
+        for row in ROWS
+        if row.claim == "performance"
+    ]
+    assert all(ax.get_xlim()[0] >= 0 for ax in _panels(picture_of_claim("performance", wide, MACHINE).figure))
+
+
 def test_line_of_growth_is_fitted_and_its_slope_named() -> None:
     own = [_instances(count, 30.0 * (1 << 20) + count * (100 << 20)) for count in (1, 2, 5)]
     assert "vm microvm (tcg): 100 MiB" in _texts(picture_of_claim("footprint", own, MACHINE).figure)

@@ -101,7 +101,7 @@ def panel(ax: Axes, shown: Sequence[Ratio], metrics: Sequence[str], fontsize: fl
     ax.axvline(1, color=INK, linewidth=1)
     _dots(ax, shown, metrics)
     far = max(0.06, *(abs(edge - 1) for each in shown for edge in (each.value, each.low, each.high)))
-    ax.set_xlim(1 - 1.1 * far, 1 + 1.1 * far)
+    ax.set_xlim(max(0.0, 1 - 1.1 * far), 1 + 1.1 * far)
     ax.locator_params(axis="x", nbins=6, steps=[1, 2, 5, 10])
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}×")
 
