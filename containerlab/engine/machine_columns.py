@@ -7,7 +7,7 @@ from containerlab.engine.columns import state_words
 from containerlab.engine.machine_result import accelerated
 from containerlab.views.table import Column
 
-__all__ = ["KERNELS", "MACHINES", "STATS"]
+__all__ = ["KERNELS", "MACHINES", "PORTS", "STATS"]
 
 MACHINES = (
     Column("id", "MACHINE ID", lambda row: row.info.id, "id", "ID"),
@@ -44,6 +44,11 @@ KERNELS = (
     Column("source", "SOURCE", lambda row: row.source, "text", "Source"),
     Column("path", "PATH", lambda row: row.path, "path", "Path", is_visible=False),
     Column("digest", "DIGEST", lambda row: row.digest, "text", "Digest", is_visible=False),
+)
+
+PORTS = (
+    Column("guest", "GUEST PORT", lambda row: row["guest"], "text", "GuestPort"),
+    Column("host", "HOST", lambda row: row["host"], "text", "Host"),
 )
 
 

@@ -321,11 +321,11 @@ class Machines:
     @command("vm port")
     def port(self, name: MachineName) -> Table[Any]:
         """List the ports of a machine that are published."""
-        from containerlab.engine.columns import PORTS
+        from containerlab.engine.machine_columns import PORTS
         from containerlab.views.table import Table
 
         published = [text.rpartition(":") for text in self.info(name).detail.get("ports", ())]
-        return Table([{"container": port, "host": host} for host, _, port in published], PORTS)
+        return Table([{"guest": port, "host": host} for host, _, port in published], PORTS)
 
     # ending and changing
 

@@ -168,7 +168,7 @@ class Bar:
         """Write what is shown."""
         done = units.format_size(self.done_bytes)
         if not self.total_bytes:
-            return f"{self.what}: {done}"
+            return f"{self.what}: {done}" if self.done_bytes else self.what
         return f"{self.what}: {done} of {units.format_size(self.total_bytes)} ({self.fraction():.0%})"
 
     def __enter__(self) -> Bar:

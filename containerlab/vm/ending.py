@@ -75,7 +75,7 @@ def _verdict(seen: Ending, qemu: Ended, boot: Boot, launch: Launch) -> tuple[int
     if boot.panic:
         return _code(seen), f"the guest's kernel panicked: {boot.panic}", _hint_of_panic(boot.panic)
     if seen.is_silent:
-        return _silent(seen, launch)
+        return _silent(seen, boot, launch)
     return _vanished(seen, qemu, boot)
 
 
@@ -103,13 +103,11 @@ def errno_text(number: int) -> str:
     return os.strerror(number)
 
 
-def _silent(seen: Ending, launch: Launch) -> tuple[int, str, str]:
+def _silent(seen: Ending, boot: Boot, launch: Launch) -> tuple[int, str, str]:
     what = "set the program up" if seen.is_set_up else "answer"
-    return (
-        _NOT_STARTED,
-        f"the guest did not {what} within {launch.boot_limit_s:g} s",
-        "the last lines of its console tell how far it came",
-    )
+    longer = "give it longer: --boot-timeout"
+    hint = f"the last lines of its console tell how far it came; {longer}" if boot.console_tail else longer
+    return _NOT_STARTED, f"the guest did not {what} within {launch.boot_limit_s:g} s", hint
 
 
 def _vanished(seen: Ending, qemu: Ended, boot: Boot) -> tuple[int, str, str]:

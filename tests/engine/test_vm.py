@@ -177,16 +177,18 @@ def test_a_program_that_cannot_run_is_told_in_a_sentence(
 
 
 def test_a_guest_that_never_answers_is_told_in_bounded_time(vm: Machines) -> None:
-    with pytest.raises(SetupFailed, match=r"did not answer within 0\.01 s"):
+    with pytest.raises(SetupFailed, match=r"did not answer within 0\.01 s") as failed:
         vm.run(IMAGE, ["true"], tier="microvm", boot_timeout=0.01, rm=True)
+    assert "--boot-timeout" in failed.value.hint
 
 
 # --- a machine that runs -------------------------------------------------------------------------
 
 
-def test_a_port_of_the_host_leads_into_the_guest(machine: Machine) -> None:
+def test_a_port_of_the_host_leads_into_the_guest(vm: Machines, machine: Machine) -> None:
     address, port, guest = machine.ports[0].split(":")
     assert guest == "80/tcp"
+    assert vm.port(machine.name).to_text().split() == ["GUEST", "PORT", "HOST", guest, f"{address}:{port}"]
 
     def answers() -> bool:
         with socket.create_connection((address, int(port)), timeout=60) as connection:

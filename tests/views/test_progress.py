@@ -47,6 +47,15 @@ def test_finished_work_leaves_a_whole_bar() -> None:
 
 
 @pytest.mark.usefixtures("_every_work_is_long")
+def test_work_of_which_nothing_has_moved_counts_nothing() -> None:
+    shown = Shown()
+    bar = Bar("make", None, shown)
+    bar.say("make it")
+    bar.update(1024)
+    assert [line for line, _ in shown.lines] == ["make it", "make it: 1 KiB"]
+
+
+@pytest.mark.usefixtures("_every_work_is_long")
 def test_work_that_fails_leaves_the_bar_where_it_was() -> None:
     shown = Shown()
     bar = Bar("read", 2048, shown)

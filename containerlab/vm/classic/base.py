@@ -37,7 +37,7 @@ _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 def ensure(images: Images, say: Callable[[str], None] = lambda _: None) -> str:
     """Return the name of the image, made if it is not there: half a minute, and 60 MB of packages.
 
-    say: takes what mmdebstrap says, line by line.
+    say: takes what is being done, step by step.
 
     Raises: Unsupported without mmdebstrap; Unavailable with its last words when it fails.
     """
@@ -58,12 +58,26 @@ def _make(images: Images, say: Callable[[str], None]) -> None:
     with images.home.scratch("classic-") as scratch:
         archive = scratch / "root.tar"
         _run([program, *_words(), SUITE, str(archive)], say)
+        say("the Debian of classic machines, made once: keeping it")
         with open(archive, "rb") as file:
             rootfs_archive.load(images, file, NAME, _config(), f"mmdebstrap {' '.join(_words())} {SUITE}")
 
 
 def _words() -> list[str]:
     return ["--variant=minbase", f"--include={','.join(_PACKAGES)}", f"--customize-hook={_CUSTOMISE}"]
+
+
+def _step(line: str) -> str:
+    """Return what mmdebstrap begins to do, of a line of its; nothing of any other.
+
+    >>> _step("I: installing essential packages...")
+    'the Debian of classic machines, made once: installing essential packages'
+    >>> _step("I: success in 108.0080 seconds"), _step("done")
+    ('', '')
+    """
+    if not (line.startswith("I: ") and line.endswith("...")):
+        return ""
+    return f"the Debian of classic machines, made once: {line[3:-3]}"
 
 
 def _run(words: list[str], say: Callable[[str], None]) -> None:
@@ -82,7 +96,8 @@ def _run(words: list[str], say: Callable[[str], None]) -> None:
         try:
             for line in process.stdout or ():
                 last = line.strip() or last
-                say(last)
+                if step := _step(last):
+                    say(step)
         except BaseException:
             process.terminate()  # it unmounts and removes what it made
             raise

@@ -90,7 +90,9 @@ def remove(home: Home, kernel_id: str) -> None:
             os.rename(home.cache / _FOLDER / kernel_id, scratch / "removed")
         except (FileNotFoundError, NotADirectoryError):
             known = [kept.id for kept in cached(home)]
-            raise errors.NotFound.named("guest kernel", kernel_id, known) from None
+            raise errors.NotFound.named(
+                "guest kernel", kernel_id, known, "see `conlab vm kernel ls`"
+            ) from None
 
 
 @contextlib.contextmanager

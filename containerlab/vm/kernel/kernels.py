@@ -95,7 +95,7 @@ def _from_index(home: Home, architecture: str, suites: tuple[str, ...], say: Say
     release = package.name.removeprefix("linux-image-")
     if (known := cache.of(home, f"{release}-{architecture}")) is not None:
         return known
-    say(f"fetching the kernel for guests: {package.name} ({package.size_bytes / 1e6:.0f} MB)")
+    say(f"fetching guest kernel {release} ({package.size_bytes / 1e6:.0f} MB)")
     with home.scratch("kernel-") as scratch:
         file = scratch / "package.deb"
         with open(file, "wb") as opened:

@@ -52,7 +52,9 @@ def kernel(home: Home, path: str, architecture: str) -> Kernel:
 def _file(path: Path) -> Path:
     """Return the file of a kernel: the path itself, or what lies in that directory."""
     if not path.exists():
-        raise errors.NotFound(f"there is no kernel {path}", "look at --kernel")
+        raise errors.NotFound(
+            f"there is no kernel {path}", "give its file, or a release that `conlab vm kernel ls` shows"
+        )
     if not path.is_dir():
         return path
     for folder in _FOLDERS:

@@ -102,8 +102,9 @@ def test_a_directory_with_several_asks_for_one(home: Home, place: Path) -> None:
 def test_nothing_there_is_said(home: Home, place: Path) -> None:
     with pytest.raises(errors.NotFound, match="there is no kernel in"):
         _found(home, place)
-    with pytest.raises(errors.NotFound, match="there is no kernel"):
+    with pytest.raises(errors.NotFound, match="there is no kernel") as raised:
         _found(home, place / "missing")
+    assert "vm kernel ls" in raised.value.hint
 
 
 def test_a_kernel_for_another_architecture_is_refused(home: Home, place: Path) -> None:
