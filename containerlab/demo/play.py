@@ -23,6 +23,13 @@ __all__ = ["Report", "play"]
 Say = Callable[[str], None]
 
 
+def _named(scene: Callable[[Engine], scenes.Scene]) -> str:
+    return scene.__name__.replace("_", " ")
+
+
+_WIDE = max(len(_named(scene)) for scene in scenes.SCENES)
+
+
 def _print(line: str) -> None:
     print(line, flush=True)
 
@@ -49,11 +56,11 @@ def play(engine: Engine, directory: str | os.PathLike[str] = "demo", say: Say = 
     lacking = tuple(_lacking(engine.system.doctor()))
     for line in lacking:
         say(f"  {line}")
-    say(f"{'image':>12}  {_make_image(engine)}")
+    say(f"{'image':>{_WIDE}}  {_make_image(engine)}")
     played = []
     for scene in scenes.SCENES:
         played.append(scene(engine))
-        say(f"{scene.__name__.replace('_', ' '):>12}  {played[-1].short}")
+        say(f"{_named(scene):>{_WIDE}}  {played[-1].short}")
     path = Path(directory, "report.html")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page(facts, lacking, played), encoding="utf-8")
