@@ -13,19 +13,18 @@ from containerlab.store.home import Home
 from containerlab.store.workshop import Workshop
 from containerlab.vm import connection
 from containerlab.vm.connection import Connection, Frame
-from containerlab.vm.guest import layout, wire
-from containerlab.vm.kernel import modules, needs
+from containerlab.vm.guest import wire
 from containerlab.vm.kernel.kernel import Kernel
 from containerlab.vm.launch import Launch
 from containerlab.vm.qemu import clock, plan, program, snapshots
 from containerlab.vm.qemu.plan import Hardware
 from containerlab.vm.rootfs.root import Root
 from containerlab.vm.tiers import TIERS
+from tests.vm import archives
 
 __all__ = ["Bench", "opened", "output", "pids_of", "until"]
 
 LIMIT_S = 120
-_APPLETS = ("sh", "cat", "echo", "sleep", "true", "yes", "head", "kill", "reboot", "seq", "nc", "wget", "ls")
 _MEMORY = 192 << 20
 
 
@@ -80,10 +79,10 @@ def opened(base: Path, kernel: Kernel) -> Iterator[Bench]:
     machines = base / "machines"
     machines.mkdir()
     workshop = Workshop(idmap.HOST)
-    loaded = modules.load_order(kernel, needs.modules("virtio-mmio", "virtio-pci", "console", "net"))
+    boot = archives.boot(kernel, ["virtio-mmio", "virtio-pci", "console", "net"])
     bare, whole = base / "bare", base / "initrd"
-    bare.write_bytes(_boot_part(kernel, loaded) + _END)
-    whole.write_bytes(_boot_part(kernel, loaded) + _image_part() + _END)
+    bare.write_bytes(boot)
+    whole.write_bytes(boot + archives.image(archives.busybox()))
     try:
         roots = [Root(path, None, "initramfs", True) for path in (whole, bare)]
         yield Bench(home, workshop, kernel, *roots, machines)
@@ -127,35 +126,3 @@ def pids_of(directory: str) -> list[int]:
         except OSError:
             continue
     return found
-
-
-# --- an archive of the kind "newc" -------------------------------------------------------------
-
-
-def _entry(name: str, mode: int, data: bytes = b"", device: tuple[int, int] = (0, 0)) -> bytes:
-    path = name.encode() + b"\0"
-    numbers = (1, mode, 0, 0, 1, 0, len(data), 0, 0, *device, len(path), 0)
-    head = b"070701" + b"".join(b"%08x" % number for number in numbers) + path
-    return b"".join(part + bytes(-len(part) % 4) for part in (head, data))
-
-
-def _boot_part(kernel: Kernel, loaded: Sequence[modules.Module]) -> bytes:
-    first = Path(layout.__file__).with_name(layout.binary(kernel.architecture)).read_bytes()
-    pieces = [_entry(name, 0o40755) for name in ("dev", "lib", "lib/conlab", layout.MODULES)]
-    pieces += [_entry("dev/console", 0o20600, b"", (5, 1)), _entry(layout.INIT, 0o100755, first)]
-    for number, module in enumerate(loaded):
-        pieces.append(_entry(f"{layout.MODULES}/{number:02}-{module.name}.ko", 0o100644, module.content))
-    return b"".join(pieces)
-
-
-def _image_part() -> bytes:
-    busybox = shutil.which("busybox")
-    assert busybox, "the busybox package is missing"
-    folders = ("", "/bin", "/dev", "/etc", "/proc", "/sys", "/tmp")
-    pieces = [_entry(layout.IMAGE + folder, 0o40755) for folder in folders]
-    pieces.append(_entry(f"{layout.IMAGE}/bin/busybox", 0o100755, Path(busybox).read_bytes()))
-    pieces += [_entry(f"{layout.IMAGE}/bin/{name}", 0o120777, b"busybox") for name in _APPLETS]
-    return b"".join(pieces)
-
-
-_END = _entry("TRAILER!!!", 0)

@@ -12,7 +12,8 @@ import pytest
 from containerlab.vm.guest import wire
 from containerlab.vm.guest.setup import Mount, Setup
 from containerlab.vm.kernel.kernel import Kernel
-from tests.vm.guest.machine import Machine, booted, busybox
+from tests.vm.archives import busybox
+from tests.vm.guest.machine import Machine, booted
 
 SETUP = Setup(
     "lab",

@@ -3,59 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import select
-import shutil
 import signal
 import socket
-import stat
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from containerlab.vm.guest import layout, wire
+from containerlab.vm.guest import wire
 from containerlab.vm.guest.setup import Program, Setup
-from containerlab.vm.kernel import modules, needs
 from containerlab.vm.kernel.kernel import Kernel
-from containerlab.vm.rootfs import cpio, initramfs
+from tests.vm import archives
+from tests.vm.archives import Files
 
-__all__ = ["INIT", "Ended", "Files", "Machine", "booted", "busybox"]
+__all__ = ["Ended", "Machine", "booted"]
 
-INIT = Path(layout.__file__).with_name(layout.binary("x86_64"))
 _LIMIT_S = 60
-_APPLETS = (
-    *(
-        "cat",
-        "chmod",
-        "date",
-        "dd",
-        "df",
-        "echo",
-        "env",
-        "false",
-        "head",
-        "hostname",
-        "id",
-        "ip",
-        "kill",
-        "ls",
-    ),
-    *("mkdir", "mount", "printf", "ps", "pwd", "readlink", "sh", "sleep", "stty", "test", "touch", "true"),
-    *("tty", "ulimit", "umount", "wc", "wget", "yes"),
-)
-
-Files = Mapping[str, bytes | str | int]
-"""What lies at each path: bytes are a program, text is a link's target, a number a directory's mode."""
-
-
-def busybox() -> Files:
-    """Return an image of busybox alone, without any directory that a machine needs."""
-    program = shutil.which("busybox")
-    assert program, "the busybox package is missing"
-    links = {f"bin/{applet}": "busybox" for applet in _APPLETS}
-    return {"bin": 0o755, "bin/busybox": Path(program).read_bytes(), **links}
 
 
 class Ended(NamedTuple):
@@ -197,7 +162,8 @@ def booted(
     """
     bus, console = "device" if machine == "microvm" else "pci", directory / "console"
     archive = directory / "archive.cpio"
-    archive.write_bytes(_archive(kernel, [*_NEEDS[bus], *also]) + (_image(image) if image else b""))
+    boot = archives.boot(kernel, [*_NEEDS[bus], *also])
+    archive.write_bytes(boot + (archives.image(image) if image else b""))
     ours, theirs = socket.socketpair()
     command = [
         *("qemu-system-x86_64", "-M", f"{machine},memory-backend=memory", "-accel", "tcg", "-m", memory),
@@ -222,23 +188,3 @@ _WORDS = (
     *("console=ttyS0", "quiet", "panic=-1", "reboot=t", "random.trust_cpu=on", "cryptomgr.notests"),
     *("tsc_early_khz=2000000", "rootfstype=ramfs"),
 )
-
-
-def _archive(kernel: Kernel, wanted: Sequence[str]) -> bytes:
-    order = modules.load_order(kernel, needs.modules(*wanted))
-    return initramfs.boot_part(INIT.read_bytes(), [(module.name, module.content) for module in order])
-
-
-def _image(files: Files) -> bytes:
-    found = cpio.header(cpio.Member(layout.IMAGE.encode(), stat.S_IFDIR | 0o755))
-    for path, content in files.items():
-        found += _member(f"{layout.IMAGE}/{path}".encode(), content)
-    return found + cpio.END
-
-
-def _member(name: bytes, content: bytes | str | int) -> bytes:
-    if isinstance(content, int):
-        return cpio.header(cpio.Member(name, stat.S_IFDIR | content))
-    data = os.fsencode(content)
-    mode = stat.S_IFLNK | 0o777 if isinstance(content, str) else stat.S_IFREG | 0o755
-    return cpio.header(cpio.Member(name, mode, size=len(data))) + data + cpio.padding(len(data))

@@ -10,7 +10,8 @@ import pytest
 from containerlab.vm.guest import layout, wire
 from containerlab.vm.guest.setup import Program, Setup
 from containerlab.vm.kernel.kernel import Kernel
-from tests.vm.guest.machine import Files, Machine, booted, busybox
+from tests.vm.archives import Files, busybox
+from tests.vm.guest.machine import Machine, booted
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 _DISK = (f"{layout.ROOT_WORD}=/dev/vda", f"{layout.FILESYSTEM_WORD}=ext4")

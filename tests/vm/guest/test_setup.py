@@ -13,7 +13,8 @@ from containerlab import errors
 from containerlab.vm.guest import wire
 from containerlab.vm.guest.setup import Mount, Program, Setup
 from containerlab.vm.kernel.kernel import Kernel
-from tests.vm.guest.machine import Machine, booted, busybox
+from tests.vm.archives import busybox
+from tests.vm.guest.machine import Machine, booted
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 

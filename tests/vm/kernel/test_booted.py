@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from containerlab.vm.kernel import modules, needs
 from containerlab.vm.kernel.kernel import Kernel
+from tests.vm import archives
 
 pytestmark = [
     pytest.mark.timeout(300),
@@ -43,29 +43,11 @@ def _boot(kernel: Kernel, loaded: tuple[modules.Module, ...], place: Path) -> st
     initrd = place / "initrd"
     initrd.write_bytes(_initrd(loaded))
     command = [
-        "qemu-system-x86_64",
-        "-M",
-        "q35",
-        "-accel",
-        "tcg",
-        "-m",
-        "256",
-        "-nodefaults",
-        "-no-user-config",
+        *("qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-m", "256", "-nodefaults", "-no-user-config"),
+        *("-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", kernel.image, "-initrd", initrd),
+        *("-append", "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on cryptomgr.notests"),
+        *("-drive", f"if=virtio,format=raw,readonly=on,file={_disk(place)}"),
     ]
-    command += [
-        "-display",
-        "none",
-        "-no-reboot",
-        "-serial",
-        "stdio",
-        "-kernel",
-        kernel.image,
-        "-initrd",
-        initrd,
-    ]
-    command += ["-append", "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on cryptomgr.notests"]
-    command += ["-drive", f"if=virtio,format=raw,readonly=on,file={_disk(place)}"]
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False
     )
@@ -84,18 +66,6 @@ def _disk(place: Path) -> Path:
 
 
 def _initrd(loaded: tuple[modules.Module, ...]) -> bytes:
-    program = shutil.which("busybox")
-    assert program is not None
-    found = b"".join(_entry(name, 0o040755) for name in ("bin", "dev", "disk", "modules", "proc"))
-    found += _entry("bin/busybox", 0o100755, Path(program).resolve().read_bytes())
-    found += _entry("init", 0o100755, INIT.encode())
-    for number, module in enumerate(loaded):
-        found += _entry(f"modules/{number:02}-{module.name}.ko", 0o100644, module.content)
-    return found + _entry("TRAILER!!!", 0)
-
-
-def _entry(name: str, mode: int, content: bytes = b"") -> bytes:
-    """Return an entry of a cpio archive. Source: Linux, early-userspace/buffer-format."""
-    fields = (0, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name) + 1, 0)
-    head = b"070701" + b"".join(b"%08x" % field for field in fields) + name.encode() + b"\0"
-    return head + bytes(-len(head) % 4) + content + bytes(-len(content) % 4)
+    folders = dict.fromkeys(("dev", "disk", "modules", "proc"), 0o755)
+    found = {f"modules/{number:02}-{module.name}.ko": module.content for number, module in enumerate(loaded)}
+    return archives.packed({**archives.busybox(), **folders, "init": INIT.encode(), **found})
