@@ -18,24 +18,9 @@ __all__ = ["Files", "boot", "busybox", "first_process", "image", "packed"]
 Files = Mapping[str, bytes | str | int]
 """What lies at each path: bytes are a program, text is a link's target, a number a directory's mode."""
 _APPLETS = (
-    *(
-        "cat",
-        "chmod",
-        "date",
-        "dd",
-        "df",
-        "echo",
-        "env",
-        "false",
-        "head",
-        "hostname",
-        "id",
-        "ip",
-        "kill",
-        "ls",
-    ),
-    *("mkdir", "mount", "nc", "printf", "ps", "pwd", "readlink", "reboot", "seq", "sh", "sleep", "stty"),
-    *("test", "touch", "true", "tty", "ulimit", "umount", "wc", "wget", "yes"),
+    *("cat", "chmod", "date", "dd", "df", "echo", "env", "false", "head", "hostname", "id", "ip", "kill"),
+    *("ls", "mkdir", "mount", "nc", "printf", "ps", "pwd", "readlink", "reboot", "seq", "sh", "sleep"),
+    *("stty", "test", "touch", "true", "tty", "ulimit", "umount", "wc", "wget", "yes"),
 )
 
 
