@@ -42,9 +42,10 @@ class Judged(NamedTuple):
 
     @property
     def machine(self) -> Figure | None:
-        """The figure of the first machine; where none is named so, the last one, of a disk image."""
-        named = [figure for figure in self._others if figure.subject.startswith("vm ")]
-        return named[0] if named else self._others[-1] if len(self._others) > 1 else None
+        """The figure of the first machine, or the last one of disk images."""
+        if self.verdict.claim == "delivery":
+            return self._others[-1] if len(self._others) > 1 else None
+        return next((figure for figure in self._others if figure.subject.startswith("vm ")), None)
 
 
 def ratio_text(ratio: float) -> str:

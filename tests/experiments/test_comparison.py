@@ -16,7 +16,8 @@ import pytest
 from containerlab.errors import CorruptContent, InvalidInput, LabError, NotFound
 from containerlab.experiments import comparison as comparison_module
 from containerlab.experiments.comparison import Comparison
-from containerlab.experiments.experiment import Verdict
+from containerlab.experiments.experiment import Figure, Verdict
+from containerlab.experiments.verdict_table import Judged
 from tests.experiments.judged import HOST, VERDICTS, comparison
 from tests.experiments.made_up import rows
 
@@ -71,6 +72,12 @@ def test_table_quotes_others_where_emulation_forbids_a_verdict() -> None:
     text = comparison().table().to_text()
     assert re.search(r"microvm +- +2\.1 G/s +emulated +not measured", text)
     assert "emulated, not comparable. Elsewhere: half. Source: Another paper, 2015" in " ".join(text.split())
+
+
+def test_table_takes_no_second_container_for_a_machine() -> None:
+    two = (Figure("crun", "ready_s", 0.03, 0.02, 0.04, 5), Figure("podman", "ready_s", 0.4, 0.3, 0.5, 5))
+    judged = Judged("1 start: …", Verdict("start", "", "held in part", two, None, "no machine was measured"))
+    assert (judged.container, judged.machine) == (two[0], None)
 
 
 def test_table_is_plain_values_for_programs() -> None:

@@ -57,7 +57,9 @@ class Docker:
 
     def _load(self, engine: Engine, scratch: Path) -> None:
         archive = scratch / "docker.tar"
-        engine.images.save(self._image, output=str(archive))
+        # Daemons before version 23 take no layers that zstd compressed.
+        output = f"type=docker,name={self._image},dest={archive},compression=gzip,force-compression=true"
+        engine.build(str(scratch), dockerfile=f"FROM {self._image}\n", output=[output], progress="quiet")
         try:
             with archive.open("rb") as file:
                 self._api.call("POST", "/images/load", file, quiet=1)

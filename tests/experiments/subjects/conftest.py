@@ -46,6 +46,7 @@ def stand(base: Path, request: pytest.FixtureRequest) -> Iterator[Stand]:
     shares = Shares()
     with small.engine(base / request.module.__name__) as engine:
         try:
+            _recompress(engine)
             yield Stand(engine, probe.image(engine, small.IMAGE), shares, scratch)
         finally:
             shares.close()
@@ -69,6 +70,12 @@ def _bundles(name: str) -> Callable[[Stand], contextlib.AbstractContextManager[S
         yield Bundles(name, tree, ["PATH=/bin"], stand.shares, stand.scratch)
 
     return made
+
+
+def _recompress(engine: Engine) -> None:
+    """Give the image layers as those of `image from-host` are: by zstd, which old Docker daemons do not know."""
+    output = f"type=image,name={small.IMAGE},compression=zstd,force-compression=true"
+    engine.build(".", dockerfile=f"FROM {small.IMAGE}\n", output=[output], progress="quiet")
 
 
 @contextlib.contextmanager
