@@ -73,7 +73,7 @@ def _bundles(name: str) -> Callable[[Stand], contextlib.AbstractContextManager[S
 
 
 def _recompress(engine: Engine) -> None:
-    """Give the image layers as those of `image from-host` are: by zstd, which old Docker daemons do not know."""
+    """Give the image layers as `image from-host` does: by zstd, which old Docker daemons do not know."""
     output = f"type=image,name={small.IMAGE},compression=zstd,force-compression=true"
     engine.build(".", dockerfile=f"FROM {small.IMAGE}\n", output=[output], progress="quiet")
 
