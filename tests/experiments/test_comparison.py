@@ -195,6 +195,7 @@ def test_damaged_archive_is_refused(tmp_path: Path) -> None:
         Comparison.load(tmp_path)
 
 
+@pytest.mark.slow
 def test_what_others_wrote_stays_text(tmp_path: Path) -> None:
     hostile = [msgspec.structs.replace(row, subject=HOSTILE) for row in rows(rounds=2, claims="recovery")]
     verdict = Verdict("recovery", "microvm", "held", (), None, HOSTILE, HOSTILE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,12 +37,14 @@ _ROWS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(_ROWS)
 def test_rows_come_back_from_a_frame(rows: list[Row]) -> None:
     assert frame.from_frame(frame.to_frame(rows)) == rows
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(_ROWS)
 def test_rows_come_back_from_a_file(rows: list[Row]) -> None:

@@ -51,6 +51,7 @@ def test_picture_names_subjects_accelerator_rounds_and_machine(claim: str) -> No
     assert "(tcg)" in texts or claim == "delivery"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_picture_says_in_words_what_it_shows(claim: str) -> None:
     words = picture_of_claim(claim, ROWS, MACHINE).words
@@ -58,6 +59,7 @@ def test_picture_says_in_words_what_it_shows(claim: str) -> None:
     assert ("layers" if claim == "delivery" else "containerlab") in words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_ground_is_transparent_and_ink_of_middle_tone(claim: str) -> None:
     figure = picture_of_claim(claim, ROWS, MACHINE).figure

@@ -68,6 +68,7 @@ def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol.pressure, "_MOST_WAITING_PCT", 101.0)
 
 
+@pytest.mark.slow
 def test_each_acts_once_in_every_round() -> None:
     rows = _rows({"a": _one, "b": _one, "c": _one})
     assert collections.Counter((row.subject, row.round) for row in rows) == {
@@ -75,6 +76,7 @@ def test_each_acts_once_in_every_round() -> None:
     }
 
 
+@pytest.mark.slow
 def test_rounds_are_interleaved_and_their_order_drawn_by_the_seed() -> None:
     def order(seed: int) -> list[str]:
         return [row.subject for row in _rows(dict.fromkeys("abcd", _one), seed=seed)]

@@ -78,6 +78,7 @@ def test_kept_ones_are_listed_and_removed(home: Home, mirror: Path) -> None:
         kernels.remove(home, kept.id)
 
 
+@pytest.mark.slow
 def test_of_several_processes_one_downloads(home: Home, mirror: Path) -> None:
     program = (
         "import sys; from containerlab.store.home import Home; from containerlab.vm.kernel import kernels\n"

@@ -57,6 +57,7 @@ def test_a_small_image_is_in_memory_where_that_is_fast(images: Images, image: Im
     assert (root.filesystem, root.disk) == ("initramfs", None)
 
 
+@pytest.mark.slow
 def test_a_large_image_is_on_a_disk_that_nobody_writes_to(images: Images, kernel: Kernel) -> None:
     layer = archive(entry("large", content=bytes(101 << 20)))
     root = prepare(images.home, image_of(images, layer), kernel, MICRO, "", WISHES)
