@@ -275,7 +275,7 @@ def _lacks_machines(engine: Engine) -> str:
         there = len(engine.machines.kernels())
     except LabError as error:
         return str(error)
-    return "" if there else "no virtual machine: no kernel for one is here (`conlab vm kernel pull` gets it)"
+    return "" if there else "no virtual machine: no kernel for one is here (conlab vm kernel pull gets it)"
 
 
 def _why_none(comparison: Comparison) -> str:

@@ -87,7 +87,8 @@ class VerdictTable(Table[Judged]):
     def to_text(self, full: bool = False) -> str:
         """Write each claim's figures, and below them what was measured; `full` says it of each tier too.
 
-        Where emulation forbids a verdict, what others measured stands there without `full`.
+        Without `full` there is still why tiers were not measured, and what others measured where
+        emulation forbids a verdict.
         """
         head, *lines = self._beside()
         texts = [*_wrapped(self.title, ""), head]
@@ -117,6 +118,18 @@ class VerdictTable(Table[Judged]):
         forbidden = (row for row in tiers if row.is_emulated and row.verdict.word == NOT_MEASURED)
         if (first := next(forbidden, None)) is not None:
             yield from _told(first)
+        for reason, names in _reasons(tiers).items():
+            yield from _wrapped(f"{', '.join(names)}: {reason}", _INDENT * 2)
+
+
+def _reasons(tiers: Sequence[Judged]) -> dict[str, list[str]]:
+    """Return which tiers were not measured, by what kept them from it; not where emulation did."""
+    found: dict[str, list[str]] = {}
+    for row in tiers:
+        if row.verdict.word == NOT_MEASURED and not row.is_emulated:
+            reason = row.verdict.sentence.partition(": ")[2] or row.verdict.sentence
+            found.setdefault(reason, []).append(row.verdict.tier)
+    return found
 
 
 def _cell(column: Column, row: Judged) -> str:

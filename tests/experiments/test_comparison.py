@@ -80,6 +80,22 @@ def test_table_takes_no_second_container_for_a_machine() -> None:
     assert (judged.container, judged.machine) == (two[0], None)
 
 
+def test_table_says_once_why_tiers_were_not_measured() -> None:
+    tiers = [
+        Verdict(
+            "recovery",
+            tier,
+            "not measured",
+            (),
+            None,
+            f"machines of the tier {tier}: every round was noisy: others",
+        )
+        for tier in ("", "resume", "microvm")
+    ]
+    told = " ".join(Comparison(HOST, (), tiers).table().to_text().split())
+    assert told.endswith("resume, microvm: every round was noisy: others")
+
+
 def test_table_is_plain_values_for_programs() -> None:
     records = json.loads(comparison().table().to_json())
     assert [record["verdict"] for record in records] == [verdict.word for verdict in VERDICTS]
