@@ -5,6 +5,7 @@
 #include "kernel.h"
 #include "machine.h"
 #include "measure.h"
+#include "network.h"
 #include "modules.h"
 #include "pairs.h"
 #include "port.h"
@@ -194,6 +195,7 @@ static void become_first(void)
 	enter_root();
 	hand_over();
 	mount_for_programs();
+	bring_up_interfaces(); /* before a snapshot: machines that are restored from it find them up */
 }
 
 /* What the kernel puts on the stack: the number of arguments, then where they are. */

@@ -82,18 +82,31 @@ static __u32 read_ipv4(const char **text)
 	return address;
 }
 
-void bring_up(const char *interface)
+static void bring_up(const char *interface)
 {
 	struct request request = request_of(RTM_NEWLINK, 0);
 	struct ifinfomsg link = {0};
 	long result;
 
 	link.ifi_index = index_of(interface);
+	if (!link.ifi_index)
+		return;
 	link.ifi_flags = link.ifi_change = INTERFACE_IS_UP;
 	append(&request, &link, sizeof link);
 	result = ask(&request);
 	if (result < 0)
 		complain("bringing up", interface, result);
+}
+
+void bring_up_interfaces(void)
+{
+	static bool are_up;
+
+	if (are_up)
+		return;
+	are_up = true;
+	bring_up("lo");
+	bring_up("eth0");
 }
 
 long add_address(const char *interface, const char *text)

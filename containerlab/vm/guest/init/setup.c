@@ -81,10 +81,9 @@ static void set_network(struct pairs pairs, struct failure *failure)
 {
 	const char *address = value_of(pairs, "address"), *gateway = value_of(pairs, "gateway");
 
-	bring_up("lo");
+	bring_up_interfaces();
 	if (!address)
 		return;
-	bring_up("eth0");
 	note(failure, "address", address, add_address("eth0", address));
 	if (gateway)
 		note(failure, "gateway", gateway, add_default_route("eth0", gateway));
