@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from containerlab.backends.embedded.machines.session import ExecSession
+from containerlab.backends.base import ExitStatus
+from containerlab.backends.embedded.machines.session import ExecSession, ProgramSession
 from containerlab.backends.machine import Boot, MachineInfo
-from containerlab.errors import LabError
+from containerlab.errors import LabError, SetupFailed
 from containerlab.linux import idmap
 from containerlab.store.workshop import Workshop
 from containerlab.vm import connection, control, journal
@@ -218,8 +219,8 @@ def test_answers_that_are_none_are_refused_by_the_monitor(workshop: Workshop, pl
         assert state_of(found, place)["exit_code"] == 137
 
 
-def _executed(place: Path) -> ExecSession:
-    info = MachineInfo(
+def _info() -> MachineInfo:
+    return MachineInfo(
         id="0" * 64,
         name="guest",
         image="",
@@ -229,7 +230,6 @@ def _executed(place: Path) -> ExecSession:
         status="running",
         boot=Boot(tier="microvm"),
     )
-    return ExecSession(info, connection.connect(str(place)), wire.MAIN + 1)
 
 
 def test_a_program_is_not_waited_for_when_its_machine_ends(workshop: Workshop, place: Path) -> None:
@@ -238,7 +238,7 @@ def test_a_program_is_not_waited_for_when_its_machine_ends(workshop: Workshop, p
     does = f"hear({wire.EXEC})\nhear({wire.EXEC})\nagent.sendall({written!r})\nsys.exit(1)"
     with connection.start(workshop, hostile.launch(place, does, HELLO + STARTED)) as found:
         until(found, lambda frame: found.state.get("status") == "running")
-        session = _executed(place)
+        session = ExecSession(_info(), connection.connect(str(place)), wire.MAIN + 1)
         session.wait_started(wire.pairs([("arg", "true")]))
         ended = session.pump(lambda stream, chunk: None)
         assert ended
@@ -259,3 +259,20 @@ def test_what_waits_for_a_client_outlives_the_directory(tmp_path: Path) -> None:
             peer.flush(0.001)
         assert not peer.pending_bytes
         peer.close()
+
+
+def test_a_monitor_that_falls_before_the_program_ran_is_told(workshop: Workshop, place: Path) -> None:
+    """There was nothing but an exit code."""
+    launch = hostile.launch(place, "")._replace(state=str(place / "gone"))
+    found = connection.start(workshop, launch)
+    lost = ExitStatus(exit_code=125, error="its monitor failed: no such file")
+    with pytest.raises(SetupFailed, match="machine guest: its monitor failed: no such file"):
+        ProgramSession(_info(), found, lambda: lost).wait_started()
+
+
+def test_a_guest_that_prints_nothing_has_no_last_lines(workshop: Workshop, place: Path) -> None:
+    launch = hostile.launch(place, "")._replace(boot_limit_s=0.1)
+    with connection.start(workshop, launch) as found:
+        state = state_of(found, place)
+    assert state["error"] == "the guest did not answer within 0.1 s"
+    assert "--boot-timeout" in state["hint"]

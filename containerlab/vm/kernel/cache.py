@@ -29,7 +29,10 @@ _NUMBERS = re.compile(r"\d+")
 
 
 class _Note(msgspec.Struct, frozen=True):
-    """What kernel.json says; image and modules are relative to it, or absolute."""
+    """What kernel.json says; image and modules are relative to it, or absolute.
+
+    image_bytes: the size of the image, so that a torn one is told; 0 where nobody noted it.
+    """
 
     release: str
     architecture: str
@@ -37,6 +40,7 @@ class _Note(msgspec.Struct, frozen=True):
     source: str
     image: str = "image"
     modules: str = ""
+    image_bytes: int = 0
 
 
 class Kept(NamedTuple):
@@ -110,7 +114,9 @@ def keep(home: Home, kernel_id: str, made: Path, kernel: Kernel, source: str) ->
     inside = [
         str(path.relative_to(made)) if path.is_relative_to(made) else str(path) for path in _paths(kernel)
     ]
-    note = _Note(kernel.release, kernel.architecture, kernel.digest, source, *inside)
+    size_bytes = kernel.image.stat().st_size if kernel.image.is_relative_to(made) else 0
+    known = _Note(kernel.release, kernel.architecture, kernel.digest, source, inside[0])
+    note = msgspec.structs.replace(known, modules="".join(inside[1:]), image_bytes=size_bytes)
     (made / _NOTE).write_bytes(msgspec.json.encode(note))
     _bring_to_medium(made)
     place = home.cache / _FOLDER / kernel_id
@@ -141,10 +147,13 @@ def _bring_to_medium(directory: Path) -> None:
 
 
 def _read(place: Path) -> _Note | None:
+    """Return what is noted of a kernel, unless it is damaged: then it is fetched again."""
     try:
-        return msgspec.json.decode((place / _NOTE).read_bytes(), type=_Note)
+        note = msgspec.json.decode((place / _NOTE).read_bytes(), type=_Note)
+        size_bytes = (place / note.image).stat().st_size
     except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
         return None
+    return note if size_bytes and size_bytes == (note.image_bytes or size_bytes) else None
 
 
 def _kernel(note: _Note, place: Path) -> Kernel:

@@ -1,8 +1,9 @@
 """The resume tier: a machine is booted once until its first process answers, and saved.
 
 HOME/cache/snapshots/<key>/ has `memory`, which each restored machine maps and writes no page of, so that
-nothing is copied and all of them share what none has changed, and `state`, all the rest of the machine. It is
-made below `tmp` and renamed, so that it is complete or not there.
+nothing is copied and all of them share what none has changed, `state`, all the rest of the machine, and
+`size`, how many bytes that has: a torn one is made again. It is made below `tmp` and renamed, so that it is
+complete or not there.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from containerlab.vm.qemu.plan import Hardware
 
 __all__ = ["Snapshot", "find", "key", "remove", "restored", "sizes", "take"]
 
-_FOLDER, _MEMORY, _STATE = "snapshots", "memory", "state"
+_FOLDER, _MEMORY, _STATE, _SIZE = "snapshots", "memory", "state", "size"
 
 
 class Snapshot(NamedTuple):
@@ -40,13 +41,22 @@ def restored(machine: Hardware, snapshot: Snapshot) -> Hardware:
 
 
 def find(home: Home, machine: Hardware) -> Snapshot | None:
-    """Return the snapshot of a machine if there is one."""
+    """Return the snapshot of a machine if there is one, and it is whole."""
     place = home.cache / _FOLDER / key(machine)
-    if not place.is_dir():
+    if not _is_whole(place, machine.memory_bytes):
         return None
     with contextlib.suppress(OSError):
         os.utime(place)  # it is of use
     return Snapshot(place / _MEMORY, place / _STATE)
+
+
+def _is_whole(place: Path, memory_bytes: int) -> bool:
+    try:
+        state_bytes = int((place / _SIZE).read_bytes())
+        sizes = (place / _MEMORY).stat().st_size, (place / _STATE).stat().st_size
+    except (OSError, ValueError):
+        return False
+    return sizes == (memory_bytes, state_bytes)
 
 
 def take(home: Home, workshop: Workshop, machine: Hardware) -> Snapshot:
@@ -109,6 +119,8 @@ def _make(home: Home, workshop: Workshop, machine: Hardware, name: str) -> Snaps
         directory.mkdir()
         _boot(workshop, machine, made, directory)
         try:
+            (made / _SIZE).write_text(str((made / _STATE).stat().st_size))
+            remove_tree(place)  # one that is damaged
             os.rename(made, place)
         except OSError as error:
             raise errors.of_the_system(error, "keep a snapshot") from error

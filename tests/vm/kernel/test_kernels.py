@@ -57,6 +57,17 @@ def test_a_kernel_is_downloaded_once_and_then_found(home: Home, mirror: Path) ->
     assert fakes.RELEASE in said[0]
 
 
+def test_a_damaged_kernel_is_fetched_again(home: Home, mirror: Path) -> None:
+    kernel = kernels.find(home)
+    whole = kernel.image.read_bytes()
+    for damaged in (whole[:-1], b""):
+        kernel.image.write_bytes(damaged)
+        assert kernels.find(home) == kernel
+        assert kernel.image.read_bytes() == whole
+    kernel.image.unlink()
+    assert kernels.find(home) == kernel
+
+
 def test_pull_brings_a_newer_one_and_the_older_stays(home: Home, mirror: Path) -> None:
     kernels.find(home, architecture="x86_64")
     fakes.mirror(mirror, "6.12.10-cloud-amd64")

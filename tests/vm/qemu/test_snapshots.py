@@ -35,6 +35,24 @@ def test_a_snapshot_is_made_once_and_never_changed(bench: Bench) -> None:
     assert snapshots.take(bench.home, bench.workshop, machine) == made
 
 
+def test_a_damaged_snapshot_is_made_again(bench: Bench) -> None:
+    machine = bench.machine("resume", memory_bytes=160 << 20)
+    made = snapshots.take(bench.home, bench.workshop, machine)
+    sizes = made.memory.stat().st_size, made.state.stat().st_size
+    for path in made:
+        whole = path.with_name("whole")
+        path.rename(whole)
+        assert snapshots.find(bench.home, machine) is None
+        path.write_bytes(b"torn")
+        assert snapshots.find(bench.home, machine) is None
+        whole.rename(path)
+        assert snapshots.find(bench.home, machine) == made
+    os.truncate(made.state, 1000)
+    assert snapshots.take(bench.home, bench.workshop, machine) == made
+    assert made.memory.stat().st_size == sizes[0]
+    assert made.state.stat().st_size > 1000
+
+
 def test_machines_of_one_snapshot_differ(bench: Bench) -> None:
     seen = set()
     for _ in range(3):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -16,7 +17,15 @@ import msgspec
 
 from containerlab.backends.base import ExitStatus, Sink, Usage
 from containerlab.backends.machine import Boot, MachineInfo
-from containerlab.errors import CannotExecute, CommandNotFound, Conflict, LabError, SetupFailed, TimedOut
+from containerlab.errors import (
+    CannotExecute,
+    CommandNotFound,
+    Conflict,
+    LabError,
+    NotFound,
+    SetupFailed,
+    TimedOut,
+)
 from containerlab.vm import control
 from containerlab.vm.connection import Connection, Frame
 from containerlab.vm.guest import wire
@@ -120,9 +129,19 @@ class ProgramSession(_Session):
             while not self._is_started() and self._connection.is_open:
                 self._inbox.extend(self._connection.receive())
             refuse_failed(self.info.name, state_of(self._connection.state))
+            self._refuse_lost()
         except BaseException:
             self._connection.close()
             raise
+
+    def _refuse_lost(self) -> None:
+        """Raise SetupFailed when the monitor fell, or was killed, before the program ran."""
+        if self._is_started() or self._connection.state.get("status") == "exited":
+            return
+        why = "its monitor was killed"
+        with contextlib.suppress(NotFound):  # with --rm another command may have removed it already
+            why = self._lost().error or why
+        raise SetupFailed(f"machine {self.info.name}: {why}", "start it again", step="boot")
 
     def _is_started(self) -> bool:
         return any(stream == self._stream and kind == wire.STARTED for kind, stream, _ in self._inbox) or (
