@@ -184,9 +184,9 @@ def _preparations(place: _Place) -> Iterator[Row]:
 
 
 def _files_of_debian() -> Iterator[Path]:
-    """Give this host's own files until they are enough."""
+    """Give this host's own files until they are enough: some 18,000, more than a Debian of that size has."""
     left = _DEBIAN_BYTES
-    for top in ("/usr/bin", "/usr/share", "/usr/lib"):
+    for top in ("/usr/share", "/usr/lib", "/usr/bin"):
         for directory, folders, names in os.walk(top):
             folders.sort()
             for path in sorted(Path(directory, name) for name in names):
