@@ -112,13 +112,20 @@ def _silent(seen: Ending, boot: Boot, launch: Launch) -> tuple[int, str, str]:
 
 def _vanished(seen: Ending, qemu: Ended, boot: Boot) -> tuple[int, str, str]:
     if qemu.code < 0:
-        hint = "the host may have been short of memory" if qemu.code == -9 else ""
+        hint = _HINTS_OF_SIGNALS.get(-qemu.code, "")
         said = f": {boot.complaint}" if boot.complaint else ""
         return _KILLED, f"QEMU was killed by signal {-qemu.code}{said}", hint
     if qemu.code:
         said = boot.complaint or f"it gave no reason, and exit code {qemu.code}"
         return _code(seen), f"QEMU ended: {said}", _hint_of_complaint(said)
     return _code(seen), "the guest went off before its program had ended", ""
+
+
+_HINTS_OF_SIGNALS = {
+    9: "the host may have been short of memory",
+    # A page of a file that is mapped cannot be written where the disk has no room for it: mmap(2).
+    7: "the disk is full, on which the machine's memory lies: make room",
+}
 
 
 def _hint_of_panic(panic: str) -> str:

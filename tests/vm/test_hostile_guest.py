@@ -276,3 +276,15 @@ def test_a_guest_that_prints_nothing_has_no_last_lines(workshop: Workshop, place
         state = state_of(found, place)
     assert state["error"] == "the guest did not answer within 0.1 s"
     assert "--boot-timeout" in state["hint"]
+
+
+@pytest.mark.parametrize(("number", "word"), [(7, "the disk is full"), (9, "short of memory")])
+def test_a_signal_that_ends_qemu_is_explained(
+    workshop: Workshop, place: Path, number: int, word: str
+) -> None:
+    """QEMU is ended by SIGBUS when its memory's file finds no room."""
+    launch = hostile.launch(place, f"import os\nos.kill(os.getpid(), {number})")
+    with connection.start(workshop, launch) as found:
+        state = state_of(found, place)
+    assert state["error"] == f"QEMU was killed by signal {number}"
+    assert word in state["hint"]

@@ -151,8 +151,8 @@ def _boot(workshop: Workshop, machine: Hardware, made: Path, directory: Path) ->
     finally:
         os.close(memory)
     if failure := state.get("error", "the monitor was killed"):
-        console = state.get("console", "")
-        raise errors.Unavailable(f"cannot make a snapshot: {failure}", console or state.get("hint", ""))
+        told = filter(None, (state.get("hint", ""), state.get("console", "")))
+        raise errors.Unavailable(f"cannot make a snapshot: {failure}", "\n".join(told))
 
 
 def sizes(home: Home) -> list[int]:
