@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tests import leaks, system_packages, users
 from tests.needs import require_packages
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from containerlab.vm.kernel.kernel import Kernel
 
 PREFIX, PLACE = "conlab-test-", Path("/var/tmp")
+
+# A deadline for each example would be an assertion about time, which a busy machine fails.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 
 # Where clients of registries look for settings.

@@ -15,6 +15,9 @@ from typing import NamedTuple
 from containerlab.vm.guest import wire
 from containerlab.vm.guest.setup import Program, Setup
 from containerlab.vm.kernel.kernel import Kernel
+from containerlab.vm.qemu import clock, plan, program
+from containerlab.vm.rootfs.root import Root
+from containerlab.vm.tiers import TIERS
 from tests.vm import archives
 from tests.vm.archives import Files
 
@@ -164,12 +167,13 @@ def booted(
     archive = directory / "archive.cpio"
     boot = archives.boot(kernel, [*_NEEDS[bus], *also])
     archive.write_bytes(boot + (archives.image(image) if image else b""))
+    spoken = [*_kernel_words(kernel, archive, machine), *words]
     ours, theirs = socket.socketpair()
     command = [
         *("qemu-system-x86_64", "-M", f"{machine},memory-backend=memory", "-accel", "tcg", "-m", memory),
         *("-object", f"memory-backend-memfd,id=memory,share=on,size={memory}"),
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", f"file:{console}"),
-        *("-kernel", str(kernel.image), "-initrd", str(archive), "-append", " ".join([*_WORDS, *words])),
+        *("-kernel", str(kernel.image), "-initrd", str(archive), "-append", " ".join(spoken)),
         *("-device", f"virtio-serial-{bus}", "-chardev", f"socket,id=agent,fd={theirs.fileno()}"),
         *("-device", f"virtserialport,chardev=agent,name={wire.PORT}", *devices),
     ]
@@ -184,7 +188,12 @@ def booted(
 
 
 _NEEDS = {"device": ("virtio-mmio", "console"), "pci": ("virtio-pci", "console")}
-_WORDS = (
-    *("console=ttyS0", "quiet", "panic=-1", "reboot=t", "random.trust_cpu=on", "cryptomgr.notests"),
-    *("tsc_early_khz=2000000", "rootfstype=ramfs"),
-)
+
+
+def _kernel_words(kernel: Kernel, archive: Path, machine: str) -> list[str]:
+    """Return the words that the kernels of users' machines get: with others a guest may hang at its start."""
+    tier = TIERS["microvm" if machine == "microvm" else "image"]
+    root = Root(archive, None, "initramfs", True)
+    qemu = program.find(kernel.architecture)
+    hardware = plan.Hardware(tier, qemu, kernel, root, "tcg", tier.memory_bytes, tsc_khz=clock.tsc_khz())
+    return plan.kernel_words(hardware)

@@ -40,8 +40,6 @@ __all__ = ["Keeper"]
 
 Say = Callable[[str], None]
 _FIRST_STREAM = wire.MAIN + 1
-_ANSWER_LIMIT_S = 30.0
-_SNAPSHOT_LIMIT_S = 300.0
 _LOOK_AGAIN_S = 0.01
 
 
