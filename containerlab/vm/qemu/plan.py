@@ -226,7 +226,7 @@ def kernel_words(machine: Hardware) -> list[str]:
         # would go on with these: a clock of 4 ms steps.
         found += ["tsc=reliable"]
     if machine.is_micro:
-        # There is none, and not to look for it saves 40 ms when emulated.
+        # There is none, and not to look for it saves some 20 ms when emulated.
         found += ["pci=off"]
     if machine.root.disk is None:
         # Files may then be more than half of the memory.
