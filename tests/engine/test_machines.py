@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from containerlab.engine.engine import Engine
@@ -24,6 +26,7 @@ from containerlab.errors import (
     SetupFailed,
     TimedOut,
 )
+from containerlab.linux import procfs
 from tests import machines
 from tests.containers import is_gone, until
 from tests.machines import IMAGE
@@ -304,3 +307,20 @@ def test_what_machines_take_is_shown_and_pruned(engine: Engine, vm: Machines) ->
         assert "idle" not in [each.name for each in vm.list(all=True)]
         assert "Machine Snapshots" not in {row["kind"] for row in engine.system.df().to_records()}
         assert machine.exec(["echo", "still here"]).stdout == "still here\n"
+
+
+def test_a_machine_that_another_process_is_starting_is_not_pruned(engine: Engine, vm: Machines) -> None:
+    """What `run` had just made was removed below its hands, and the root of its image too."""
+    sleeper = subprocess.Popen(["sleep", "1000"])
+    made = vm.create(IMAGE, ["true"], tier="microvm", name="coming")
+    record = Path(engine.home, "machines", made.id, "record.json")
+    creator = msgspec.to_builtins(procfs.identify(sleeper.pid))
+    record.write_text(json.dumps({**json.loads(record.read_text()), "creator": creator}))
+    try:
+        assert made.id not in vm.prune().removed
+        with pytest.raises(Conflict, match="is just being started"):
+            vm.remove("coming")
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+    vm.remove("coming")

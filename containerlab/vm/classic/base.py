@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -17,7 +18,6 @@ from containerlab.store.images import Images
 __all__ = ["NAME", "ensure"]
 
 SUITE = "bookworm"
-NAME = f"lab/classic:{SUITE}"
 _PACKAGES = (
     "systemd",
     "systemd-sysv",
@@ -31,6 +31,9 @@ _PACKAGES = (
 )
 """What the images of clouds have, near enough, and nothing that asks questions."""
 _CUSTOMISE = Path(__file__).with_name("customise.sh")
+_RECIPE = hashlib.sha256(repr(_PACKAGES).encode() + _CUSTOMISE.read_bytes()).hexdigest()[:8]
+NAME = f"lab/classic:{SUITE}-{_RECIPE}"
+"""Another recipe makes another image."""
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 

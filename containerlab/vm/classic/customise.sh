@@ -26,7 +26,10 @@ mkdir -p "$units/multi-user.target.wants" "$1/etc/systemd/network" "$1/srv/image
 printf '[Match]\nName=e*\n\n[Network]\nDHCP=yes\n' > "$1/etc/systemd/network/80-dhcp.network"
 ln -sf ../conlab.service "$units/multi-user.target.wants/conlab.service"
 ln -sf /lib/systemd/system/systemd-networkd.service "$units/multi-user.target.wants/systemd-networkd.service"
-mkdir -p "$units/network-online.target.wants"
+mkdir -p "$units/network-online.target.wants" "$units/systemd-networkd-wait-online.service.d"
+# Without a card there is nothing to wait for, which takes it two minutes to find out.
+printf '[Unit]\nConditionPathExistsGlob=/sys/class/net/e*\n' \
+    > "$units/systemd-networkd-wait-online.service.d/card.conf"
 ln -sf /lib/systemd/system/systemd-networkd-wait-online.service "$units/network-online.target.wants/"
 echo classic > "$1/etc/hostname"
 : > "$1/etc/machine-id"

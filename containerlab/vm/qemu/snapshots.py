@@ -9,8 +9,10 @@ complete or not there.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +25,7 @@ from containerlab.vm.launch import Launch
 from containerlab.vm.qemu import plan
 from containerlab.vm.qemu.plan import Hardware
 
-__all__ = ["Snapshot", "find", "key", "remove", "restored", "sizes", "take"]
+__all__ = ["Snapshot", "find", "held", "key", "remove", "restored", "sizes", "take"]
 
 _FOLDER, _MEMORY, _STATE, _SIZE = "snapshots", "memory", "state", "size"
 
@@ -162,10 +164,47 @@ def sizes(home: Home) -> list[int]:
     return [sum(path.stat().st_blocks * 512 for path in place.iterdir()) for place in places]
 
 
+@contextlib.contextmanager
+def held(state: str) -> Iterator[bool]:
+    """Keep the snapshot of a `Launch.state` from `remove` until it is open; give whether it is there.
+
+    An empty state is that of a machine without one.
+    """
+    if not state:
+        yield True
+        return
+    place = os.path.dirname(state)
+    try:
+        fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        yield os.path.exists(state)
+    finally:
+        os.close(fd)
+
+
 def remove(home: Home) -> int:
-    """Remove all snapshots; return the bytes freed. Machines that run keep theirs."""
+    """Remove all snapshots but those that a machine is just restored from; return the bytes freed.
+
+    Machines that run keep theirs.
+    """
     folder = home.cache / _FOLDER
-    files = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
-    freed_bytes = sum(path.stat().st_blocks * 512 for path in files)
-    remove_tree(str(folder))
-    return freed_bytes
+    return sum(map(_removed_bytes, folder.iterdir())) if folder.is_dir() else 0
+
+
+def _removed_bytes(place: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):  # another process was faster
+        fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            freed_bytes = sum(path.stat().st_blocks * 512 for path in place.iterdir())
+            remove_tree(place)
+            return freed_bytes
+        except BlockingIOError:
+            return 0
+        finally:
+            os.close(fd)
+    return 0

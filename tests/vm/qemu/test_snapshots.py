@@ -12,6 +12,7 @@ import pytest
 
 from containerlab import errors
 from containerlab.linux import idmap
+from containerlab.store.home import Home
 from containerlab.store.workshop import Workshop
 from containerlab.vm.qemu import snapshots
 from containerlab.vm.qemu.plan import Forward, Share
@@ -51,6 +52,24 @@ def test_a_damaged_snapshot_is_made_again(bench: Bench) -> None:
     assert snapshots.take(bench.home, bench.workshop, machine) == made
     assert made.memory.stat().st_size == sizes[0]
     assert made.state.stat().st_size > 1000
+
+
+def test_a_snapshot_that_is_just_restored_is_not_removed(tmp_path: Path) -> None:
+    home = Home.open(tmp_path)
+    place = home.cache / "snapshots" / "some"
+    place.mkdir(parents=True)
+    state = place / "state"
+    state.write_bytes(b"x")
+    with snapshots.held(str(state)) as is_there:
+        assert is_there
+        assert snapshots.remove(home) == 0
+        assert state.exists()
+    assert snapshots.remove(home) > 0
+    assert snapshots.sizes(home) == []
+    with snapshots.held(str(state)) as is_there:
+        assert not is_there
+    with snapshots.held("") as is_there:
+        assert is_there
 
 
 def test_machines_of_one_snapshot_differ(bench: Bench) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from containerlab import units
@@ -155,11 +155,22 @@ class Keeper(StateVerbs, LookingVerbs):
             decision = self._decisions.pop(machine_id, None)
             if decision is None:
                 decision = self._decide(record, self._store.get(record.image_id), _silent)
-            repair.keep(self._directory(record), decision.decided)
-            launch = decision.launch._replace(begun_at=begun_at, is_foreground=is_foreground)
-            session = self._begun(record, decision, launch)
+            with self._held(record, decision) as decision:
+                repair.keep(self._directory(record), decision.decided)
+                launch = decision.launch._replace(begun_at=begun_at, is_foreground=is_foreground)
+                session = self._begun(record, decision, launch)
         self._emit(record, "start")
         return session
+
+    @contextlib.contextmanager
+    def _held(self, record: Machine, decision: Decision) -> Iterator[Decision]:
+        """Keep a machine's snapshot from pruning until its program runs; one that is gone is made again."""
+        while True:
+            with snapshots.held(decision.launch.state) as is_there:
+                if is_there:
+                    yield decision
+                    return
+            decision = self._decide(record, self._store.get(record.image_id), _silent)
 
     def _begun(self, record: Machine, decision: Decision, launch: Launch) -> ProgramSession:
         self._forget_last(record)
@@ -210,6 +221,8 @@ class Keeper(StateVerbs, LookingVerbs):
             if self.records.is_supervised(machine_id) and not force:
                 raise Conflict(f"machine {record.name} is running", "stop it first, or use vm rm -f")
             self._kill_and_wait(machine_id)
+        if not force and repair.is_coming(self.records, record):
+            raise Conflict(f"machine {record.name} is just being started", "wait for it, or use vm rm -f")
         if not os.path.exists(self.records.directory(machine_id)):
             return  # with --rm its monitor was faster
         self._discard(record)

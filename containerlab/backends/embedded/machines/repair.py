@@ -17,7 +17,7 @@ from containerlab.linux import procfs
 from containerlab.linux.files import read_whole, write_atomically
 from containerlab.vm.records import Decided, Machine, MachineRecords, MachineState
 
-__all__ = ["decision_of", "keep", "repair", "repair_all"]
+__all__ = ["decision_of", "is_coming", "keep", "repair", "repair_all"]
 
 _LOST = "its monitor was killed, and QEMU with it; the exit code is lost"
 _UNREADABLE = "its state could not be read; the exit code is lost"
@@ -66,6 +66,14 @@ def repair(records: MachineRecords, machine_id: str) -> bool:
     if record.stays or records.is_supervised(machine_id):
         return False
     return _was_started(records, machine_id) or _is_abandoned(record)
+
+
+def is_coming(records: MachineRecords, record: Machine) -> bool:
+    """Say whether another process has made a machine for itself, and is about to start it."""
+    creator = record.creator
+    if creator is None or creator == records.myself() or _was_started(records, record.id):
+        return False
+    return procfs.is_alive(creator)
 
 
 def _was_started(records: MachineRecords, machine_id: str) -> bool:
