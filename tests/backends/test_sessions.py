@@ -116,13 +116,15 @@ def test_mounts_go_with_whoever_made_them(containers: Containers) -> None:
 
 def test_what_is_unmounted_is_alone_in_a_mount_namespace() -> None:
     """Lazily only the old root, as pivot_root(2) says, what a program serves that shall end, and what has
-    been cloned from: layers under a volatile directory, and secrets."""
+    been cloned from: layers under a volatile directory, and secrets. A comparison's supervisor unmounts what
+    it has mounted itself, for bundles of crun and runc."""
     calls = {
         str(path.relative_to(PACKAGE)): re.findall(r"syscalls\.umount2\((.*)\)", path.read_text())
         for path in PACKAGE.rglob("*.py")
         if "syscalls.umount2(" in path.read_text()
     }
     assert calls == {
+        "experiments/subjects/supervisor.py": ["target"],
         "runtime/inside.py": ['view["root"], mounts.MNT_DETACH'],
         "runtime/rootfs.py": ["directory, mounts.MNT_DETACH", *['".", mounts.MNT_DETACH'] * 2],
         "runtime/trial.py": ['".", mounts.MNT_DETACH'],
