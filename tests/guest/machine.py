@@ -26,7 +26,7 @@ from tests.users import REPOSITORY
 
 __all__ = ["Machine", "Root", "archive", "disk", "root"]
 
-PLACE = REPOSITORY / "build" / "guest"
+PLACE = REPOSITORY / "build" / "guest" / "power"
 SUITE = "bookworm"
 PACKAGES = (
     *("linux-image-cloud-amd64", "kmod", "python3", "python3-venv", "busybox-static", "uidmap", "procps"),
