@@ -61,14 +61,29 @@ def choose(
     bare: Callable[[], Root],
     wish: str = "",
 ) -> Verdict:
-    """Return the accelerator for a kernel: the one that is wished for, else by what came of a trial.
+    """Return the accelerator for a kernel: emulation if it is wished for, else by what came of a trial.
 
     bare: makes the smallest root, with only our first process and what a microvm needs; asked for a trial.
 
-    Raises: InvalidInput for a wish that is none; Unavailable when somebody kills the trial.
+    Raises: InvalidInput for a wish that is none, Unsupported for one that does not work here; Unavailable
+        when somebody kills the trial.
     """
-    if wish:
-        return _wished(home, wish)
+    if wish and wish not in NAMES:
+        known = ", ".join(NAMES)
+        raise errors.InvalidInput(
+            f"no such accelerator: {wish}", errors.nearest(wish, NAMES) or f"there are {known}"
+        )
+    if wish == "tcg":
+        return Verdict(wish, "it was asked for", clock.tsc_khz(home.cache))
+    verdict = _tried(home, workshop, program, kernel, bare)
+    if wish and verdict.accelerator != wish:
+        raise errors.Unsupported(f"no {wish}: {verdict.reason}", "leave --accel out, and it is emulated")
+    return verdict
+
+
+def _tried(
+    home: Home, workshop: Workshop, program: Program, kernel: Kernel, bare: Callable[[], Root]
+) -> Verdict:
     place = _place(home, program, kernel)
     try:
         return msgspec.json.decode(place.read_bytes(), type=Verdict)
@@ -80,15 +95,6 @@ def choose(
         verdict = _try(home, workshop, program, kernel, bare)
         _keep(home, place, verdict)
     return verdict
-
-
-def _wished(home: Home, wish: str) -> Verdict:
-    if wish not in NAMES:
-        known = ", ".join(NAMES)
-        raise errors.InvalidInput(
-            f"no such accelerator: {wish}", errors.nearest(wish, NAMES) or f"there are {known}"
-        )
-    return Verdict(wish, "it was asked for", clock.tsc_khz(home.cache))
 
 
 def _place(home: Home, program: Program, kernel: Kernel) -> Path:

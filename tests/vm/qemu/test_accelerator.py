@@ -56,10 +56,17 @@ def test_a_guest_that_does_not_answer_condemns_the_accelerator(bench: Bench, tmp
     accelerator.forget(bench.home)
 
 
-def test_a_wish_is_granted_without_a_trial(bench: Bench) -> None:
+def test_emulation_is_granted_without_a_trial(bench: Bench) -> None:
     assert choose(bench, "tcg").accelerator == "tcg"
     assert choose(bench, "tcg").is_emulated
-    assert not choose(bench, "kvm").is_emulated
+
+
+def test_a_wish_that_does_not_work_here_is_told_with_the_reason(bench: Bench) -> None:
+    found = choose(bench, bare=bench.bare)
+    wish = "hvf" if found.accelerator != "hvf" else "kvm"
+    with pytest.raises(errors.Unsupported, match=f"no {wish}: ") as refused:
+        choose(bench, wish)
+    assert found.reason in refused.value.message
 
 
 def test_a_wish_that_is_none_is_refused(bench: Bench) -> None:
