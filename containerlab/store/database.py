@@ -6,6 +6,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from containerlab import errors
 __all__ = ["Database", "Schema"]
 
 _WAIT_S = 60.0
+_AGAIN_S = 0.01
 
 
 def _nothing(connection: sqlite3.Connection) -> None:
@@ -135,7 +137,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None
 
 
 def _create(connection: sqlite3.Connection, schema: Schema) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
+    _keep_log_ahead(connection)
     connection.execute("BEGIN EXCLUSIVE")
     version = _version(connection)  # somebody else may have been faster
     for part in schema.parts[version:]:
@@ -145,6 +147,19 @@ def _create(connection: sqlite3.Connection, schema: Schema) -> None:
     if version == 0:
         schema.fill(connection)
     connection.execute("COMMIT")
+
+
+def _keep_log_ahead(connection: sqlite3.Connection) -> None:
+    """Change to WAL; SQLite does not wait for others who are just doing the same."""
+    until = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(_AGAIN_S)
 
 
 def _version(connection: sqlite3.Connection) -> int:

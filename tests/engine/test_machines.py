@@ -52,7 +52,7 @@ def vm(engine: Engine) -> Machines:
 
 @pytest.fixture(scope="module")
 def shared(base: Path) -> Path:
-    place = base / "shared"
+    place = base / "shared-with-machines"
     place.mkdir()
     (place / "word").write_text("from the host\n")
     return place

@@ -159,7 +159,7 @@ def test_a_mirror_must_be_one(home: Home, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.root
 @pytest.mark.slow
 def test_a_full_disk_leaves_nothing_behind(base: Path, mirror: Path) -> None:
-    place = base / "small-disk"
+    place = base / "small-disk-of-kernels"
     place.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", place], check=True)
     try:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-
 import pytest
 
 from tests import busybox
-from tests.kernels import kernel_of
+from tests.kernels import give
 from tests.users import User
 
 pytestmark = [
@@ -22,16 +19,12 @@ pytestmark = [
 @pytest.fixture
 def user(ordinary_user: User) -> User:
     """Return a user with subordinate ids, and one without, who has a kernel and an image."""
-    found = ordinary_user
-    place = kernel_of().image.parent
-    kernels = found.home / ".local/share/containerlab/cache/kernels" / place.name
-    if not kernels.exists():
-        (found.home / "root.tar").write_bytes(busybox.root_file_system())
-        made = found.conlab("import", "root.tar", "busy")
+    if not ordinary_user.conlab("images", "--quiet", "busy").stdout.strip():
+        (ordinary_user.home / "root.tar").write_bytes(busybox.root_file_system())
+        made = ordinary_user.conlab("import", "root.tar", "busy")
         assert made.returncode == 0, made.stderr
-        shutil.copytree(place, kernels)
-        subprocess.run(["chown", "-R", f"{found.uid}:{found.gid}", kernels.parent], check=True)
-    return found
+    give(ordinary_user)
+    return ordinary_user
 
 
 def _is_said_that_there_is_no_way(user: User, complaint: str) -> bool:
