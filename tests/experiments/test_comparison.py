@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from containerlab.errors import CorruptContent, InvalidInput, LabError, NotFound
-from containerlab.experiments import comparison as comparison_module
+from containerlab.experiments.claims.six import CLAIMS
 from containerlab.experiments.comparison import Comparison
 from containerlab.experiments.experiment import Figure, Verdict
 from containerlab.experiments.verdict_table import Judged
@@ -128,12 +128,10 @@ def test_there_is_nothing_to_be_read() -> None:
         Comparison.load("/nowhere")
 
 
-@pytest.mark.skipif(
-    Path(comparison_module.__file__).with_name("recorded").is_dir(), reason="this package comes with one"
-)
-def test_package_without_a_measured_run_says_so() -> None:
-    with pytest.raises(NotFound, match="comes without a measured run"):
-        Comparison.recorded()
+def test_package_comes_with_a_measured_run_of_all_claims() -> None:
+    recorded = Comparison.recorded()
+    assert {verdict.claim for verdict in recorded.verdicts} == set(CLAIMS)
+    assert recorded.host.date in recorded.machine
 
 
 @pytest.mark.parametrize("content", [b"no json", b'{"claim": 1}\n', b'{"claim": "start"}\n'])
