@@ -80,6 +80,7 @@ class Compare:
         from containerlab.experiments import scratch
         from containerlab.experiments.probe import probe
         from containerlab.experiments.shares import Shares
+        from containerlab.experiments.subjects.machines import MachineGroups
         from containerlab.experiments.subjects.present import Ground
 
         shares = Shares()
@@ -88,7 +89,8 @@ class Compare:
                 self._require(image)
                 with_probe = probe.image(self._engine, image)
                 try:
-                    yield Ground(self._engine, with_probe, shares, place, given.get("memory", 0))
+                    groups = MachineGroups(shares)
+                    yield Ground(self._engine, with_probe, shares, groups, place, given.get("memory", 0))
                 finally:
                     with suppress(LabError):  # another comparison uses it
                         self._engine.images.remove(with_probe)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from containerlab.engine.engine import Engine
     from containerlab.options.machine import VmCreateOptions
 
-__all__ = ["Tiered"]
+__all__ = ["MachineGroups", "Tiered"]
 
 _FORK_SERVER = b"containerlab.store.fork_server"
 
@@ -38,18 +38,18 @@ class Tiered:
     kind = "vm"
 
     def __init__(
-        self, engine: Engine, image: str, shares: Shares, tier: str, memory_bytes: int | None = None
+        self, engine: Engine, image: str, groups: MachineGroups, tier: str, memory_bytes: int | None = None
     ) -> None:
         self._engine = engine
         self._image = image
-        self._groups = _Groups(shares)
+        self._groups = groups
         self.tier = tier
         self._options: VmCreateOptions = {"tier": tier}
         if memory_bytes:
             self._options["memory"] = memory_bytes
-        self.name, self.facts = self._tried(shares)
+        self.name, self.facts = self._tried(groups.fact)
 
-    def _tried(self, shares: Shares) -> tuple[str, Mapping[str, str]]:
+    def _tried(self, cpu_shares: str) -> tuple[str, Mapping[str, str]]:
         options: VmCreateOptions = {**self._options, "network": "none"}
         tried = self._engine.machines.create(self._image, [PROBE, "ready"], **options)
         try:
@@ -70,7 +70,7 @@ class Tiered:
             "filesystem": info.detail["filesystem"],
             "network": "none; QEMU's user network where there is a port",
             "seccomp": "none, the guest's kernel is its own",
-            "cpu_shares": shares.fact,
+            "cpu_shares": cpu_shares,
             "restarts": "its monitor, after 0.1 s",
         }
 
@@ -89,10 +89,11 @@ class Tiered:
         self._groups.close()
 
 
-class _Groups:
+class MachineGroups:
     """The cgroups of machines. The process that forks monitors enters one before it does: all below inherits.
 
-    A machine that was moved when it runs already would leave its memory on somebody else's account.
+    A machine that was moved when it runs already would leave its memory on somebody else's account. That
+    process is the same for all tiers, so they share one of these.
     """
 
     def __init__(self, shares: Shares) -> None:
@@ -100,6 +101,11 @@ class _Groups:
         self._numbers = count()
         self._homes: dict[int, Plan] = {}
         self._inside: Plan | None = None
+
+    @property
+    def fact(self) -> str:
+        """A column of every row."""
+        return self._shares.fact
 
     def new(self) -> Plan | None:
         """Make a group, and enter it: whoever makes a machine usually starts it next."""
@@ -144,7 +150,7 @@ def _fork_servers() -> list[int]:
 class Machine:
     """One machine."""
 
-    def __init__(self, engine: Engine, id_: str, groups: _Groups) -> None:
+    def __init__(self, engine: Engine, id_: str, groups: MachineGroups) -> None:
         self._engine = engine
         self._id = id_
         self._groups = groups

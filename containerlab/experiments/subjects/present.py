@@ -15,7 +15,7 @@ from containerlab.experiments.subjects.bare import Bare
 from containerlab.experiments.subjects.bundles import Bundles, unpack
 from containerlab.experiments.subjects.docker import Docker
 from containerlab.experiments.subjects.docker_api import usual_socket
-from containerlab.experiments.subjects.machines import Tiered
+from containerlab.experiments.subjects.machines import MachineGroups, Tiered
 from containerlab.experiments.subjects.own import Own
 from containerlab.experiments.subjects.podman import Podman
 from containerlab.vm.tiers import TIERS
@@ -32,6 +32,7 @@ class Ground(NamedTuple):
     engine: Engine
     image: str
     shares: Shares
+    groups: MachineGroups
     scratch: Path
     memory_bytes: int = 0
     """Of each machine; 0: as its tier has it."""
@@ -90,7 +91,7 @@ def _podman(ground: Ground) -> Subject:
 
 def _machines(tier: str) -> _Maker:
     def make(ground: Ground) -> Subject:
-        return Tiered(ground.engine, ground.image, ground.shares, tier, ground.memory_bytes or None)
+        return Tiered(ground.engine, ground.image, ground.groups, tier, ground.memory_bytes or None)
 
     return _Maker(f"vm {tier}", "vm", make, tier)
 

@@ -15,7 +15,7 @@ from containerlab.experiments.probe import probe
 from containerlab.experiments.protocol import Settings, measure
 from containerlab.experiments.row import Row
 from containerlab.experiments.shares import Shares
-from containerlab.experiments.subjects.machines import Tiered
+from containerlab.experiments.subjects.machines import MachineGroups, Tiered
 from containerlab.experiments.subjects.own import Own
 from tests import containers as small
 from tests import kernels
@@ -38,7 +38,7 @@ def stage(base: Path) -> Iterator[Stage]:
     shares = Shares()
     with small.engine(home) as engine:
         image = probe.image(engine, small.IMAGE)
-        tier = Tiered(engine, image, shares, "microvm")
+        tier = Tiered(engine, image, MachineGroups(shares), "microvm")
         try:
             yield Stage(engine, image, (Own(engine, image, shares), tier), scratch, True)
         finally:

@@ -19,7 +19,7 @@ from containerlab.experiments.subject import Subject
 from containerlab.experiments.subjects.bare import Bare
 from containerlab.experiments.subjects.bundles import Bundles, unpack
 from containerlab.experiments.subjects.docker import Docker
-from containerlab.experiments.subjects.machines import Tiered
+from containerlab.experiments.subjects.machines import MachineGroups, Tiered
 from containerlab.experiments.subjects.own import Own
 from containerlab.experiments.subjects.podman import Podman
 from tests import containers as small
@@ -99,7 +99,7 @@ def _podman(stand: Stand) -> Iterator[Subject]:
 def _machine(stand: Stand) -> Iterator[Subject]:
     """Restored ones, which start soonest; the claims are tested with machines that boot."""
     kernels.seed(Path(stand.engine.home))
-    yield Tiered(stand.engine, stand.image, stand.shares, "resume")
+    yield Tiered(stand.engine, stand.image, MachineGroups(stand.shares), "resume")
 
 
 _MAKERS = {
