@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 
 import msgspec
 
@@ -101,8 +102,12 @@ def _versions() -> list[tuple[str, str]]:
 
 
 def _version(program: str) -> str:
+    """Podman makes directories where its settings and sockets belong, even to say this."""
     try:
-        done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20)
+        with tempfile.TemporaryDirectory() as place:
+            elsewhere = os.environ | {"HOME": place, "XDG_RUNTIME_DIR": place}
+            asked = [program, "--version"]
+            done = subprocess.run(asked, capture_output=True, text=True, timeout=20, env=elsewhere)
     except (OSError, subprocess.TimeoutExpired):
         return "does not say"
     found = re.search(r"\d+(\.\d+)+[^\s,)]*", done.stdout)

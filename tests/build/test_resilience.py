@@ -183,20 +183,29 @@ def running_build(place: Place) -> Iterator[subprocess.Popen[str]]:
     text = f"{FROM}RUN echo first > /first\nRUN {MEET} {waits('here')}"
     (place.context / "Dockerfile").write_text(text)
     with conlab(place, "build", str(place.context)) as process:
-        until(lambda: place.has_come("here"))
-        yield process
+        try:
+            until(lambda: place.has_come("here"))
+            yield process
+        finally:
+            process.kill()
 
 
-def programs(place: Place) -> list[int]:
-    """Return the pids of the programs of RUNs that run in this home."""
+def program(place: Place) -> int:
+    """Return the pid of the only RUN in this home; it may run for a moment before its monitor notes it."""
     (folder,) = (place.home / "containers").iterdir()
-    return [json.loads((folder / "state.json").read_text())["pid"]]
+    return until(lambda: _noted(folder / "state.json"))
+
+
+def _noted(state: Path) -> int:
+    with suppress(FileNotFoundError):
+        return int(json.loads(state.read_text()).get("pid", 0))
+    return 0
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_build_that_is_asked_to_end_ends_in_order(place: Place, number: int, code: int) -> None:
     with running_build(place) as process:
-        (pid,) = programs(place)
+        pid = program(place)
         process.send_signal(number)
         _, told = process.communicate()
     assert process.returncode == code
@@ -211,7 +220,7 @@ def test_a_build_that_is_asked_to_end_ends_in_order(place: Place, number: int, c
 
 def test_a_build_that_is_killed_takes_its_programs_along_and_leaves_what_was_done(place: Place) -> None:
     with running_build(place) as process:
-        (pid,) = programs(place)
+        pid = program(place)
         process.kill()
         until(lambda: containers.is_gone(pid))
     again = place.build(f"{FROM}RUN echo first > /first\nRUN true")
