@@ -24,13 +24,14 @@ from containerlab.vm.rootfs import cpio
 from containerlab.vm.rootfs.cpio import Member
 from containerlab.vm.tiers import TIERS
 
-__all__ = ["LIMIT_S", "ByHand", "Snapshot"]
+__all__ = ["LIMIT_S", "ByHand", "Snapshot", "fast_words", "plain_words"]
 
 LIMIT_S = 60
 _READY, _WAITING = b"ready", b"waiting"
 _WAITER = b"#!/bin/sh\necho waiting\nread line\nexec /bin/busybox echo ready\n"
-_WORDS = (
-    "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on cryptomgr.notests tsc=reliable "
+_PLAIN = "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on"
+_FAST = (
+    f"{_PLAIN} cryptomgr.notests tsc=reliable "
     "initcall_blacklist=jent_mod_init,trace_eval_init,ftrace_check_for_weak_functions,load_system_certificate_list"
 )
 _COMMON = (
@@ -39,20 +40,29 @@ _COMMON = (
 )
 
 
-class Snapshot(NamedTuple):
-    """A guest that waits for a line; its memory, and all the rest of it."""
+def plain_words() -> str:
+    """Return what a manual tells to give the kernel."""
+    return _PLAIN
 
-    memory: Path
+
+def fast_words() -> str:
+    """Return what makes the kernel start soonest when emulated."""
+    return f"{_FAST} tsc_early_khz={clock.tsc_khz()}"
+
+
+class Snapshot(NamedTuple):
+    """A guest that waits for a line. memory: a file that is mapped; None when `state` has it too."""
+
+    memory: Path | None
     state: Path
 
 
 class ByHand:
-    """Hand-written machines of one kernel and one directory of files, kept in a scratch directory."""
+    """Machines of one kernel, its words, and one directory of files; `scratch` keeps what they need."""
 
-    def __init__(self, program: str, kernel: Kernel, root: Path, scratch: Path) -> None:
-        self._program, self._kernel, self._scratch = program, kernel, scratch
+    def __init__(self, program: str, kernel: Kernel, words: str, root: Path, scratch: Path) -> None:
+        self._program, self._kernel, self._words, self._scratch = program, kernel, words, scratch
         scratch.mkdir()
-        self._words = f"{_WORDS} tsc_early_khz={clock.tsc_khz()}"
         self._archive, self._disk = scratch / "root.cpio", scratch / "root.ext4"
         _write_archive(root, self._archive)
         size = sum(path.lstat().st_size for path in root.rglob("*")) + (64 << 20)
@@ -73,25 +83,31 @@ class ByHand:
         return self._seconds([*memory, *boot, *devices])
 
     def snapshot(self) -> Snapshot:
-        """Boot a microvm until it waits for a line, and save it."""
-        made = Snapshot(self._scratch / "memory", self._scratch / "state")
-        size = TIERS["resume"].memory_bytes
-        made.memory.touch()
-        os.truncate(made.memory, size)
-        words = self._micro(f"{self._words} rdinit=/waiter", _memory(size, made.memory, share=True))
+        """Boot a microvm until it waits for a line, and save it as one stream."""
+        return self._saved(Snapshot(None, self._scratch / "whole"))
+
+    def mapped_snapshot(self) -> Snapshot:
+        """Boot the same, and save its memory as a file to be mapped."""
+        memory = self._scratch / "memory"
+        memory.touch()
+        os.truncate(memory, _RESUMED_BYTES)
+        return self._saved(Snapshot(memory, self._scratch / "state"))
+
+    def _saved(self, made: Snapshot) -> Snapshot:
+        words = self._micro(f"{self._words} rdinit=/waiter", _memory(_RESUMED_BYTES, made.memory, share=True))
         with _conversation() as (qmp, option), self._running([*words, *option], [qmp.theirs]) as qemu:
             _wait_for(qemu, _WAITING)
-            qmp.ignore_shared()
+            qmp.prepare(ignores_shared=made.memory is not None)
             with open(made.state, "wb") as state:
                 qmp.save(state.fileno())
         return made
 
     def resume(self, made: Snapshot) -> float:
         """Return the seconds until a restored guest that got its line printed."""
-        memory = _memory(TIERS["resume"].memory_bytes, made.memory, share=False)
+        memory = _memory(_RESUMED_BYTES, made.memory, share=False)
         begun = time.perf_counter()
         with open(made.state, "rb") as state, _conversation() as (qmp, option):
-            qmp.ignore_shared()
+            qmp.prepare(ignores_shared=made.memory is not None)
             qmp.restore(state.fileno())
             words = [*_MICRO, *memory, "-incoming", "defer", *option]
             with self._running(words, [qmp.theirs, state.fileno()]) as qemu:
@@ -134,6 +150,7 @@ class ByHand:
 
 
 # Linux finds no devices without ACPI; those that it has need none.
+_RESUMED_BYTES = TIERS["resume"].memory_bytes
 _MICRO = ("-M", "microvm,acpi=off,memory-backend=memory")
 
 
@@ -175,8 +192,9 @@ class _Qmp:
             self._said += data
         self._said = b""
 
-    def ignore_shared(self) -> None:
-        names = ("x-ignore-shared", "events")
+    def prepare(self, *, ignores_shared: bool) -> None:
+        """Choose how to save and restore: with events, and without memory that is in a file."""
+        names = ("events", *(["x-ignore-shared"] if ignores_shared else []))
         wanted = ",".join(f'{{"capability":"{name}","state":true}}' for name in names)
         self._ours.sendall(
             b'{"execute":"migrate-set-capabilities","arguments":{"capabilities":[%s]}}\n' % wanted.encode()

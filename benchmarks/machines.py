@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks import peers, processes
 from benchmarks.arena import Arena
-from benchmarks.by_hand import ByHand
+from benchmarks.by_hand import ByHand, fast_words, plain_words
 from benchmarks.measure import Contestant, Samples, alternate, timed
 from benchmarks.rows import Figure, Row, beside, milliseconds, reaching, within
 from containerlab.backends.embedded.machines import measuring
@@ -43,7 +43,8 @@ _PREPARING = Path(__file__).with_name("preparing.py")
 
 class _Place(NamedTuple):
     arena: Arena
-    hand: ByHand
+    plain: ByHand
+    fast: ByHand
     kernel: Kernel
 
 
@@ -69,7 +70,9 @@ def _place(arena: Arena) -> _Place:
     kernel = kernels.seed(arena.home)
     qemu = program.find()
     arena.tools["qemu"] = f"{qemu.version}, kernel of guests {kernel.release}, emulated (tcg)"
-    return _Place(arena, ByHand(qemu.path, kernel, root, arena.directory / "by-hand"), kernel)
+    plain = ByHand(qemu.path, kernel, plain_words(), root, arena.directory / "plain")
+    fast = ByHand(qemu.path, kernel, fast_words(), root, arena.directory / "fast")
+    return _Place(arena, plain, fast, kernel)
 
 
 def _pack(archive: Path, paths: Sequence[Path], root: Path) -> None:
@@ -82,23 +85,25 @@ def _pack(archive: Path, paths: Sequence[Path], root: Path) -> None:
 
 
 def _starts(place: _Place) -> Iterator[Row]:
-    snapshot = place.hand.snapshot()
-    theirs = {
-        "resume": partial(place.hand.resume, snapshot),
-        "microvm": place.hand.microvm,
-        "image": place.hand.image,
+    plain, fast = place.plain.snapshot(), place.fast.mapped_snapshot()
+    lines = {
+        "resume": (partial(place.plain.resume, plain), partial(place.fast.resume, fast)),
+        "microvm": (place.plain.microvm, place.fast.microvm),
+        "image": (place.plain.image, place.fast.image),
     }
     times = place.arena.counts.machine
-    for tier, by_hand in theirs.items():
+    for tier, (by_plain, by_fast) in lines.items():
         contestants = [
             Contestant("ours", partial(_first_output_s, place.arena, tier, "none"), times),
             Contestant("with a card", partial(_first_output_s, place.arena, tier, "user"), times),
-            Contestant("by hand", by_hand, times),
+            Contestant("plain", by_plain, times),
+            Contestant("fast", by_fast, times),
         ]
         taken = {name: milliseconds(samples) for name, samples in alternate(contestants, 1).items()}
         subject = f"vm {tier} of 5 MB, to its first output"
-        yield beside(subject, taken["ours"], "by hand", taken["by hand"], _RATIO)
-        yield beside("… with a network card", taken["with a card"], "by hand", taken["by hand"])
+        yield beside(subject, taken["ours"], "a plain line", taken["plain"], _RATIO)
+        yield beside("…", taken["ours"], "the fastest line", taken["fast"])
+        yield beside("… with a network card", taken["with a card"], "a plain line", taken["plain"])
 
 
 def _first_output_s(arena: Arena, tier: str, network: str) -> float:
@@ -129,7 +134,9 @@ def _of_idle(place: _Place) -> Iterator[Row]:
     with _running(place.arena) as machine:
         info = machine.info
         memory = processes.proportional_bytes(measuring.pids(info.pid))
-        yield beside("memory of an idle microvm", _mib(memory), "by hand", _mib(place.hand.idle_bytes()))
+        yield beside(
+            "memory of an idle microvm", _mib(memory), "a plain line", _mib(place.plain.idle_bytes())
+        )
         yield within("agent, there and back", milliseconds(_pings(info.detail["directory"])), 1)
         yield _throughput(machine)
 
