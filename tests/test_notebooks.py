@@ -1,4 +1,4 @@
-"""The notebooks run for everybody; what they show is compared by `pytest --nbval notebooks`."""
+"""The notebooks run for ordinary users, without Jupyter; `pytest --nbval` compares what they show root."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs_as_anyone(anyone: User, notebook: Path) -> None:
-    copy = Path(shutil.copy(notebook, anyone.home))
+def test_notebook_runs_as_an_ordinary_user(ordinary_user: User, notebook: Path) -> None:
+    copy = Path(shutil.copy(notebook, ordinary_user.home))
     copy.chmod(0o644)
     if "lab.machines." in copy.read_text():
-        give(anyone)
-    done = anyone.run([anyone.python, "-m", "IPython", "--colors=nocolor", str(copy)])
-    left = anyone.conlab("ps", "--all", "--quiet").stdout.split()
+        give(ordinary_user)
+    done = ordinary_user.run([ordinary_user.python, "-m", "IPython", "--colors=nocolor", str(copy)])
+    left = ordinary_user.conlab("ps", "--all", "--quiet").stdout.split()
     if left:
-        anyone.conlab("rm", "--force", *left)
+        ordinary_user.conlab("rm", "--force", *left)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "UsageError" not in done.stderr
     assert left == []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from containerlab import units
 from containerlab.demo.watch import Watched, watch
-from containerlab.errors import LabError, NotFound
+from containerlab.errors import LabError
 from containerlab.views import html
 
 if TYPE_CHECKING:
@@ -245,13 +245,14 @@ def quick(engine: Engine) -> Scene:
 def beside_machines(engine: Engine) -> Scene:
     """Start the image as a process, a container and a machine; without one show another host's run."""
     from containerlab.experiments.comparing import Compare
+    from containerlab.experiments.comparison import Comparison
 
     lacking = _lacks_machines(engine)
     subjects = ("bare", "containerlab") if lacking else ("bare", "containerlab", "vm")
     here = Compare(engine).compare(IMAGE, claim=["start"], subject=subjects, tier=_TIERS, quick=True)
     lacking = lacking or _why_none(here)
-    shown = _recorded() if lacking else here
-    where = f" The picture was measured elsewhere: {shown.machine}." if shown and lacking else ""
+    shown = Comparison.recorded() if lacking else here
+    where = f" The picture was measured elsewhere: {shown.machine}." if lacking else ""
     container = units.format_seconds(_starts(here).get("containerlab", 0.0))
     return Scene(
         "The same image, a machine of its own",
@@ -261,7 +262,7 @@ def beside_machines(engine: Engine) -> Scene:
         "until a container's program speaks",
         f"a container speaks after {container}, {lacking or _told(_starts(here))}",
         f"conlab compare --quick --claim start {IMAGE}",
-        picture=(shown or here).plot("start"),
+        picture=shown.plot("start"),
         notices=(lacking,) if lacking else (),
     )
 
@@ -284,15 +285,6 @@ def _why_none(comparison: Comparison) -> str:
         return ""
     notes = [row.note for row in comparison.rows if row.kind == "vm" and row.note]
     return f"no virtual machine: {notes[0] if notes else 'none could be started'}"
-
-
-def _recorded() -> Comparison | None:
-    from containerlab.experiments.comparison import Comparison
-
-    try:
-        return Comparison.recorded()
-    except NotFound:
-        return None
 
 
 def _starts(comparison: Comparison) -> dict[str, float]:

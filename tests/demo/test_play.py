@@ -8,22 +8,17 @@ from tests.users import User
 
 
 @pytest.mark.slow
-def test_demo_writes_its_page(anyone: User) -> None:
+def test_demo_writes_its_page_and_shows_limits_where_they_hold(anyone: User) -> None:
     done = anyone.conlab("demo", "page", timeout=240)
     assert done.returncode == 0, done.stderr
     report = anyone.home / "page" / "report.html"
     assert f"Open {report}" in done.stdout
     text = report.read_text()
     assert text.count("<svg") == 4
-    assert "no kernel for one is here" in text
+    kernels = anyone.conlab("vm", "kernel", "ls", "--quiet").stdout
+    assert ("no kernel for one is here" in text) == (not kernels)
     assert "container speaks after" in done.stdout
     assert anyone.conlab("ps", "--all", "--quiet").stdout == ""
-
-
-@pytest.mark.slow
-@pytest.mark.root
-def test_demo_shows_throttling_and_an_oom_kill_where_limits_hold(anyone: User) -> None:
-    done = anyone.conlab("demo", "page", timeout=240)
     if anyone.kind == "root":
         # A machine that is busy with other things may leave the loop less than its limit.
         assert "held back in" in done.stdout or "others kept the processors busy" in done.stdout

@@ -11,11 +11,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from containerlab.errors import InvalidInput
-from containerlab.experiments.pictures.gallery import CLAIMS, picture_of_all, picture_of_claim
+from containerlab.experiments.pictures.gallery import picture_of_all, picture_of_claim
 from containerlab.experiments.pictures.palette import style
 from containerlab.experiments.pictures.performance import NOT_COMPARABLE
 from containerlab.experiments.pictures.summaries import summaries
 from containerlab.experiments.row import Row
+from containerlab.options.comparison import CLAIMS
 from containerlab.views.plot import INK
 from tests.experiments.made_up import BARE, CRUN, DOCKER, OURS, machines, rows
 

@@ -20,12 +20,13 @@ from containerlab.experiments.pictures import (
 from containerlab.experiments.pictures.scales import scale_of
 from containerlab.experiments.pictures.summaries import Summary, is_emulated, summaries
 from containerlab.experiments.row import Row
+from containerlab.options.comparison import CLAIMS
 from containerlab.views.picture import Picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["CLAIMS", "picture_of_all", "picture_of_claim"]
+__all__ = ["picture_of_all", "picture_of_claim"]
 
 _DRAW: Mapping[str, Callable[[Sequence[Summary]], Figure]] = {
     "start": start.draw,
@@ -35,7 +36,6 @@ _DRAW: Mapping[str, Callable[[Sequence[Summary]], Figure]] = {
     "lifecycle": lifecycle.draw,
     "delivery": delivery.draw,
 }
-CLAIMS = tuple(_DRAW)
 _FIRST = {
     "start": "ready_s",
     "footprint": "pss_bytes",
