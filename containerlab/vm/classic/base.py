@@ -60,10 +60,18 @@ def _make(images: Images, say: Callable[[str], None]) -> None:
         )
     with images.home.scratch("classic-") as scratch:
         archive = scratch / "root.tar"
-        _run([program, *_words(), SUITE, str(archive)], say)
+        _run([*_apart(), program, *_words(), SUITE, str(archive)], say)
         say("the Debian of classic machines, made once: keeping it")
         with open(archive, "rb") as file:
             rootfs_archive.load(images, file, NAME, _config(), f"mmdebstrap {' '.join(_words())} {SUITE}")
+
+
+def _apart() -> list[str]:
+    """Return what starts mmdebstrap where its mounts go with it when it is killed.
+
+    For others than root it makes such a mount namespace itself.
+    """
+    return ["unshare", "--mount"] if os.geteuid() == 0 else []
 
 
 def _words() -> list[str]:
@@ -85,7 +93,8 @@ def _step(line: str) -> str:
 
 def _run(words: list[str], say: Callable[[str], None]) -> None:
     last = ""
-    # Not below the home, which is the user's alone: the ids of mmdebstrap's own namespace could not enter it.
+    # Not below the home, which is its owner's alone: neither the ids of its own namespace could enter it, nor
+    # the user without rights that apt downloads as.
     environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{_PATH}", "TMPDIR": "/tmp"}
     with subprocess.Popen(
         words,

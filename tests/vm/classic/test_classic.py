@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from containerlab.engine.engine import Engine
 from containerlab.errors import InvalidInput
+from containerlab.store.home import Home
 from tests import kernels
 from tests.containers import IMAGE, import_image, until
 
@@ -68,3 +75,36 @@ def _got(port: int) -> bytes:
 def test_root_in_memory_is_refused(engine: Engine) -> None:
     with pytest.raises(InvalidInput, match="the tier classic has a disk"):
         engine.machines.run(IMAGE, ["true"], tier="classic", filesystem="initramfs")
+
+
+@pytest.mark.root
+def test_a_base_whose_making_is_killed_leaves_no_mounts(tmp_path: Path) -> None:
+    home = Home.open(tmp_path / "home")
+    code = (
+        "import sys; from containerlab.store.home import Home; from containerlab.store.images import Images;"
+        "from containerlab.vm.classic import base; from pathlib import Path;"
+        "base.ensure(Images(Home.open(Path(sys.argv[1]))), lambda line: print(line, flush=True))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(home.root)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as maker:
+        assert maker.stdout
+        until(lambda: "installing essential packages" in maker.stdout.readline(), LIMIT_S)
+        os.killpg(maker.pid, signal.SIGKILL)
+    until(lambda: not _processes_of(maker.pid))
+    assert "/tmp/mmdebstrap" not in Path("/proc/self/mountinfo").read_text()
+    with Engine(home=home.root) as engine:
+        engine.system.check()
+    assert list(home.temporary.iterdir()) == []
+
+
+def _processes_of(session: int) -> list[str]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            found += [fields[0]] if int(fields[3]) == session and fields[0] != "Z" else []
+    return found
