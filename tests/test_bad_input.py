@@ -62,7 +62,7 @@ RUN = [
     ),
     *("--mount type=bind,source=/etc,target=/x,nonsense=1", "--mount type=tmpfs,target=/x,tmpfs-size=big"),
     *("--mount type=image,source=no/such,target=/x", "-v /etc:/x:ro,rw,odd", "--format x"),
-    *("--add-host odd", "--add-host a:b", "--group-add no-such-group", "--timeout x"),
+    *("--add-host odd", "--add-host a:b", "--hostname web:1", "--group-add no-such-group", "--timeout x"),
 ]
 OTHERS = {
     "run no/such": 125,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TextIO, cast
 
-from containerlab import units
-from containerlab.errors import AlreadyExists, InvalidInput, nearest
+from containerlab.errors import AlreadyExists, InvalidInput
 from containerlab.options import values as v
 from containerlab.options.container import RunOptions
 from containerlab.options.flag import normalise
+from containerlab.options.log_bounds import log_bounds
 from containerlab.options.machine import VmRunOptions
 
 __all__ = ["Prepared", "PreparedMachine", "new_file", "prepare", "prepare_machine", "variables"]
@@ -74,22 +74,7 @@ def _check(options: Mapping[str, Any]) -> None:
     restart = options.get("restart")
     if restart and restart.condition != "no" and options.get("rm"):
         raise InvalidInput("--restart and --rm exclude each other", "leave one of them out")
-    for key, value in options.get("log_opt", {}).items():
-        if key not in _LOG_OPTIONS:
-            raise InvalidInput(f"--log-opt: no such key: {key}", nearest(key, _LOG_OPTIONS) or "use max-size")
-        _LOG_OPTIONS[key](value)
-
-
-def _log_size(value: str) -> None:
-    if value != "-1" and not units.size(value):
-        raise InvalidInput("--log-opt: max-size is 0", "give a size: 10m, or -1 for no bound")
-
-
-_LOG_OPTIONS: Mapping[str, Callable[[str], object]] = {
-    "max-size": _log_size,
-    "max-file": v.whole(1, 1000),
-    "mode": v.choice("blocking"),
-}
+    log_bounds(options.get("log_opt", {}))
 
 
 def variables(paths: tuple[str, ...]) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ class Common(TypedDict, total=False):
     """What a container and a virtual machine have alike: name, image, program, end."""
 
     name: Annotated[str, Flag("--name", v.name, "Its name", "NAME")]
-    hostname: Annotated[str, Flag("-h --hostname", v.text, "Host name inside", "NAME", "Config.Hostname")]
+    hostname: Annotated[str, Flag("-h --hostname", v.hostname, "Host name inside", "NAME", "Config.Hostname")]
     entrypoint: Annotated[Words, Flag("--entrypoint", v.command_words, "Program to run instead of the image's entry point", "PROGRAM", "Config.Entrypoint")]
     rm: Annotated[bool, Flag("--rm", units.switch, "Remove it when it has ended", "", "HostConfig.AutoRemove")]
     stop_signal: Annotated[str | int, Flag("--stop-signal", units.signal_number, "Signal that asks it to end", "SIGNAL", "Config.StopSignal", completes="signal")]
@@ -72,6 +72,7 @@ class Common(TypedDict, total=False):
     pull: Annotated[str, Flag("--pull", v.choice("always", "missing", "never", "newer"), "Pull the image: always, missing (the default), never, newer", "WHEN", completes="always missing never newer")]
     platform: Annotated[str, Flag("--platform", v.text, "Choose from an image for several: linux/arm64", "PLATFORM", completes="linux/amd64 linux/arm64")]
     quiet: Annotated[bool, Flag("-q --quiet", units.switch, "Do not show the progress of a pull")]
+    log_opt: Annotated[Pairs, Flag("--log-opt", v.pair, "Log option: max-size=10m, max-file=3", "KEY=VALUE", "HostConfig.LogConfig.Config", dict, completes="max-size= max-file=")]
 
 
 class Limits(Restarting, total=False):
@@ -185,7 +186,6 @@ class Metadata(TypedDict, total=False):
     """Log and labels."""
 
     log_driver: Annotated[str, Flag("--log-driver", v.choice("json-file", "local", "none"), "How its output is kept: json-file, local, none", "NAME", "HostConfig.LogConfig.Type", completes="json-file local none")]
-    log_opt: Annotated[Pairs, Flag("--log-opt", v.pair, "Log option: max-size=10m, max-file=3", "KEY=VALUE", "HostConfig.LogConfig.Config", dict, completes="max-size= max-file=")]
     label_file: Annotated[Words, Flag("--label-file", v.file_path, "Read labels from a file", "FILE", collect=tuple, completes="file")]
     annotation: Annotated[Pairs, Flag("--annotation", v.pair, "Set an annotation of the OCI bundle", "KEY=VALUE", "HostConfig.Annotations", dict)]
 

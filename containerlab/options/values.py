@@ -29,6 +29,7 @@ __all__ = [
     "extra_host",
     "file_path",
     "health_test",
+    "hostname",
     "name",
     "namespace",
     "pair",
@@ -96,6 +97,22 @@ def name(value: str) -> str:
             "two or more letters, digits, '_', '.', '-'; the first a letter or digit",
         )
     return value
+
+
+_HOSTNAME = r"[a-zA-Z0-9_.-]{0,64}"
+
+
+def hostname(value: str) -> str:
+    """Read a host name; it becomes a line of /etc/hosts. An empty one stands for the default.
+
+    >>> hostname("web-1.example.org")
+    'web-1.example.org'
+
+    Source: RFC 1123 section 2.1; sethostname(2) for the length.
+    """
+    if not re.fullmatch(_HOSTNAME, text(value)):
+        raise InvalidInput(f"not a host name: {value!r}", "at most 64 letters, digits, '-', '.', '_'")
+    return text(value)
 
 
 def file_path(value: str) -> str:

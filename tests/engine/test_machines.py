@@ -105,6 +105,20 @@ def test_a_run_is_a_result_that_tells_of_the_machine(vm: Machines) -> None:
     vm.remove("once")
 
 
+def test_of_much_output_the_last_is_kept_when_the_log_is_bounded(vm: Machines) -> None:
+    bounds = {"max-size": "64k", "max-file": "2"}
+    count = ["seq", "100000", "140000"]
+    printed = vm.run(IMAGE, count, tier="microvm", name="talker", log_opt=bounds).stdout
+    directory = Path(vm.get("talker").info.detail["directory"])
+    kept = vm.logs("talker").stdout
+    assert len(printed.splitlines()) == 40001
+    assert kept
+    assert kept != printed
+    assert printed.endswith(kept)
+    assert {path.name for path in directory.glob("log*")} == {"log", "log.1"}
+    vm.remove("talker")
+
+
 def test_what_a_machine_writes_is_thrown_away(vm: Machines) -> None:
     written = vm.run(IMAGE, ["sh", "-c", "test ! -e /mark && touch /mark && ls /mark"], name="writer")
     assert written.stdout == "/mark\n"

@@ -24,6 +24,7 @@ from containerlab.linux.idmap import IdMap
 from containerlab.linux.procfs import Identity, is_alive
 from containerlab.oci import runtime as oci
 from containerlab.oci.image import Config
+from containerlab.options.log_bounds import log_bounds
 from containerlab.runtime import foreign, resources, rootfs, seccomp, steps, users
 from containerlab.runtime.host import Host
 from containerlab.runtime.launch import HealthOrders, Launch
@@ -337,7 +338,9 @@ def _forget_stop(directory: Path) -> None:
 def _orders(home: Home, record: Record, *, attached: bool) -> Launch:
     options = record.options
     directory = str(home.containers / record.id)
-    log_options = {**_LOG_DEFAULTS.get(str(options.get("log_driver")), {}), **options.get("log_opt", {})}
+    bounds = log_bounds(
+        {**_LOG_DEFAULTS.get(options.get("log_driver", ""), {}), **options.get("log_opt", {})}
+    )
     removed = (f"{home.root}/names/{record.name}", directory) if record.auto_remove else ()
     volumes = tuple(f"{home.volumes}/{name}" for name in record.anonymous) if removed else ()
     return Launch(
@@ -351,14 +354,8 @@ def _orders(home: Home, record: Record, *, attached: bool) -> Launch:
         stop_signal=record.stop_signal,
         stop_timeout_s=record.stop_timeout_s,
         log=options.get("log_driver") != "none",
-        log_most_bytes=_log_size(log_options),
-        log_most_files=int(log_options.get("max-file", 1)),
+        log_most_bytes=bounds.most_bytes,
+        log_most_files=bounds.most_files,
         events=f"{home.root}/events.log",
         labels=(record.id, record.name, record.image),
     )
-
-
-def _log_size(options: Mapping[str, str]) -> int:
-    from containerlab import units
-
-    return units.size(options["max-size"]) if options.get("max-size", "-1") != "-1" else 0

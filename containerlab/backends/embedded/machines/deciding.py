@@ -16,6 +16,7 @@ from containerlab.backends.embedded.machines import host_ports
 from containerlab.errors import InvalidInput, Unsupported
 from containerlab.linux import idmap as idmaps
 from containerlab.oci.platform import Platform
+from containerlab.options.log_bounds import log_bounds
 from containerlab.options.ports import Published
 from containerlab.store.home import Home
 from containerlab.store.images import Image, Images
@@ -188,6 +189,7 @@ _MIB = 1 << 20
 
 def _launch(place: Place, record: Machine, image: Image, hardware: Hardware) -> Launch:
     restart = record.options.get("restart") or ("no", 0)
+    bounds = log_bounds(record.options.get("log_opt", {}))
     launch = Launch(
         directory=place.directory,
         companions=tuple(_companions(hardware)),
@@ -202,6 +204,8 @@ def _launch(place: Place, record: Machine, image: Image, hardware: Hardware) -> 
         retries=restart[1],
         stop_signal=record.stop_signal,
         stop_timeout_s=record.stop_timeout_s,
+        log_most_bytes=bounds.most_bytes,
+        log_most_files=bounds.most_files,
     )
     if hardware.tier.name != "resume":
         return launch._replace(qemu=plan.words(hardware))
