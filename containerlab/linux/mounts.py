@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
-__all__ = ["FLAGS", "PROPAGATION", "Mount"]
+from containerlab.linux import syscalls
+
+__all__ = ["FLAGS", "PROPAGATION", "Mount", "mount_at", "split_options"]
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_NOATIME, MS_NODIRATIME, MS_BIND, MS_MOVE, MS_REC = 0x400, 0x800, 0x1000, 0x2000, 0x4000
@@ -51,3 +54,27 @@ class Mount(NamedTuple):
     target: str
     fstype: str
     options: tuple[str, ...] = ()
+
+
+def mount_at(mount: Mount, target: str) -> None:
+    """Perform a mount of a file system on a directory, whatever its own target is.
+
+    The paths in the options of an overlay whose source is an absolute path are relative to that directory,
+    since they all must fit into a page: mount(2).
+    """
+    if mount.fstype == "overlay" and mount.source.startswith("/"):
+        os.chdir(mount.source)
+    flags, data = split_options(mount)
+    syscalls.mount(mount.source, target, mount.fstype, flags, data)
+    os.chdir("/")
+
+
+def split_options(mount: Mount) -> tuple[int, str]:
+    """Return the flags and the data of mount(2)."""
+    flags, data = 0, []
+    for option in mount.options:
+        if option in FLAGS:
+            flags |= FLAGS[option]
+        elif option not in ("rw", "defaults"):
+            data.append(option)
+    return flags, ",".join(data)

@@ -63,7 +63,7 @@ class Hardware(TypedDict, total=False):
     accel: Annotated[str, Flag("--accel", v.choice("auto", "kvm", "hvf", "tcg"), "How it is executed: auto (the fastest that works), kvm, hvf, tcg (emulated)", "NAME", completes="auto kvm hvf tcg")]
     kernel: Annotated[str, Flag("--kernel", v.text, "Guest kernel: a file, or the release of one that `vm kernel ls` shows", "PATH|RELEASE", completes="kernel")]
     module: Annotated[Words, Flag("--module", v.text, "Load a module of the guest's kernel at boot: overlay, fuse", "NAME", "", tuple)]
-    filesystem: Annotated[str, Flag("--filesystem", v.choice("initramfs", "ext4", "erofs", "squashfs"), "Root file system: initramfs, ext4, erofs, squashfs", "NAME", completes="initramfs ext4 erofs squashfs")]
+    filesystem: Annotated[str, Flag("--filesystem", v.choice("initramfs", "ext4", "erofs", "squashfs", "virtiofs"), "Root file system: initramfs, ext4, erofs, squashfs, virtiofs", "NAME", completes="initramfs ext4 erofs squashfs virtiofs")]
     boot_timeout: Annotated[Duration, Flag("--boot-timeout", units.seconds, "Most time until the guest answers", "DURATION")]
 
 

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from containerlab.linux.mounts import FLAGS, Mount
+from containerlab.linux.mounts import FLAGS, Mount, split_options
 from containerlab.linux.namespaces import CLONE_NEWNS, CLONE_NEWUSER, KINDS
-from containerlab.runtime.rootfs import split_options
 from containerlab.runtime.secret_files import SHOWN
 from containerlab.runtime.steps import Plan
 

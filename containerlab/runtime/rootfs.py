@@ -98,11 +98,7 @@ def mount_root(scene: Scene, root: str, sources: Sequence[tuple[str, str, str, t
         if fstype == "fuse-overlayfs":
             _run_fuse(source, options, target or root)
             continue
-        if fstype == "overlay" and source.startswith("/"):
-            os.chdir(source)  # the paths in the options are relative, since they all must fit into a page
-        flags, data = split_options(Mount(source, target, fstype, tuple(options)))
-        syscalls.mount(source, target or root, fstype, flags, data)
-        os.chdir("/")
+        mounts.mount_at(Mount(source, target, fstype, tuple(options)), target or root)
     if not sources:
         syscalls.mount(root, root, "", mounts.MS_BIND | mounts.MS_REC)
     scene.root = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -114,17 +110,6 @@ def _run_fuse(program: str, options: Sequence[str], root: str) -> None:
     status = os.waitpid(pid, 0)[1]
     if status:
         raise OSError(5, f"fuse-overlayfs ended with status {os.waitstatus_to_exitcode(status)}")
-
-
-def split_options(mount: Mount) -> tuple[int, str]:
-    """Return the flags and the data of mount(2)."""
-    flags, data = 0, []
-    for option in mount.options:
-        if option in mounts.FLAGS:
-            flags |= mounts.FLAGS[option]
-        elif option not in ("rw", "defaults"):
-            data.append(option)
-    return flags, ",".join(data)
 
 
 def mount_filesystem(
@@ -172,10 +157,7 @@ def _new_overlay(directory: str, attributes: int, options: Sequence[str]) -> int
     fsconfig(2) takes options of at most 256 bytes, mount(2) a page. It needs a place for a moment: that
     directory, which nobody else sees covered.
     """
-    os.chdir(directory)
-    flags, data = split_options(Mount("overlay", directory, "overlay", tuple(options)))
-    syscalls.mount("overlay", directory, "overlay", flags, data)
-    os.chdir("/")
+    mounts.mount_at(Mount(directory, directory, "overlay", tuple(options)), directory)
     tree = syscalls.open_tree(AT_FDCWD, directory, syscalls.OPEN_TREE_CLONE)
     syscalls.umount2(directory, mounts.MNT_DETACH)
     syscalls.mount_setattr(tree, "", AT_EMPTY_PATH, set=attributes)

@@ -101,4 +101,9 @@ class Embedded(
         return {record.image_id for record in self._machine_records.all()}
 
     def _held_diff_ids(self) -> Iterable[str]:
-        return {diff_id for record in self.records.all() for diff_id in record.layers}
+        """Machines hold layers only where these are their root; others have a disk made of them."""
+        found = {diff_id for record in self.records.all() for diff_id in record.layers}
+        for machine in self._machine_records.all():
+            if machine.options.get("filesystem") == "virtiofs":
+                found.update(machine.layers)
+        return found

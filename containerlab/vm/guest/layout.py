@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["IMAGE", "INIT", "MODULES", "binary"]
+__all__ = ["IMAGE", "INIT", "MODULES", "ROOT_TAG", "binary"]
 
 INIT = "init"
 """Where the first process lies in the archive, mode 0755."""
@@ -15,7 +15,10 @@ of the memory. Where the root is a disk, the archive has no such directory."""
 
 ROOT_WORD, FILESYSTEM_WORD, OVERLAY_WORD = "conlab.root", "conlab.fs", "conlab.overlay"
 """`conlab.root=/dev/vda conlab.fs=ext4` mounts a disk, `conlab.overlay` read-only with a tmpfs above it.
-Modules for it (virtio_blk, the file system, overlay) lie in `MODULES`."""
+Modules for it (virtio_blk, the file system, overlay) lie in `MODULES`. What is no path is the tag of a share,
+`conlab.fs=virtiofs`."""
+
+ROOT_TAG = "root"
 
 INIT_WORD = "conlab.init"
 """`conlab.init=/sbin/init` hands the machine over to an init of that root, which is to start

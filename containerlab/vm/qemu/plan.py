@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from containerlab import errors
+from containerlab.linux.mounts import Mount
 from containerlab.vm.guest import layout, wire
 from containerlab.vm.kernel.kernel import Kernel
 from containerlab.vm.qemu.program import Program
@@ -50,13 +51,15 @@ one ignores its name.
 class Share(NamedTuple):
     """A directory of the host in the guest.
 
-    kind: virtiofs (a companion serves it, see `Launch.companions`) or 9p (QEMU itself does).
+    kind: virtiofs (a companion serves it, see `Launch.companions`) or 9p (QEMU itself does). laid: what the
+    companion lays over the directory before it serves it, where nobody else sees it.
     """
 
     kind: str
     tag: str
     path: str
     is_readonly: bool
+    laid: Mount | None = None
 
 
 class Forward(NamedTuple):
@@ -228,11 +231,12 @@ def kernel_words(machine: Hardware) -> list[str]:
     if machine.is_micro:
         # There is none, and not to look for it saves some 20 ms when emulated.
         found += ["pci=off"]
-    if machine.root.disk is None:
+    if machine.root.filesystem == "initramfs":
         # Files may then be more than half of the memory.
         found += ["rootfstype=ramfs"]
-    if machine.root.disk is not None:
-        found += [f"{layout.ROOT_WORD}=/dev/vda", f"{layout.FILESYSTEM_WORD}={machine.root.filesystem}"]
+    else:
+        source = layout.ROOT_TAG if machine.root.disk is None else "/dev/vda"
+        found += [f"{layout.ROOT_WORD}={source}", f"{layout.FILESYSTEM_WORD}={machine.root.filesystem}"]
         found += [] if machine.root.is_writable else [layout.OVERLAY_WORD]
     if machine.tier.init:
         found += [f"{layout.INIT_WORD}={machine.tier.init}"]

@@ -1,7 +1,8 @@
 """A program that serves a directory to a guest is started where it can reach no more than that.
 
 It runs in a mount namespace of its own, for an ordinary user in a user namespace too; what the guest may only
-read is read-only there, whatever the guest's kernel does. Only the standard library.
+read is read-only there, whatever the guest's kernel does. An image's layers are laid over each other there,
+as for a container. Only the standard library.
 """
 
 from __future__ import annotations
@@ -10,37 +11,47 @@ import marshal
 import os
 import signal
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from containerlab.linux import idmap as idmaps
 from containerlab.linux import syscalls
 from containerlab.linux.idmap import IdMap, Range
-from containerlab.linux.mounts import MS_PRIVATE, MS_REC
+from containerlab.linux.mounts import MS_PRIVATE, MS_REC, Mount, mount_at
 from containerlab.linux.namespaces import CLONE_NEWNS, CLONE_NEWUSER
 
-__all__ = ["main", "words"]
+__all__ = ["Served", "main", "words"]
 
 _MOUNT_ATTR_RDONLY = 1
 
 
-def words(idmap: IdMap, path: str, is_readonly: bool, server: Sequence[str]) -> list[str]:
-    """Return the words for `main`."""
+class Served(NamedTuple):
+    """A directory. laid: what is mounted on it first. is_readonly: whatever is mounted in it too."""
+
+    path: str
+    is_readonly: bool
+    laid: Mount | None = None
+
+
+def words(idmap: IdMap, served: Served, server: Sequence[str]) -> list[str]:
+    """Return the words for `main`. server: the command line of the program that serves."""
     uids, gids = ([tuple(each) for each in ranges] for ranges in (idmap.uids, idmap.gids))
-    return [marshal.dumps((uids, gids, idmap.kind)).hex(), path, str(int(is_readonly)), *server]
+    laid: tuple[Any, ...] | None = served.laid and (*served.laid,)
+    return [marshal.dumps((uids, gids, idmap.kind, served.path, served.is_readonly, laid)).hex(), *server]
 
 
 def main(words: Sequence[str]) -> int:
     """Become a server of a directory, or for an ordinary user wait for it."""
-    encoded, path, is_readonly, *server = words
-    uids, gids, kind = marshal.loads(bytes.fromhex(encoded))
+    encoded, *server = words
+    uids, gids, kind, path, is_readonly, laid = marshal.loads(bytes.fromhex(encoded))
+    served = Served(path, is_readonly, laid and Mount(*laid))
     if kind == "none":
         syscalls.unshare(CLONE_NEWNS)
-        _serve(path, is_readonly == "1", server, os.getppid())
+        _serve(served, server, os.getppid())
     idmap = IdMap(tuple(Range(*each) for each in uids), tuple(Range(*each) for each in gids), kind)
-    return _serve_mapped(idmap, path, is_readonly == "1", server)
+    return _serve_mapped(idmap, served, server)
 
 
-def _serve_mapped(idmap: IdMap, path: str, is_readonly: bool, server: Sequence[str]) -> int:
+def _serve_mapped(idmap: IdMap, served: Served, server: Sequence[str]) -> int:
     """Start the server as root of the map, and wait for it: its map must be written from outside."""
     ready_r, ready_w = os.pipe()
     go_r, go_w = os.pipe()
@@ -54,7 +65,7 @@ def _serve_mapped(idmap: IdMap, path: str, is_readonly: bool, server: Sequence[s
             os._exit(1)
         syscalls.setresgid(0, 0, 0)
         syscalls.setresuid(0, 0, 0)
-        _serve(path, is_readonly, server, parent)
+        _serve(served, server, parent)
     os.close(ready_w)
     if os.read(ready_r, 1) == b"r":
         idmaps.write(pid, idmap)
@@ -62,10 +73,12 @@ def _serve_mapped(idmap: IdMap, path: str, is_readonly: bool, server: Sequence[s
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def _serve(path: str, is_readonly: bool, server: Sequence[str], parent: int) -> NoReturn:
+def _serve(served: Served, server: Sequence[str], parent: int) -> NoReturn:
     syscalls.mount("", "/", "", MS_REC | MS_PRIVATE, "")
-    if is_readonly:
-        _protect(path)
+    if served.laid:
+        mount_at(served.laid, served.path)
+    if served.is_readonly:
+        _protect(served.path)
     # Only now, as it is forgotten whenever a process gains privileges: prctl(2).
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

@@ -13,6 +13,7 @@ from containerlab.linux.idmap import IdMap
 from containerlab.store import trees
 from containerlab.vm.qemu import share_server
 from containerlab.vm.qemu.plan import Share
+from containerlab.vm.qemu.share_server import Served
 
 __all__ = ["companion", "virtiofsd"]
 
@@ -46,7 +47,7 @@ def companion(program: str, share: Share, idmap: IdMap) -> tuple[str, ...]:
             "install virtiofsd 1.0 or newer, or have subordinate ids given to this user",
         )
     server = _old(program, share) if _is_old(program) else _new(program, share)
-    words = share_server.words(idmap, share.path, share.is_readonly, server)
+    words = share_server.words(idmap, Served(share.path, share.is_readonly, share.laid), server)
     return tuple(trees.words_of("containerlab.vm.qemu.share_server", words))
 
 

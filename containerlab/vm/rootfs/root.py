@@ -9,7 +9,7 @@ from containerlab.vm.kernel.kernel import Kernel
 
 __all__ = ["FILESYSTEMS", "Root", "least_memory_bytes"]
 
-FILESYSTEMS = ("ext4", "erofs", "squashfs", "initramfs")
+FILESYSTEMS = ("ext4", "erofs", "squashfs", "initramfs", "virtiofs")
 _MIB = 1 << 20
 
 
@@ -17,7 +17,7 @@ class Root(NamedTuple):
     """Where a guest finds its files.
 
     initrd: cpio archive with our first process and the modules that it loads; for initramfs with the whole
-    image too. disk: image of a disk, None for initramfs. filesystem: initramfs, ext4, erofs or squashfs.
+    image too. disk: image of a disk, None for initramfs and virtiofs. filesystem: one of `FILESYSTEMS`.
     is_writable: the guest may write to the disk (which is thrown away); else it lays a tmpfs above.
     """
 

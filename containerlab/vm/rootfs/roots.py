@@ -144,6 +144,9 @@ class _Preparation:
         filesystem = filesystem or ("initramfs" if is_micro and self._fits_memory() else "ext4")
         if filesystem == "initramfs":
             return Root(self._with_image(), None, filesystem, True)
+        if filesystem == "virtiofs":
+            needs = (filesystem, "overlay", *self._wishes.needs)
+            return Root(self._boot.archive(needs), None, filesystem, False)
         is_writable = DISKS[filesystem].is_writable and not is_micro
         overlay = () if is_writable else ("overlay",)
         archive = self._boot.archive(("block", filesystem, *overlay, *self._wishes.needs))

@@ -38,13 +38,16 @@ class Ended(NamedTuple):
 class Machine:
     """A machine that runs, and what its guest has said that nobody asked for yet."""
 
-    def __init__(self, sock: socket.socket, qemu: subprocess.Popen[bytes], console: Path) -> None:
+    def __init__(
+        self, sock: socket.socket, qemu: subprocess.Popen[bytes], last_words: Callable[[], str]
+    ) -> None:
         self._sock = sock
+        self.last_words = last_words
+        """Returns what the guest's console shows last."""
         self._reader = wire.FrameReader()
         self._frames: dict[int, list[tuple[int, bytes]]] = {}
         self._next = wire.MAIN + 1
         self.qemu = qemu
-        self.console = console
 
     def send(self, kind: int, payload: bytes = b"", stream: int = 0) -> None:
         """Send a frame, and keep what comes meanwhile."""
@@ -70,10 +73,6 @@ class Machine:
             raise EOFError(self.last_words())
         for kind, stream, payload in self._reader.feed(data):
             self._frames.setdefault(stream, []).append((kind, payload))
-
-    def last_words(self) -> str:
-        """Return what the guest's console shows last."""
-        return self.console.read_text(errors="replace")[-2000:]
 
     def set_up(self, setup: Setup, *more: tuple[str, str]) -> tuple[int, bytes]:
         """Wait for HELLO, send SETUP and return the answer to it."""
@@ -181,7 +180,7 @@ def booted(
     theirs.close()
     try:
         with ours:
-            yield Machine(ours, qemu, console)
+            yield Machine(ours, qemu, lambda: console.read_text(errors="replace")[-2000:])
     finally:
         qemu.kill()
         qemu.wait()

@@ -82,4 +82,4 @@ def test_an_image_of_one_file(directory: Path, guest_kernel: Kernel) -> None:
 def test_a_missing_disk_is_told_on_the_console(directory: Path, guest_kernel: Kernel) -> None:
     with booted(directory, guest_kernel, busybox(), words=_DISK) as machine:
         machine.wait()
-        assert "conlab: mounting the disk /dev/vda failed: errno 2" in machine.last_words()
+        assert "conlab: mounting the root /dev/vda failed: errno 2" in machine.last_words()

@@ -59,3 +59,13 @@ def test_what_is_read_only_is_not_written_to(user: User) -> None:
 def test_a_disk_has_the_owners_of_the_image(user: User) -> None:
     found = user.conlab("vm", "run", "--rm", "busy", "ls", "-lnd", "/bin/busybox")
     assert found.stdout.split()[2:4] == ["0", "0"], found.stderr
+
+
+def test_a_root_is_shared_as_it_lies_in_the_store(user: User) -> None:
+    words = ["vm", "run", "--rm", "--filesystem", "virtiofs", "busy", "ls", "-lnd", "/bin/busybox"]
+    found = user.conlab(*words)
+    if user.kind == "single":
+        assert "cannot share a root with its owners" in found.stderr
+        assert "leave --filesystem out" in found.stderr
+    else:
+        assert found.stdout.split()[2:4] == ["0", "0"], found.stderr

@@ -17,7 +17,7 @@ from containerlab.store.assemble import Layer, assemble
 from containerlab.store.images import Image, Images
 from containerlab.store.layer_writer import layer_writer
 from tests.store.tars import archive, device, entry, link
-from tests.vm.rootfs.booting import Guest
+from tests.vm.guest.machine import Machine
 
 __all__ = ["LAYERS", "Seen", "awkward", "busybox", "expected", "image_of", "seen_in"]
 
@@ -142,7 +142,7 @@ def _seen(found: tarfile.TarFile, member: tarfile.TarInfo, names: dict[str, set[
     return Seen(mode, member.uid, member.gid, device, int(member.mtime), content, together)
 
 
-def seen_in(guest: Guest) -> dict[str, Seen]:
+def seen_in(guest: Machine) -> dict[str, Seen]:
     """Return what a guest sees below /t."""
     numbers = _asked(guest, "-exec", "/bin/busybox", "stat", "-c", "%n|%f|%u|%g|%t|%T|%Y|%d %i", "{}", "+")
     rows = [line.split("|") for line in numbers]
@@ -175,7 +175,7 @@ _LINKS = (
 )
 
 
-def _asked(guest: Guest, *words: str) -> list[str]:
-    code, output = guest.run("/bin/busybox", "find", "/t", *words)
-    assert code == 0, output
-    return output.splitlines()
+def _asked(guest: Machine, *words: str) -> list[str]:
+    ended = guest.run("/bin/busybox", "find", "/t", *words)
+    assert ended.code == 0, ended
+    return ended.stdout.decode(errors="surrogateescape").splitlines()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from containerlab import units
-from containerlab.backends.embedded.machines import host_ports
+from containerlab.backends.embedded.machines import host_ports, shared_root
 from containerlab.errors import InvalidInput, Unsupported
 from containerlab.linux import idmap as idmaps
 from containerlab.oci.platform import Platform
@@ -83,7 +83,7 @@ def decide(place: Place, record: Machine, image: Image) -> Decision:
     notices: list[str] = []
     root = _root(place, record, image, kernel, notices)
     verdict = _accelerator(place, record, qemu, kernel)
-    shared = tuple(_shares(place, record))
+    shared = tuple(_shares(place, record, image, root))
     published = host_ports.chosen(record.publish)
     hardware = _hardware(record, qemu, kernel, root, verdict)._replace(
         shares=shared, forwards=tuple(map(_forward, published))
@@ -125,7 +125,7 @@ def _root(place: Place, record: Machine, image: Image, kernel: Kernel, notices: 
 def _ground(place: Place, tier: Tier, filesystem: str) -> Image | None:
     if not tier.init:
         return None
-    if filesystem == "initramfs":
+    if filesystem in ("initramfs", _SHARED):
         raise InvalidInput(f"a machine of the tier {tier.name} has a disk", "leave --filesystem out")
     images = Images(place.home)
     return images.get(base.ensure(images, place.say))
@@ -234,7 +234,9 @@ def wanted_of(record: Machine, image: Image) -> orders.Wanted:
     return orders.Wanted(image.config.config, record.options, _hostname(record))
 
 
-def _shares(place: Place, record: Machine) -> Iterator[plan.Share]:
+def _shares(place: Place, record: Machine, image: Image, root: Root) -> Iterator[plan.Share]:
+    if root.filesystem == _SHARED:
+        yield shared_root.share(place.home, image)
     for number, request in enumerate(record.mounts):
         source = place.sources[request.target]
         yield plan.Share(_SHARED, orders.tag(number), source, request.readonly)

@@ -36,15 +36,17 @@ static void wait_for_device(const char *path)
 		sleep_usec(DEVICE_POLL_USEC);
 }
 
-static void mount_disk(const char *device, const char *type, const char *target, unsigned long flags)
+/* The source is a disk's device, or a share's tag. */
+static void mount_source(const char *source, const char *type, const char *target, unsigned long flags)
 {
 	long result;
 
 	mkdirat(AT_FDCWD, target, 0755);
-	wait_for_device(device);
-	result = mount(device, target, type, flags, NULL);
+	if (*source == '/')
+		wait_for_device(source);
+	result = mount(source, target, type, flags, NULL);
 	if (result < 0)
-		give_up("mounting the disk", device, result);
+		give_up("mounting the root", source, result);
 }
 
 /* overlayfs: upper and work directory must be of one file system. */
@@ -82,12 +84,12 @@ static void switch_to(const char *root)
 
 void enter_root(void)
 {
-	TEXT(device, 256);
+	TEXT(source, 256);
 	TEXT(type, 64);
 	TEXT(nothing, 64);
 
 	unlinkat(AT_FDCWD, "/init", 0);
-	if (!has_kernel_word("conlab.root", &device)) {
+	if (!has_kernel_word("conlab.root", &source)) {
 		/* A bind mount, since only mounts can be moved. */
 		if (mount("/image", "/image", NULL, MS_BIND, NULL) == 0)
 			switch_to("/image");
@@ -96,10 +98,10 @@ void enter_root(void)
 	if (!has_kernel_word("conlab.fs", &type))
 		add(&type, "ext4");
 	if (has_kernel_word("conlab.overlay", &nothing)) {
-		mount_disk(device.bytes, ended(&type), "/lower", MS_RDONLY);
+		mount_source(source.bytes, ended(&type), "/lower", MS_RDONLY);
 		mount_overlay();
 	} else {
-		mount_disk(device.bytes, ended(&type), "/root", 0);
+		mount_source(source.bytes, ended(&type), "/root", 0);
 	}
 	switch_to("/root");
 }
