@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tarfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ __all__ = [
     "import_image",
     "is_gone",
     "monitor_of",
+    "monitors_of",
     "root_archive",
     "until",
 ]
@@ -120,13 +121,18 @@ def is_gone(pid: int) -> bool:
 
 
 def monitor_of(directory: str) -> int:
-    """Return the pid of a container's monitor: whoever has its lock open."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+    """Wait for a container's monitor and return its pid: it has the lock open, as its client has at first."""
+    return until(lambda: next(monitors_of(directory), 0))
+
+
+def monitors_of(directory: str) -> Iterator[int]:
+    """Yield the pid of a container's monitor, if it has one now."""
+    lock = f"{directory}/lock"
+    for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            fds = os.listdir(f"/proc/{pid}/fd")
-            if any(_leads_to(f"/proc/{pid}/fd/{fd}", f"{directory}/lock") for fd in fds):
-                return int(pid)
-    raise AssertionError(f"{directory} has no monitor")
+            is_monitor = (process / "comm").read_text() == "conlab-monitor\n"
+            if is_monitor and any(_leads_to(str(fd), lock) for fd in (process / "fd").iterdir()):
+                yield int(process.name)
 
 
 def _leads_to(link: str, path: str) -> bool:

@@ -81,6 +81,7 @@ class Watch:
     def run(self) -> None:
         """Go on until the process has ended; then drain."""
         ended = False
+        self._check_orphan()  # who was lost before all this is in no poll
         while not ended or (self.outputs and not self._drained()):
             ready = self._poll(ended)
             if not ended and self.spawned.pidfd in ready:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from tests import leaks
-from tests.containers import monitor_of
+from tests.containers import monitors_of
 from tests.kill import tracer
 from tests.kill.tracer import Blow, Story
 from tests.users import User
@@ -106,8 +106,7 @@ class Ground:
         pids = self.do("others").get("value") or []
         found: dict[int, str] = {pid: "init" for pid in pids if pid}
         for directory in (self.home / "containers").iterdir():
-            with contextlib.suppress(AssertionError):
-                found[monitor_of(str(directory))] = "monitor"
+            found |= dict.fromkeys(monitors_of(str(directory)), "monitor")
         return found
 
     def _files(self) -> set[str]:

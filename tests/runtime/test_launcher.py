@@ -88,6 +88,21 @@ def test_a_monitor_that_knew_a_secret_serves_no_other_container(engine: Engine) 
     until(lambda: monitors - _children(_launcher()))
 
 
+def test_a_container_whose_client_goes_before_it_runs_is_ended(engine: Engine) -> None:
+    """Nothing else would wake its monitor up, when its program is silent."""
+    backend = engine.backend
+    assert isinstance(backend, Embedded)
+    record, image = backend._draft(busybox.NAME, ["sleep", "1000"], {"stop_timeout": 0.1}, ephemeral=True)
+    backend.records.add(record)
+    decision = backend._decide(record, image)
+    lock = backend.records.supervise(record.id)
+    starting.launch(backend.home, backend._launcher, decision, lock, attached=True).close()
+    os.close(lock)
+    until(lambda: not backend.records.is_supervised(record.id))
+    assert backend.inspect(record.id).exit_code == 137
+    backend.remove(record.id)
+
+
 def test_monitors_come_back_for_the_next_container_with_nothing_of_the_last(engine: Engine) -> None:
     assert _run(engine, "echo", "one") == "one\n"
     monitors = _waiting()

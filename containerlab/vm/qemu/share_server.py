@@ -7,11 +7,11 @@ as for a container. Only the standard library.
 
 from __future__ import annotations
 
-import marshal
+import json
 import os
 import signal
 from collections.abc import Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from containerlab.linux import idmap as idmaps
 from containerlab.linux import syscalls
@@ -34,15 +34,14 @@ class Served(NamedTuple):
 
 def words(idmap: IdMap, served: Served, server: Sequence[str]) -> list[str]:
     """Return the words for `main`. server: the command line of the program that serves."""
-    uids, gids = ([tuple(each) for each in ranges] for ranges in (idmap.uids, idmap.gids))
-    laid: tuple[Any, ...] | None = served.laid and (*served.laid,)
-    return [marshal.dumps((uids, gids, idmap.kind, served.path, served.is_readonly, laid)).hex(), *server]
+    return [json.dumps({"ids": idmap, "served": served}), *server]
 
 
 def main(words: Sequence[str]) -> int:
     """Become a server of a directory, or for an ordinary user wait for it."""
-    encoded, *server = words
-    uids, gids, kind, path, is_readonly, laid = marshal.loads(bytes.fromhex(encoded))
+    told, *server = words
+    found = json.loads(told)
+    (uids, gids, kind, _), (path, is_readonly, laid) = found["ids"], found["served"]
     served = Served(path, is_readonly, laid and Mount(*laid))
     if kind == "none":
         syscalls.unshare(CLONE_NEWNS)
