@@ -36,6 +36,7 @@ GOAL = 0.99
 """Of the bare process's processor time a container keeps at least so much."""
 _ALMOST, _COSTS = 0.9, 0.95
 """«Almost none» is lost where so much is kept of everything else; a machine costs where it keeps less."""
+_STEADY = 1.5
 _FEWEST_ROUNDS = 3
 """An interval of fewer says nothing."""
 _METRICS = (*PROCESSOR, *_OTHERS)
@@ -50,6 +51,11 @@ class Share(NamedTuple):
     high: float
     rounds: int
     """Of the one who has fewer."""
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether the interval's ends are not further apart than by half."""
+        return self.high <= _STEADY * self.low
 
     def is_clearly_below(self, limit: float) -> bool:
         """Say whether less is kept for all that chance can do."""
@@ -95,7 +101,7 @@ def _of_all(claim: str, rows: Sequence[Row], of_tiers: Sequence[Verdict]) -> Ver
     assert process is not None
     kept = shares(rows, container.subject, process.subject)
     measured = [verdict for verdict in of_tiers if verdict.word != judging.NOT_MEASURED]
-    sentence = f"{container.subject} {_in_words(kept)} of the bare process; {_machines(of_tiers)}"
+    sentence = f"{container.subject} {_in_words(kept, 'the bare process')}; {_machines(of_tiers)}"
     word = _word_of_all(_of_containers(kept), [verdict.word for verdict in measured])
     machines = tuple(verdict.figures[-1] for verdict in measured)
     ratios = [verdict.ratio for verdict in measured if verdict.ratio is not None]
@@ -111,7 +117,7 @@ def _figure(rows: Sequence[Row], kind: str) -> Figure | None:
 
 
 def _of_containers(kept: Sequence[Share]) -> str:
-    processor = _worst(kept, True)
+    processor = _of_processor(kept)
     if processor is None or processor.is_clearly_below(_COSTS):
         return judging.NOT_HELD
     if processor.median >= GOAL and not _loses_others(kept, _ALMOST):
@@ -124,18 +130,24 @@ def _loses_others(kept: Sequence[Share], limit: float) -> bool:
     return any(share.is_clearly_below(limit) for share in kept if share.metric not in PROCESSOR)
 
 
-def _worst(kept: Sequence[Share], of_processor: bool) -> Share | None:
-    own = [share for share in kept if (share.metric in PROCESSOR) == of_processor]
+def _of_processor(kept: Sequence[Share]) -> Share | None:
+    """Return the worst of them."""
+    own = [share for share in kept if share.metric in PROCESSOR]
     return min(own, key=lambda share: share.median, default=None)
 
 
-def _in_words(kept: Sequence[Share]) -> str:
-    processor, others = _worst(kept, True), _worst(kept, False)
+def _in_words(kept: Sequence[Share], base: str) -> str:
+    """Say the clearest loss; what came out once like this and once like that shows none."""
+    processor = _of_processor(kept)
     assert processor is not None
-    text = f"keeps {_per_cent(processor)} of the processor ({_what(processor)}, its worst)"
-    if others is None:
-        return text
-    return f"{text} and {_per_cent(others)} of everything else ({_what(others)}, its worst)"
+    text = f"keeps {_per_cent(processor)} of {base}'s processor ({_what(processor)}, its worst)"
+    others = [share for share in kept if share.metric not in PROCESSOR]
+    steady = [share for share in others if share.is_steady]
+    if steady:
+        worst = min(steady, key=lambda share: share.high)
+        text += f" and {_per_cent(worst)} of everything else ({_what(worst)}, its worst)"
+    unsteady = [f"{_what(share)} {_per_cent(share)}" for share in others if not share.is_steady]
+    return text + (f"; too unsteady to tell: {', '.join(unsteady)}" if unsteady else "")
 
 
 def _per_cent(share: Share) -> str:
@@ -178,15 +190,15 @@ def _of_tier(claim: str, rows: Sequence[Row], tier: str) -> Verdict:
         rest = [row for row in rows if row.kind == "container"]
         return judging.not_measured(claim, tier, rest, PROCESSOR[0], "containers")
     kept = shares(rows, machine.subject, container.subject)
-    processor = _worst(kept, True)
+    processor = _of_processor(kept)
     ratio = processor.median if processor else None
-    sentence = f"{machine.subject} {_in_words(kept)} of the container"
+    sentence = f"{machine.subject} {_in_words(kept, 'the container')}"
     return Verdict(claim, tier, _of_machine(kept), (container, machine), ratio, sentence)
 
 
 def _of_machine(kept: Sequence[Share]) -> str:
     """A hypervisor costs where the interval lies below what is almost nothing."""
-    processor = _worst(kept, True)
+    processor = _of_processor(kept)
     if processor is not None and processor.is_clearly_below(_COSTS):
         return judging.HELD
     may_cost = processor is not None and processor.median < _COSTS

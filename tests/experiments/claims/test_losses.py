@@ -41,7 +41,7 @@ def test_containers_hold_if_they_keep_99_per_cent_of_the_processor(share: float,
 def test_the_sentence_gives_the_interval() -> None:
     sentence = _judge({"containerlab": 1.0})[0].sentence
     assert "keeps 100.0% (" in sentence
-    assert "of the processor (integer" in sentence
+    assert "of the bare process's processor (integer" in sentence
 
 
 @pytest.mark.parametrize(("share", "word"), [(0.5, "held"), (1.0, "not held here")])
@@ -80,6 +80,15 @@ def test_something_else_that_clearly_loses_is_named() -> None:
     verdict = Performance().judge(given)[0]
     assert verdict.word == "held in part"
     assert "port throughput" in verdict.sentence
+
+
+def test_what_comes_out_now_so_and_now_so_is_called_unsteady() -> None:
+    given = _rows({"containerlab": 1}) + _rows({"containerlab": 0.9}, metric="syscalls_per_s")
+    wild = {"bare": (3.0, 3.0, 0.7, 0.9, 3.1), "containerlab": (0.6, 3.0, 0.9, 0.9, 3.2)}
+    given += rows("performance", "file_read_bytes_per_s", wild)
+    sentence = Performance().judge(given)[0].sentence
+    assert "of everything else (syscalls, its worst)" in sentence
+    assert "too unsteady to tell: file read" in sentence
 
 
 def test_without_the_bare_process_there_is_nothing_to_compare_with() -> None:
