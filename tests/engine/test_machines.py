@@ -105,6 +105,17 @@ def test_a_run_is_a_result_that_tells_of_the_machine(vm: Machines) -> None:
     vm.remove("once")
 
 
+@pytest.mark.root
+def test_a_root_is_shared_beside_a_volume(vm: Machines, shared: Path) -> None:
+    script = "cat /shared/word; touch /etc/mark && stat -f -c %T / /shared"
+    volume = [f"{shared}:/shared:ro"]
+    result = vm.run(
+        IMAGE, ["sh", "-c", script], tier="microvm", filesystem="virtiofs", volume=volume, rm=True
+    )
+    assert result.stdout.splitlines()[0] == "from the host", result.output
+    assert result.exit_code == 0
+
+
 def test_of_much_output_the_last_is_kept_when_the_log_is_bounded(vm: Machines) -> None:
     bounds = {"max-size": "64k", "max-file": "2"}
     count = ["seq", "100000", "140000"]

@@ -79,7 +79,7 @@ def _refuse(machine: Hardware) -> None:
     if machine.shares:
         raise errors.Unsupported(
             "a machine with directories of the host cannot be restored from a snapshot",
-            "take --tier microvm for -v",
+            "take --tier microvm for -v and --filesystem virtiofs",
         )
     if machine.root.disk is not None and machine.root.is_writable:
         raise errors.Unsupported("a machine that writes to its disk cannot be restored from a snapshot")

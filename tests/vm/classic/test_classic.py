@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -79,7 +80,7 @@ def test_root_in_memory_is_refused(engine: Engine) -> None:
 
 @pytest.mark.root
 def test_a_base_whose_making_is_killed_leaves_no_mounts(tmp_path: Path) -> None:
-    home = Home.open(tmp_path / "home")
+    home, before = Home.open(tmp_path / "home"), set(Path("/tmp").iterdir())
     code = (
         "import sys; from containerlab.store.home import Home; from containerlab.store.images import Images;"
         "from containerlab.vm.classic import base; from pathlib import Path;"
@@ -96,6 +97,8 @@ def test_a_base_whose_making_is_killed_leaves_no_mounts(tmp_path: Path) -> None:
         os.killpg(maker.pid, signal.SIGKILL)
     until(lambda: not _processes_of(maker.pid))
     assert "/tmp/mmdebstrap" not in Path("/proc/self/mountinfo").read_text()
+    for tree in set(Path("/tmp").glob("mmdebstrap.*")) - before:
+        shutil.rmtree(tree)
     with Engine(home=home.root) as engine:
         engine.system.check()
     assert list(home.temporary.iterdir()) == []
