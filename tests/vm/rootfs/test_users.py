@@ -62,10 +62,14 @@ def test_a_disk_has_the_owners_of_the_image(user: User) -> None:
 
 
 def test_a_root_is_shared_as_it_lies_in_the_store(user: User) -> None:
-    words = ["vm", "run", "--rm", "--filesystem", "virtiofs", "busy", "ls", "-lnd", "/bin/busybox"]
-    found = user.conlab(*words)
+    """Of two layers, of which the upper one hides a file of the lower."""
+    (user.home / "Dockerfile").write_text("FROM busy\nRUN rm /bin/yes && echo more > /more\n")
+    assert user.conlab("build", "-q", "-t", "busier", ".").returncode == 0
+    script = "cat /more; ls /bin/yes; stat -c %u:%g /bin/busybox"
+    found = user.conlab("vm", "run", "--rm", "--filesystem", "virtiofs", "busier", "sh", "-c", script)
     if user.kind == "single":
         assert "cannot share a root with its owners" in found.stderr
         assert "leave --filesystem out" in found.stderr
     else:
-        assert found.stdout.split()[2:4] == ["0", "0"], found.stderr
+        assert found.stdout.split() == ["more", "0:0"], found.stderr
+        assert "/bin/yes: No such file" in found.stderr
