@@ -11,7 +11,10 @@ from containerlab.vm.launch import Launch
 if TYPE_CHECKING:
     from containerlab.vm.boot import Boot
 
-__all__ = ["Ending", "ending_of"]
+__all__ = ["PANICKED", "Ending", "ending_of"]
+
+PANICKED = "the guest's kernel panicked"
+"""How such an error begins."""
 
 _NOT_STARTED, _KILLED = 125, 137
 
@@ -73,7 +76,7 @@ def _verdict(seen: Ending, qemu: Ended, boot: Boot, launch: Launch) -> tuple[int
     if boot.failure:
         return _code(seen), boot.failure, ""
     if boot.panic:
-        return _code(seen), f"the guest's kernel panicked: {boot.panic}", _hint_of_panic(boot.panic)
+        return _code(seen), f"{PANICKED}: {boot.panic}", _hint_of_panic(boot.panic)
     if seen.is_silent:
         return _silent(seen, boot, launch)
     return _vanished(seen, qemu, boot)

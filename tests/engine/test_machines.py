@@ -174,6 +174,14 @@ def test_an_interrupt_asks_the_program_to_end(vm: Machines) -> None:
     assert "asked" in stopped.value.result.stdout
 
 
+def test_a_kernel_that_panics_under_its_program_is_told_with_its_console(vm: Machines) -> None:
+    crash = ["sh", "-c", "echo c > /proc/sysrq-trigger"]
+    with pytest.raises(SetupFailed, match="the guest's kernel panicked: sysrq triggered crash") as told:
+        vm.run(IMAGE, crash, tier="microvm", rm=True)
+    assert "the last of its console:" in told.value.hint
+    assert "Kernel panic" in told.value.hint
+
+
 def test_a_program_that_takes_too_long_is_powered_off(vm: Machines) -> None:
     with pytest.raises(TimedOut, match="SIGKILL"):
         vm.run(

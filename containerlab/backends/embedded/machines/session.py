@@ -28,6 +28,7 @@ from containerlab.errors import (
 )
 from containerlab.vm import control
 from containerlab.vm.connection import Connection, Frame
+from containerlab.vm.ending import PANICKED
 from containerlab.vm.guest import wire
 from containerlab.vm.records import MachineState
 
@@ -271,7 +272,7 @@ def refuse_failed(name: str, state: MachineState) -> None:
     if unknown := _UNKNOWN_USER.match(state.error):
         raise SetupFailed(f"the image has no user {unknown[1]!r} in /etc/passwd", _NO_USER, step="user")
     hint = state.hint
-    if state.console and ("ready" not in state.times or "panicked" in state.error):
+    if state.console and ("ready" not in state.times or state.error.startswith(PANICKED)):
         hint = "\n".join(filter(None, (hint, "the last of its console:", state.console)))
     raise SetupFailed(f"machine {name}: {state.error}", hint, step="boot")
 
