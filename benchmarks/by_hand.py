@@ -149,8 +149,8 @@ class ByHand:
                 qemu.kill()
 
 
-# Linux finds no devices without ACPI; those that it has need none.
 _RESUMED_BYTES = TIERS["resume"].memory_bytes
+# Linux finds no devices without ACPI; those that it has need none.
 _MICRO = ("-M", "microvm,acpi=off,memory-backend=memory")
 
 

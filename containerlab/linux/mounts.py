@@ -60,7 +60,7 @@ def mount_at(mount: Mount, target: str) -> None:
     """Perform a mount of a file system on a directory, whatever its own target is.
 
     The paths in the options of an overlay whose source is an absolute path are relative to that directory,
-    since they all must fit into a page: mount(2).
+    since they all must fit into a page: mount(2). Afterwards the working directory is /.
     """
     if mount.fstype == "overlay" and mount.source.startswith("/"):
         os.chdir(mount.source)
