@@ -55,6 +55,9 @@ def booted(hardware: plan.Hardware, directory: str = "") -> Iterator[Machine]:
         kind, payload = machine.set_up(Setup("guest"))
         assert kind == wire.READY, payload
         yield machine
+    except AssertionError as error:
+        error.add_note(machine.last_words())
+        raise
     finally:
         process.kill()
         process.wait()
@@ -70,7 +73,7 @@ def served(share: plan.Share, directory: str) -> Iterator[None]:
         listener.bind(f"{directory}/share-0.sock")
         listener.listen()
         given = [word.replace("{socket}", str(listener.fileno())) for word in words]
-        process = subprocess.Popen(given, pass_fds=[listener.fileno()], stderr=subprocess.PIPE)
+        process = subprocess.Popen(given, pass_fds=[listener.fileno()])
     with process:
         try:
             yield
