@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,6 @@ pytestmark = [
 LIMIT_S = 120
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_each_machine_runs_in_its_own_group_whoever_goes_first(stand: Stand) -> None:
     kernels.seed(Path(stand.engine.home))
     groups = MachineGroups(stand.shares)
